@@ -1,0 +1,1 @@
+//! Creel's agent worker: model, tools and the turn loop of one agent.

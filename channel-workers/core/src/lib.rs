@@ -1,0 +1,1 @@
+//! What every Creel channel worker shares: link, account trait, rendering, chunking.

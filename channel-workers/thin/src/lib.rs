@@ -1,0 +1,1 @@
+//! Creel's channel worker for platforms that are JSON over HTTPS, and IRC.

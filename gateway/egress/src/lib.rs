@@ -1,0 +1,1 @@
+//! Creel's egress: the one way out, one listener per unit.

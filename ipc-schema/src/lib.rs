@@ -1,0 +1,1 @@
+//! Creel's wire contract: frames, messages, limits and error classes, without any IO.
