@@ -8,9 +8,11 @@ export interface Shortcut {
   what: string;
 }
 
+export const MODIFIER = /Mac|iP/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl";
+
 export const SHORTCUTS: Shortcut[] = [
   { command: "compose", keys: ["/"], what: "Write a message" },
-  { command: "switch", keys: ["Ctrl", "K"], what: "Find a conversation" },
+  { command: "switch", keys: [MODIFIER, "K"], what: "Find a conversation" },
   { command: "previous", keys: ["Alt", "↑"], what: "Conversation above" },
   { command: "next", keys: ["Alt", "↓"], what: "Conversation below" },
   { command: "new", keys: ["Alt", "N"], what: "New conversation" },

@@ -162,12 +162,14 @@ export function restored(t: Transcript, history: History): Transcript {
 
   const active = new Set(runs.map((r) => r.runId));
   const now = new Map(t.items.map((i) => [i.id, i]));
-  const past = itemsOf(messages, active).map((i) => (i.runId && active.has(i.runId) ? (now.get(i.id) ?? i) : i));
+  const isFresher = (i: Item) => i.kind !== "user" && i.runId !== undefined && active.has(i.runId);
+  const past = itemsOf(messages, active).map((i) => (isFresher(i) ? (now.get(i.id) ?? i) : i));
   const known = new Set(past.map((i) => i.id));
   const newer = t.items.filter(
     (i) => !known.has(i.id) && ((i.kind === "user" && i.state !== "sent") || (i.runId !== undefined && active.has(i.runId))),
   );
-  return { items: [...past, ...newer], runs, loaded: true, hasMore: history.hasMore ?? false };
+  const heard = runs.map((r) => (known.has(saidId(r.runId)) ? { ...r, accepted: true } : r));
+  return { items: [...past, ...newer], runs: heard, loaded: true, hasMore: history.hasMore ?? false };
 }
 
 /** The gateway says that nothing runs here: forgets runs that it had accepted before `since`. */

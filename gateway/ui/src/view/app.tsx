@@ -1,7 +1,7 @@
 // The whole page from the whole state. What only the eye needs (drafts, open dialogs, the drawer) lives here.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { type Command, commandOf, isTyping } from "../keyboard";
+import { type Command, commandOf, isTyping, MODIFIER } from "../keyboard";
 import { type Input, type Page, transcriptOf } from "../page";
 import { neighbour, titleOf } from "../session-list";
 import * as token from "../token";
@@ -45,10 +45,12 @@ function Desk({ page, tell }: AppProps) {
 
   const setDraft = (text: string) => setDrafts((all) => ({ ...all, [key]: text }));
   const compose = () => field.current?.focus();
+  /** On a touch screen the focus would bring up the keyboard unasked. */
+  const settle = () => matchMedia("(hover: hover)").matches && compose();
   const select = (next: string | null) => {
     if (next !== null) tell({ kind: "select", key: next });
     setDrawer(false);
-    compose();
+    settle();
   };
   const begin = () => select(`agent:${page.gateway?.agentId ?? "main"}:web:${token.freshId().slice(0, 12)}`);
   const send = () => {
@@ -67,6 +69,8 @@ function Desk({ page, tell }: AppProps) {
     new: begin,
     escape: () => (drawer ? setDrawer(false) : tell({ kind: "stop" })),
   };
+  useEffect(() => void settle(), []);
+
   const latest = useRef(obey);
   latest.current = obey;
   useEffect(() => {
@@ -124,8 +128,8 @@ function Desk({ page, tell }: AppProps) {
           </button>
           <h2>{title}</h2>
           {row?.model && <span class="origin">{row.model}</span>}
-          <button type="button" class="ghost finder-key" onClick={() => setDialog("switcher")} title="Find a conversation">
-            <kbd>Ctrl</kbd> <kbd>K</kbd>
+          <button type="button" class="ghost finder-key" onClick={() => setDialog("switcher")} aria-label="Find a conversation" title="Find a conversation">
+            <kbd>{MODIFIER}</kbd> <kbd>K</kbd>
           </button>
         </header>
         {page.trouble && (

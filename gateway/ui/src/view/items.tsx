@@ -1,6 +1,6 @@
 // One item of a conversation: what was said, what was answered, which tool ran.
 
-import { memo } from "preact/compat";
+import { Component } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Item, Reply, Said, ToolRun } from "../transcript";
 import { Icon } from "./icons";
@@ -14,19 +14,26 @@ export interface ItemProps {
   onWithdraw: (said: Said) => void;
 }
 
-/** Items are replaced, never changed, so the same object needs no second look. */
-export const ItemView = memo(({ item, goesOn, onWithdraw }: ItemProps) => {
-  switch (item.kind) {
-    case "user":
-      return <SaidView said={item} onWithdraw={onWithdraw} />;
-    case "reply":
-      return <ReplyView reply={item} goesOn={goesOn} />;
-    case "tool":
-      return <ToolView tool={item} />;
-    case "note":
-      return <p class="note">{item.text}</p>;
+/** Items are replaced, never changed, so the same object needs no second look: a long past costs nothing while text streams. */
+export class ItemView extends Component<ItemProps> {
+  override shouldComponentUpdate(next: ItemProps) {
+    return next.item !== this.props.item || next.goesOn !== this.props.goesOn;
   }
-});
+
+  override render() {
+    const { item, goesOn, onWithdraw } = this.props;
+    switch (item.kind) {
+      case "user":
+        return <SaidView said={item} onWithdraw={onWithdraw} />;
+      case "reply":
+        return <ReplyView reply={item} goesOn={goesOn} />;
+      case "tool":
+        return <ToolView tool={item} />;
+      case "note":
+        return <p class="note">{item.text}</p>;
+    }
+  }
+}
 
 function SaidView({ said, onWithdraw }: { said: Said; onWithdraw: (said: Said) => void }) {
   return (
