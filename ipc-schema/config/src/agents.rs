@@ -1,0 +1,278 @@
+//! `agents`: who answers, with which model, tools and workspace.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use crate::node::{Key, Node, NodeKind};
+use crate::noun::{noun, within, word};
+use crate::sandbox::AgentSandbox;
+use crate::scalar::{Id, ModelRef};
+use crate::shape::{MapKey, Noun, Reading, Shape, Show};
+
+/// The agents. Written as `list: [{id, …}]` or as `entries: {id: {…}}`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Agents {
+    /// What holds for every agent that does not say otherwise.
+    pub defaults: AgentDefaults,
+    /// The agents in the order of the file; empty means one agent, `main`.
+    pub list: Vec<Agent>,
+}
+
+noun! {
+    /// What holds for every agent that does not say otherwise.
+    pub struct AgentDefaults {
+        /// The model, and those to fall back on.
+        "model" => model: ModelChoice = ModelChoice::default();
+        /// The workspace of the default agent.
+        "workspace" => workspace: Option<PathBuf> = None;
+        /// How much a model thinks before it answers.
+        "thinkingDefault" => thinking: Thinking = Thinking::default();
+        /// Seconds after which a turn is ended.
+        "timeoutSeconds" => timeout_seconds: u32 = 600, check within(1, 172_800);
+        /// Model requests of one turn.
+        "maxIterations" => max_iterations: u32 = 50, check within(1, 10_000);
+        /// Tools.
+        "tools" => tools: Tools = Tools::default();
+        /// Tool runs.
+        "sandbox" => sandbox: AgentSandbox = AgentSandbox::default();
+    }
+}
+
+noun! {
+    /// One agent.
+    pub struct Agent {
+        /// Its id.
+        "id" => id: Id = Id::main();
+        /// Whether it answers what no binding names.
+        "default" => default: bool = false;
+        /// A name for people.
+        "name" => name: Option<String> = None;
+        /// Its folder of files.
+        "workspace" => workspace: Option<PathBuf> = None;
+        /// The model, and those to fall back on.
+        "model" => model: ModelChoice = ModelChoice::default();
+        /// How much a model thinks before it answers.
+        "thinkingDefault" => thinking: Option<Thinking> = None;
+        /// Seconds after which a turn is ended.
+        "timeoutSeconds" => timeout_seconds: Option<u32> = None;
+        /// Model requests of one turn.
+        "maxIterations" => max_iterations: Option<u32> = None;
+        /// How it presents itself.
+        "identity" => identity: Identity = Identity::default();
+        /// Groups.
+        "groupChat" => group_chat: AgentGroupChat = AgentGroupChat::default();
+        /// Tools.
+        "tools" => tools: Tools = Tools::default();
+        /// Tool runs.
+        "sandbox" => sandbox: AgentSandbox = AgentSandbox::default();
+    }
+}
+
+noun! {
+    /// How an agent presents itself.
+    pub struct Identity {
+        /// Its name.
+        "name" => name: Option<String> = None;
+        /// Its sign, also used as a reaction.
+        "emoji" => emoji: Option<String> = None;
+    }
+}
+
+noun! {
+    /// An agent in groups.
+    pub struct AgentGroupChat {
+        /// Regular expressions that count as a mention.
+        "mentionPatterns" => mention_patterns: Vec<String> = Vec::new();
+    }
+}
+
+word! {
+    /// How much a model thinks before it answers.
+    pub enum Thinking = Off {
+        /// Not at all.
+        "off" => Off,
+        /// As little as it can.
+        "minimal" => Minimal,
+        /// A little.
+        "low" => Low,
+        /// Some.
+        "medium" => Medium,
+        /// Much.
+        "high" => High,
+        /// As much as it can.
+        "xhigh" => Xhigh,
+    }
+}
+
+noun! {
+    /// Which tools an agent has. A denied tool stays denied.
+    pub struct Tools {
+        /// The only tools, by name or by pattern with `*`; without it all.
+        "allow" => allow: Option<Vec<String>> = None;
+        /// Tools that are taken away.
+        "deny" => deny: Vec<String> = Vec::new();
+        /// Commands.
+        "exec" => exec: Exec = Exec::default();
+    }
+}
+
+noun! {
+    /// Which commands an agent may run.
+    pub struct Exec {
+        /// Which commands run at all.
+        "security" => security: Option<ExecSecurity> = None;
+        /// When the operator is asked.
+        "ask" => ask: Option<ExecAsk> = None;
+        /// Commands that run without a question: patterns on the path of the program.
+        "allowlist" => allowlist: Vec<String> = Vec::new();
+        /// Seconds that a question waits; then the answer is no.
+        "approvalSeconds" => approval_seconds: Option<u32> = None;
+    }
+}
+
+word! {
+    /// Which commands run at all.
+    pub enum ExecSecurity = Allowlist {
+        /// None.
+        "deny" => Deny,
+        /// Those on the list, and those that the operator approves.
+        "allowlist" => Allowlist,
+        /// All.
+        "full" => Full,
+    }
+}
+
+word! {
+    /// When the operator is asked.
+    pub enum ExecAsk = OnMiss {
+        /// Never.
+        "off" => Off,
+        /// When a command is not on the list.
+        "on-miss" => OnMiss,
+        /// Before every command.
+        "always" => Always,
+    }
+}
+
+/// A model and those to fall back on. Written as `"provider/model"` or as `{primary, fallbacks}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct ModelChoice {
+    /// The first to be asked.
+    pub primary: Option<ModelRef>,
+    /// The next ones, in order.
+    pub fallbacks: Vec<ModelRef>,
+}
+
+const CHOICE: &[&str] = &["primary", "fallbacks"];
+
+impl Shape for ModelChoice {
+    fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
+        if node.as_text().is_some() {
+            return Some(Self { primary: Some(ModelRef::read(node, at)?), fallbacks: Vec::new() });
+        }
+        if node.as_table().is_none() {
+            return at.wrong_kind(node, "\"provider/model\" or { primary, fallbacks }");
+        }
+        let table = at.table(node, CHOICE)?;
+        Some(Self {
+            primary: table.get("primary").and_then(|n| ModelRef::read(n, at)),
+            fallbacks: table.get("fallbacks").and_then(|n| Vec::read(n, at)).unwrap_or_default(),
+        })
+    }
+    fn show(&self, show: Show) -> Value {
+        json!({"primary": self.primary.show(show), "fallbacks": self.fallbacks.show(show)})
+    }
+    fn schema() -> Value {
+        json!({"anyOf": [
+            ModelRef::schema(),
+            {"type": "object", "additionalProperties": false,
+             "properties": {"primary": ModelRef::schema(), "fallbacks": Vec::<ModelRef>::schema()}},
+        ]})
+    }
+}
+
+const KEYS: &[&str] = &["defaults", "list", "entries"];
+
+impl Shape for Agents {
+    fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
+        let table = at.table(node, KEYS)?;
+        let defaults = table.get("defaults").and_then(|n| AgentDefaults::read(n, at)).unwrap_or_default();
+        let list = match (table.get("list"), table.get("entries")) {
+            (Some(_), Some(entries)) => {
+                at.fault(
+                    entries.mark,
+                    "the agents are given twice, as list and as entries",
+                    "keep one of the two",
+                );
+                Vec::new()
+            }
+            (Some(list), None) => listed(list, at)?,
+            (None, Some(entries)) => entered(entries, at)?,
+            (None, None) => Vec::new(),
+        };
+        Some(Self { defaults, list })
+    }
+    fn show(&self, show: Show) -> Value {
+        json!({"defaults": self.defaults.show(show), "list": self.list.show(show)})
+    }
+    fn schema() -> Value {
+        let mut entry = Agent::properties();
+        entry.remove("id");
+        let mut properties = Map::new();
+        properties.insert("defaults".into(), AgentDefaults::schema());
+        properties.insert("list".into(), Vec::<Agent>::schema());
+        properties.insert(
+            "entries".into(),
+            json!({"type": "object", "additionalProperties": crate::schema::closed(entry)}),
+        );
+        crate::schema::closed(properties)
+    }
+}
+
+fn listed(list: &Node, at: &mut Reading<'_>) -> Option<Vec<Agent>> {
+    let NodeKind::List(items) = &list.kind else {
+        return at.wrong_kind(list, "a list [ … ]");
+    };
+    for item in items {
+        if item.as_table().is_some() && item.get("id").is_none() {
+            at.fault(item.mark, "this agent has no id", "add id: \"main\" or another name");
+        }
+    }
+    Vec::read(list, at)
+}
+
+fn entered(entries: &Node, at: &mut Reading<'_>) -> Option<Vec<Agent>> {
+    let NodeKind::Table(entries) = &entries.kind else {
+        return at.wrong_kind(entries, "a table { … }");
+    };
+    let mut agents = Vec::with_capacity(entries.len());
+    for (key, entry) in entries {
+        let id = Id::read_key(&key.text, key.mark, at);
+        if let (Some(id), Some(agent)) = (id, Agent::read(entry, at)) {
+            if let Some(inner) = entry.get("id")
+                && inner.as_text() != Some(id.as_str())
+            {
+                at.fault(inner.mark, format!("this id differs from the entry's name \"{id}\""), "remove it");
+            }
+            agents.push(Agent { id, ..agent });
+        }
+    }
+    Some(agents)
+}
+
+/// Where an agent of either notation stands, for faults that are found later.
+pub(crate) fn positions(root: &Node) -> Vec<(String, crate::node::Mark, &Node)> {
+    let agents = root.get("agents");
+    let listed = match agents.and_then(|n| n.get("list")).map(|n| &n.kind) {
+        Some(NodeKind::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let entered: &[(Key, Node)] =
+        agents.and_then(|n| n.get("entries")).and_then(Node::as_table).unwrap_or_default();
+    let listed = listed.iter().filter_map(|item| {
+        let id = item.get("id")?;
+        Some((id.as_text()?.to_owned(), id.mark, item))
+    });
+    listed.chain(entered.iter().map(|(key, item)| (key.text.clone(), key.mark, item))).collect()
+}

@@ -1,0 +1,330 @@
+//! What no single key shows: references between parts, ids given twice, numbers that contradict each other.
+
+use std::collections::BTreeSet;
+
+use crate::agents::positions;
+use crate::bindings::Binding;
+use crate::channels::Channels;
+use crate::config::Config;
+use crate::endpoint::Endpoint;
+use crate::fault::{Fault, did_you_mean};
+use crate::gateway::AuthMode;
+use crate::models::{Api, KNOWN_PROVIDERS};
+use crate::node::{Node, Step};
+use crate::scalar::ModelRef;
+
+/// What the checks found.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) warnings: Vec<Fault>,
+}
+
+/// Checks the configuration as a whole. `tree` is what it was read from, for the places.
+pub(crate) fn check(config: &Config, tree: &Node) -> Findings {
+    let mut check = Check { config, tree, findings: Findings::default() };
+    check.agents();
+    check.bindings();
+    check.channel_names();
+    check.providers();
+    check.numbers();
+    check.egress();
+    check.findings
+}
+
+struct Check<'a> {
+    config: &'a Config,
+    tree: &'a Node,
+    findings: Findings,
+}
+
+/// A path from keys and list positions.
+macro_rules! path {
+    ($($step:expr),* $(,)?) => { [$(Step::from($step)),*] };
+}
+
+impl From<&str> for Step {
+    fn from(key: &str) -> Self {
+        Self::Key(key.into())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+impl Check<'_> {
+    fn fault(&mut self, path: impl Into<Vec<Step>>, what: impl Into<String>, fix: impl Into<String>) {
+        let path = path.into();
+        let mark = self.tree.mark_along(&path);
+        self.findings.faults.push(Fault { mark, path: Some(path), what: what.into(), fix: fix.into() });
+    }
+
+    fn agents(&mut self) {
+        let mut seen = BTreeSet::new();
+        let mut default: Option<String> = None;
+        for (id, mark, agent) in positions(self.tree) {
+            if !seen.insert(id.clone()) {
+                self.findings.faults.push(Fault {
+                    mark,
+                    path: None,
+                    what: format!("the agent id \"{id}\" is given twice"),
+                    fix: "give each agent an id of its own".into(),
+                });
+            }
+            if let Some(flag) = agent.get("default").filter(|n| n.kind == crate::node::NodeKind::Bool(true)) {
+                match &default {
+                    Some(first) => self.findings.warnings.push(Fault {
+                        mark: flag.mark,
+                        path: None,
+                        what: format!("\"{id}\" is a second default agent and \"{first}\" is used"),
+                        fix: "keep default: true on one agent".into(),
+                    }),
+                    None => default = Some(id),
+                }
+            }
+        }
+        let config = self.config;
+        let main = &config.agents.defaults.model;
+        self.model_refs(&["agents", "defaults"], main.primary.iter().chain(&main.fallbacks));
+        for (index, agent) in config.agents.list.iter().enumerate() {
+            let refs = agent.model.primary.iter().chain(&agent.model.fallbacks);
+            let at = positions(self.tree)
+                .get(index)
+                .and_then(|(_, _, node)| node.get("model"))
+                .map(|node| node.mark);
+            self.unknown_providers(refs, |check, model, hint| {
+                let (what, fix) = unknown_provider(model, hint);
+                let mark = at.unwrap_or_default();
+                check.findings.faults.push(Fault { mark, path: None, what, fix });
+            });
+        }
+    }
+
+    fn model_refs<'m>(&mut self, at: &[&str], refs: impl Iterator<Item = &'m ModelRef>) {
+        let mut path: Vec<Step> = at.iter().map(|key| Step::from(*key)).collect();
+        path.push(Step::from("model"));
+        self.unknown_providers(refs, |check, model, hint| {
+            let (what, fix) = unknown_provider(model, hint);
+            check.fault(path.clone(), what, fix);
+        });
+    }
+
+    fn unknown_providers<'m>(
+        &mut self,
+        refs: impl Iterator<Item = &'m ModelRef>,
+        mut report: impl FnMut(&mut Self, &ModelRef, String),
+    ) {
+        let mut known: Vec<&str> = self.config.models.providers.keys().map(|id| id.as_str()).collect();
+        known.extend(KNOWN_PROVIDERS.iter().map(|(id, ..)| *id));
+        for model in refs {
+            if !known.contains(&model.provider.as_str()) {
+                let hint = did_you_mean(&model.provider, known.iter().copied());
+                report(self, model, hint);
+            }
+        }
+    }
+
+    fn bindings(&mut self) {
+        let config = self.config;
+        let agents: Vec<String> = config.agents().iter().map(|agent| agent.id.to_string()).collect();
+        // A list entry that could not be read is missing from the typed list; places would be off by one.
+        let whole = match self.tree.get("bindings").map(|n| &n.kind) {
+            Some(crate::node::NodeKind::List(items)) => items.len() == config.bindings.len(),
+            _ => false,
+        };
+        if !whole {
+            return;
+        }
+        for (index, binding) in config.bindings.iter().enumerate() {
+            self.binding(index, binding, &agents);
+        }
+    }
+
+    fn binding(&mut self, index: usize, binding: &Binding, agents: &[String]) {
+        let known = || agents.iter().map(String::as_str);
+        match &binding.agent_id {
+            None if self.tree_has(&path!["bindings", index, "agentId"]) => {}
+            None => self.fault(
+                path!["bindings", index],
+                "this binding names no agent",
+                "add agentId: \"main\" or another agent's id",
+            ),
+            Some(id) if !known().any(|agent| agent == id.as_str()) => {
+                let hint = did_you_mean(id, known());
+                self.fault(
+                    path!["bindings", index, "agentId"],
+                    format!("no agent has the id \"{id}\""),
+                    format!("use one of: {}{hint}", agents.join(", ")),
+                );
+            }
+            Some(_) => {}
+        }
+        let Some(channel) = &binding.matches.channel else {
+            if !self.tree_has(&path!["bindings", index, "match", "channel"]) {
+                self.fault(
+                    path!["bindings", index, "match"],
+                    "this binding names no channel",
+                    "add match: { channel: \"telegram\" } or another channel",
+                );
+            }
+            return;
+        };
+        if !Channels::KNOWN.contains(&channel.as_str()) {
+            self.unknown_channel(path!["bindings", index, "match", "channel"], channel);
+        } else if let Some(account) = binding.matches.account_id.as_ref().filter(|account| account.0 != "*") {
+            let all = self.config.channels.all();
+            let accounts: Vec<&str> =
+                all.iter().filter(|a| a.channel == channel.as_str()).map(|a| a.id.as_str()).collect();
+            if !accounts.contains(&account.0.as_str()) {
+                let hint = did_you_mean(&account.0, accounts.iter().copied());
+                let what = format!("the channel {channel} has no account \"{}\"", account.0);
+                let fix = if accounts.is_empty() {
+                    format!("add channels.{channel}, or remove accountId")
+                } else {
+                    format!("use one of: {}{hint}", accounts.join(", "))
+                };
+                self.fault(path!["bindings", index, "match", "accountId"], what, fix);
+            }
+        }
+        for (key, peer) in [("peer", &binding.matches.peer), ("parentPeer", &binding.matches.parent_peer)] {
+            if peer.as_ref().is_some_and(|peer| peer.id.is_none())
+                && !self.tree_has(&path!["bindings", index, "match", key, "id"])
+            {
+                self.fault(
+                    path!["bindings", index, "match", key],
+                    "this peer has no id",
+                    "add id: \"…\", or id: \"*\" for any",
+                );
+            }
+        }
+    }
+
+    fn tree_has(&self, path: &[Step]) -> bool {
+        let mut here = Some(self.tree);
+        for step in path {
+            here = match (step, here.map(|node| &node.kind)) {
+                (Step::Key(key), _) => here.and_then(|node| node.get(key)),
+                (Step::Index(index), Some(crate::node::NodeKind::List(items))) => items.get(*index),
+                _ => None,
+            };
+        }
+        here.is_some()
+    }
+
+    fn unknown_channel(&mut self, path: impl Into<Vec<Step>>, name: &str) {
+        let hint = did_you_mean(name, Channels::KNOWN.iter().copied());
+        self.fault(
+            path,
+            format!("there is no channel \"{name}\""),
+            format!("use one of: {}{hint}", Channels::KNOWN.join(", ")),
+        );
+    }
+
+    fn channel_names(&mut self) {
+        let config = self.config;
+        let queue = &config.messages.queue;
+        let named = queue
+            .by_channel
+            .keys()
+            .map(|name| (vec!["messages", "queue", "byChannel"], name))
+            .chain(
+                queue
+                    .debounce_ms_by_channel
+                    .keys()
+                    .map(|name| (vec!["messages", "queue", "debounceMsByChannel"], name)),
+            )
+            .chain(
+                config.session.reset_by_channel.keys().map(|name| (vec!["session", "resetByChannel"], name)),
+            );
+        for (at, name) in named {
+            if !Channels::KNOWN.contains(&name.as_str()) {
+                let mut path: Vec<Step> = at.into_iter().map(Step::from).collect();
+                path.push(Step::Key(name.clone()));
+                self.unknown_channel(path, name);
+            }
+        }
+    }
+
+    fn providers(&mut self) {
+        let config = self.config;
+        for (id, provider) in &config.models.providers {
+            let at = || path!["models", "providers", id.as_str()];
+            if provider.effective_url(id).is_none()
+                && provider.effective_api(id) != Api::Demo
+                && !self.tree_has(&path!["models", "providers", id.as_str(), "baseUrl"])
+            {
+                let hint = did_you_mean(id, KNOWN_PROVIDERS.iter().map(|(known, ..)| *known));
+                self.fault(
+                    at(),
+                    format!("the provider \"{id}\" has no baseUrl and is none that Creel knows"),
+                    format!("add baseUrl: \"https://…\"{hint}"),
+                );
+            }
+            for (index, model) in provider.models.iter().enumerate() {
+                if model.id.is_empty() {
+                    self.fault(
+                        path!["models", "providers", id.as_str(), "models", index],
+                        "this model has no id",
+                        "add the id that the provider knows",
+                    );
+                }
+            }
+            for name in provider.headers.keys() {
+                let odd = |c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c));
+                if name.is_empty() || name.contains(odd) {
+                    self.fault(
+                        path!["models", "providers", id.as_str(), "headers", name.as_str()],
+                        format!("\"{name}\" is no header name"),
+                        "use letters, digits and -",
+                    );
+                }
+            }
+        }
+    }
+
+    fn numbers(&mut self) {
+        let config = self.config;
+        let backoff = &config.supervisor.backoff;
+        if backoff.initial_ms > backoff.max_ms {
+            self.fault(
+                path!["supervisor", "backoff", "initialMs"],
+                format!(
+                    "the first wait of {} ms is longer than the longest of {} ms",
+                    backoff.initial_ms, backoff.max_ms
+                ),
+                "make initialMs at most maxMs",
+            );
+        }
+        if config.gateway.auth.mode == AuthMode::Password && config.gateway.auth.password.is_none() {
+            self.fault(
+                path!["gateway", "auth", "mode"],
+                "mode \"password\" needs a password",
+                "add gateway.auth.password, or use mode \"token\"",
+            );
+        }
+    }
+
+    fn egress(&mut self) {
+        let config = self.config;
+        for (index, entry) in config.egress.allow.iter().enumerate() {
+            let endpoint = Endpoint { host: entry.host.clone(), port: entry.port, tls: false };
+            if endpoint.is_private() {
+                self.fault(
+                    path!["egress", "allow", index],
+                    format!("{} is on this machine or in a private network", entry.host),
+                    "move it to egress.allowPrivate if agents may reach it",
+                );
+            }
+        }
+    }
+}
+
+fn unknown_provider(model: &ModelRef, hint: String) -> (String, String) {
+    (
+        format!("the model \"{model}\" needs a provider \"{}\", and there is none", model.provider),
+        format!("add models.providers.{}, or name a known one{hint}", model.provider),
+    )
+}

@@ -1,0 +1,83 @@
+//! `messages`: how inbound messages queue up behind a running turn.
+
+use std::collections::BTreeMap;
+
+use crate::noun::{noun, within, word};
+
+noun! {
+    /// How inbound messages are taken up.
+    pub struct Messages {
+        /// What a message does that arrives while a turn runs.
+        "queue" => queue: Queue = Queue::default();
+        /// Messages of groups.
+        "groupChat" => group_chat: GroupHistory = GroupHistory::default();
+        /// Before a message is queued.
+        "inbound" => inbound: Inbound = Inbound::default();
+    }
+}
+
+noun! {
+    /// What a message does that arrives while a turn runs.
+    pub struct Queue {
+        /// The mode.
+        "mode" => mode: QueueMode = QueueMode::default();
+        /// Milliseconds to wait for a further message before a turn starts.
+        "debounceMs" => debounce_ms: u64 = 500, check within(0, 600_000);
+        /// The same by channel.
+        "debounceMsByChannel" => debounce_ms_by_channel: BTreeMap<String, u64> = BTreeMap::new();
+        /// Messages that may wait in one session.
+        "cap" => cap: u32 = 20, check within(1, 10_000);
+        /// What happens to the message that is one too many.
+        "drop" => drop: QueueDrop = QueueDrop::default();
+        /// The mode by channel.
+        "byChannel" => by_channel: BTreeMap<String, QueueMode> = BTreeMap::new();
+    }
+}
+
+word! {
+    /// What a message does that arrives while a turn runs.
+    pub enum QueueMode = Steer {
+        /// It is given to the running turn at its next step.
+        "steer" => Steer,
+        /// It waits for a turn of its own.
+        "followup" => Followup,
+        /// All that wait become one turn.
+        "collect" => Collect,
+        /// It steers, and is answered again afterwards.
+        "steer-backlog" => SteerBacklog,
+        /// It ends the running turn.
+        "interrupt" => Interrupt,
+        /// Another name of steer.
+        "queue" => Queue,
+    }
+}
+
+word! {
+    /// What happens to the message that is one too many.
+    pub enum QueueDrop = Summarize {
+        /// The oldest is dropped.
+        "old" => Old,
+        /// The newest is dropped.
+        "new" => New,
+        /// The dropped ones are named in a short summary.
+        "summarize" => Summarize,
+    }
+}
+
+noun! {
+    /// Messages of groups.
+    pub struct GroupHistory {
+        /// Unanswered messages that are kept as context; 0 keeps none.
+        "historyLimit" => history_limit: u32 = 50, check within(0, 1000);
+        /// Regular expressions that count as a mention of the agent.
+        "mentionPatterns" => mention_patterns: Vec<String> = Vec::new();
+    }
+}
+
+noun! {
+    /// Before a message is queued.
+    pub struct Inbound {
+        /// Milliseconds in which text messages of one sender become one.
+        "debounceMs" => debounce_ms: u64 = 0, check within(0, 600_000);
+    }
+}

@@ -1,0 +1,120 @@
+//! `supervisor`, `logging`, `store` and `egress`: how the home is run.
+
+use std::path::PathBuf;
+
+use crate::endpoint::HostPort;
+use crate::noun::{noun, within, word};
+use crate::scalar::Bytes;
+
+noun! {
+    /// How units are kept running.
+    pub struct Supervisor {
+        /// How long to wait before a unit that fell is started again.
+        "backoff" => backoff: Backoff = Backoff::default();
+        /// When to stop trying.
+        "brake" => brake: Brake = Brake::default();
+        /// Seconds from SIGTERM to SIGKILL.
+        "stopSeconds" => stop_seconds: u32 = 5, check within(1, 600);
+        /// When a silent unit counts as hung.
+        "watchdog" => watchdog: Watchdog = Watchdog::default();
+        /// Memory of one agent or channel worker.
+        "workerMemory" => worker_memory: Bytes = Bytes(1 << 30);
+        /// Threads of one agent or channel worker.
+        "workerTasks" => worker_tasks: u32 = 64, check within(4, 65_536);
+    }
+}
+
+noun! {
+    /// How long to wait before a unit that fell is started again. The first restart is immediate when the
+    /// unit had run for a second.
+    pub struct Backoff {
+        /// The first wait in milliseconds.
+        "initialMs" => initial_ms: u64 = 100, check within(0, 600_000);
+        /// The longest wait in milliseconds.
+        "maxMs" => max_ms: u64 = 30_000, check within(1, 3_600_000);
+        /// By how much each wait is longer than the one before.
+        "factor" => factor: f64 = 2.5, check within(1.0, 100.0);
+        /// By which share each wait is made longer or shorter at random.
+        "jitter" => jitter: f64 = 0.2, check within(0.0, 1.0);
+        /// Seconds of running after which the waits start over.
+        "resetSeconds" => reset_seconds: u32 = 60, check within(1, 86_400);
+    }
+}
+
+noun! {
+    /// When a unit is set aside instead of started again. The others run on.
+    pub struct Brake {
+        /// Crashes within `windowSeconds` that are too many.
+        "crashes" => crashes: u32 = 5, check within(1, 10_000);
+        /// The window in seconds.
+        "windowSeconds" => window_seconds: u32 = 60, check within(1, 86_400);
+        /// Crashes within an hour that are too many.
+        "crashesPerHour" => crashes_per_hour: u32 = 30, check within(1, 100_000);
+    }
+}
+
+noun! {
+    /// When a silent unit counts as hung.
+    pub struct Watchdog {
+        /// Whether hung units are restarted.
+        "enabled" => enabled: bool = true;
+        /// Seconds without progress.
+        "seconds" => seconds: u32 = 60, check within(5, 86_400);
+    }
+}
+
+noun! {
+    /// What is logged.
+    pub struct Logging {
+        /// The least severity.
+        "level" => level: LogLevel = LogLevel::default();
+        /// Bytes of one unit's log before it is turned over.
+        "maxFileBytes" => max_file_bytes: Bytes = Bytes(10 << 20);
+        /// Older logs that are kept for each unit.
+        "maxFiles" => max_files: u32 = 5, check within(1, 1000);
+    }
+}
+
+word! {
+    /// The least severity that is logged.
+    pub enum LogLevel = Info {
+        /// Failures.
+        "error" => Error,
+        /// Failures and warnings.
+        "warn" => Warn,
+        /// What an operator wants to know.
+        "info" => Info,
+        /// What a developer wants to know.
+        "debug" => Debug,
+        /// Everything.
+        "trace" => Trace,
+    }
+}
+
+noun! {
+    /// Where the gateway keeps its state.
+    pub struct Store {
+        /// The engine.
+        "kind" => kind: StoreKind = StoreKind::default();
+        /// The database file; without it `creel.db` in the state folder.
+        "path" => path: Option<PathBuf> = None;
+    }
+}
+
+word! {
+    /// The engine that keeps the state.
+    pub enum StoreKind = Sqlite {
+        /// One file.
+        "sqlite" => Sqlite,
+    }
+}
+
+noun! {
+    /// What may be reached beyond what providers and platforms need.
+    pub struct Egress {
+        /// Further exact hosts that every agent may reach.
+        "allow" => allow: Vec<HostPort> = Vec::new();
+        /// Exact hosts on this machine or in a private network that agents may reach.
+        "allowPrivate" => allow_private: Vec<HostPort> = Vec::new();
+    }
+}

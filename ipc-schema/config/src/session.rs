@@ -1,0 +1,79 @@
+//! `session`: which messages share a conversation, and when one starts afresh.
+
+use std::collections::BTreeMap;
+
+use crate::noun::{noun, within, word};
+use crate::scalar::Entry;
+
+noun! {
+    /// Which messages share a conversation.
+    pub struct Session {
+        /// How direct messages are told apart; without it, `main` for one allowed sender and
+        /// `per-channel-peer` as soon as there may be more.
+        "dmScope" => dm_scope: Option<DmScope> = None;
+        /// One person under several names: `{alice: ["telegram:1", "irc:alice"]}`.
+        "identityLinks" => identity_links: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+        /// The last part of the key of the main session.
+        "mainKey" => main_key: String = "main".into();
+        /// When a session starts afresh.
+        "reset" => reset: Reset = Reset::default();
+        /// The same by kind of conversation; wins over `reset`.
+        "resetByType" => reset_by_type: ResetByType = ResetByType::default();
+        /// The same by channel; wins over both.
+        "resetByChannel" => reset_by_channel: BTreeMap<String, Reset> = BTreeMap::new();
+        /// Messages that start a session afresh.
+        "resetTriggers" => reset_triggers: Vec<String> = vec!["/new".into(), "/reset".into()];
+    }
+}
+
+word! {
+    /// How direct messages are told apart.
+    pub enum DmScope = PerChannelPeer {
+        /// All direct messages share one session.
+        "main" => Main,
+        /// One session for each person.
+        "per-peer" => PerPeer,
+        /// One session for each person and channel.
+        "per-channel-peer" => PerChannelPeer,
+        /// One session for each person, channel and account.
+        "per-account-channel-peer" => PerAccountChannelPeer,
+    }
+}
+
+noun! {
+    /// When a session starts afresh.
+    pub struct Reset {
+        /// By what.
+        "mode" => mode: ResetMode = ResetMode::default();
+        /// Hour of the day, local time of the machine, for mode daily.
+        "atHour" => at_hour: u16 = 4, check within(0, 23);
+        /// Minutes without a message, for mode idle; with mode daily, whichever comes first.
+        "idleMinutes" => idle_minutes: Option<u32> = None;
+    }
+}
+
+word! {
+    /// What makes a session start afresh.
+    pub enum ResetMode = None {
+        /// Nothing; long sessions are compacted.
+        "none" => None,
+        /// The first message after an hour of the day.
+        "daily" => Daily,
+        /// A time without messages.
+        "idle" => Idle,
+    }
+}
+
+noun! {
+    /// When a session starts afresh, by kind of conversation.
+    pub struct ResetByType {
+        /// Direct messages.
+        "direct" => direct: Option<Reset> = None;
+        /// Direct messages, under their older name.
+        "dm" => dm: Option<Reset> = None;
+        /// Groups and channels.
+        "group" => group: Option<Reset> = None;
+        /// Threads and topics.
+        "thread" => thread: Option<Reset> = None;
+    }
+}
