@@ -1,0 +1,186 @@
+//! Gateway ↔ supervisor, over the gateway's stdio.
+//!
+//! Frames that carry file descriptors say how many in `fds`; descriptors are taken in order of arrival.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::egress::EgressDenied;
+use super::unit::{ExitCause, UnitStatus};
+use super::{Empty, notify, request};
+use crate::hello::Role;
+
+/// Configuration of the gateway. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayConfig {
+    /// The home directory, as `CREEL_HOME` names it.
+    pub home: String,
+    /// The configuration file; it need not exist.
+    pub config_file: String,
+    /// Where the database, the token and blobs live.
+    pub state_dir: String,
+    /// Grows with each applied configuration.
+    pub generation: u64,
+}
+
+/// The listening socket of the one port. The supervisor keeps a duplicate, so that connections wait in its
+/// backlog while the gateway is restarted. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayListen {
+    /// Always 1.
+    pub fds: u32,
+    /// The address that it is bound to.
+    pub address: String,
+}
+notify!(GatewayListen, "gateway.listen");
+
+/// Here is the gateway's end of a worker's link. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitAttached {
+    /// Always 1.
+    pub fds: u32,
+    /// The unit's name.
+    pub unit: String,
+    /// `agent` or `channel`.
+    pub kind: Role,
+    /// Number of the worker's incarnation.
+    pub incarnation: u64,
+    /// Whether no gateway had this link before. If not, the link must be renewed.
+    pub fresh: bool,
+}
+notify!(UnitAttached, "unit.attached");
+
+/// A worker ended. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitGone {
+    /// The unit's name.
+    pub unit: String,
+    /// Number of the incarnation that ended.
+    pub incarnation: u64,
+    /// Why.
+    pub cause: ExitCause,
+}
+notify!(UnitGone, "unit.gone");
+
+/// A unit's status changed. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitChanged {
+    /// The new status.
+    pub status: UnitStatus,
+}
+notify!(UnitChanged, "unit.changed");
+
+/// A worker was welcomed and said ready. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitReady {
+    /// The unit's name.
+    pub unit: String,
+    /// Number of the incarnation.
+    pub incarnation: u64,
+}
+notify!(UnitReady, "unit.ready");
+
+/// A worker must be replaced. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitFault {
+    /// The unit's name.
+    pub unit: String,
+    /// Number of the incarnation; a fault of an older one is ignored.
+    pub incarnation: u64,
+    /// [`ExitCause::Watchdog`] or [`ExitCause::Protocol`].
+    pub cause: ExitCause,
+    /// A sentence.
+    pub detail: String,
+}
+notify!(UnitFault, "unit.fault");
+
+request!(
+    /// How all units are doing. Since: 1.0.
+    UnitsStatus, "units.status", Empty => Units
+);
+
+/// All units. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Units {
+    /// One row a unit.
+    pub units: Vec<UnitStatus>,
+    /// The measured isolation level of the host.
+    pub level: String,
+    /// The supervisor's process id.
+    pub supervisor_pid: u32,
+    /// Proportional memory of the supervisor in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervisor_pss_bytes: Option<u64>,
+    /// The supervisor's version.
+    pub version: String,
+    /// Milliseconds since the supervisor started.
+    pub uptime_ms: u64,
+    /// The last error of a reload, until one succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_error: Option<String>,
+}
+
+request!(
+    /// Restart one unit; lifts its quarantine. Since: 1.0.
+    UnitRestart, "unit.restart", UnitName => Empty
+);
+
+/// Names a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitName {
+    /// The unit's name.
+    pub unit: String,
+}
+
+request!(
+    /// Read the configuration again and apply what changed. A bad file changes nothing. Since: 1.0.
+    ConfigReload, "config.reload", Empty => Reloaded
+);
+
+/// What a reload did. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reloaded {
+    /// The new generation.
+    pub generation: u64,
+    /// One sentence for each unit that was started, stopped or restarted.
+    pub changes: Vec<String>,
+}
+
+/// The configuration file was applied: read it again. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigApplied {
+    /// The new generation.
+    pub generation: u64,
+}
+notify!(ConfigApplied, "config.applied");
+
+/// A unit tried to reach what it may not. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitDenied {
+    /// What was denied.
+    pub denied: EgressDenied,
+}
+notify!(UnitDenied, "unit.denied");
+
+/// End: finish what is being written and exit. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Shutdown {
+    /// A sentence.
+    pub reason: String,
+    /// Milliseconds until SIGKILL.
+    pub deadline_ms: u64,
+}
+notify!(Shutdown, "shutdown");

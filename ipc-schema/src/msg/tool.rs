@@ -1,0 +1,103 @@
+//! Tool runs: agent → gateway → supervisor, and back.
+//!
+//! A run is idempotent by its id: asking again for a run that goes on attaches to it, asking for a finished one
+//! returns its result.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Empty, notify, request};
+
+request!(
+    /// Run a command in the agent's tool sandbox. Answered when it ended. Since: 1.0.
+    ToolRun, "tool.run", ToolRunParams => ToolExit
+);
+
+/// Parameters of [`ToolRun`]. Neither policy nor limits can be widened here: they are the operator's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolRunParams {
+    /// Names the run: unique, chosen by the agent from turn and step.
+    pub run: String,
+    /// The agent whose sandbox policy applies. Filled in by the gateway; an agent cannot choose it.
+    #[serde(default)]
+    pub agent: String,
+    /// The command and its arguments.
+    pub argv: Vec<String>,
+    /// Working directory relative to the workspace; absent for the workspace itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Added to the sandbox's own small environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Milliseconds it may take; the operator's limit applies when it is smaller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
+}
+
+/// How a run ended. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolExit {
+    /// Why it ended.
+    pub cause: ToolCause,
+    /// Exit code, when it exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// Signal, when one killed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// A sentence for the model, when it did not simply exit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What it printed, at most [`crate::limits::MAX_TOOL_STREAM`] bytes: head and tail.
+    pub stdout: String,
+    /// What it printed as errors, with the same limit.
+    pub stderr: String,
+    /// Bytes that did not fit.
+    pub dropped_bytes: u64,
+    /// How long it took, in milliseconds.
+    pub wall_ms: u64,
+}
+
+/// Why a run ended. Since: 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolCause {
+    /// By itself.
+    Exited,
+    /// By a signal that was not the supervisor's.
+    Signalled,
+    /// Its time was up.
+    TimedOut,
+    /// Somebody asked for it.
+    Killed,
+    /// The sandbox could not be built; the command never ran.
+    LaunchFailed,
+}
+
+/// A run printed something. Best effort. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolOutput {
+    /// The run.
+    pub run: String,
+    /// What it printed; bytes that are no UTF-8 are replaced.
+    pub text: String,
+}
+notify!(ToolOutput, "tool.output");
+
+request!(
+    /// Kill a run and everything it started. Harmless when it has ended. Since: 1.0.
+    ToolKill, "tool.kill", ToolKillParams => Empty
+);
+
+/// Parameters of [`ToolKill`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolKillParams {
+    /// The run.
+    pub run: String,
+}

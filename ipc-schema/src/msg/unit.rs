@@ -1,0 +1,123 @@
+//! What a unit is and how it is doing, as the supervisor tells it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::hello::Role;
+
+/// State of a unit. Since: 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitState {
+    /// Not running, and nobody wants it to.
+    Stopped,
+    /// Launched, not yet ready.
+    Starting,
+    /// Up and ready.
+    Running,
+    /// Asked to end.
+    Stopping,
+    /// Ended, waits for its next attempt.
+    Backoff,
+    /// Ended too often or for good: waits for a human.
+    Quarantined,
+}
+
+/// Why an incarnation of a unit ended. Since: 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitCause {
+    /// It exited with code 0.
+    Clean,
+    /// It exited with another code.
+    Failed,
+    /// A signal killed it that the supervisor did not send.
+    Signal,
+    /// The launcher could not confine or execute it; it never ran.
+    LaunchFailed,
+    /// It did not say ready in time.
+    StartTimeout,
+    /// It stopped making progress.
+    Watchdog,
+    /// It broke the protocol.
+    Protocol,
+    /// Seccomp killed it (SIGSYS).
+    Sandbox,
+    /// Its configuration is wrong (exit code 78 or 64).
+    Config,
+    /// It was asked to end.
+    Stopped,
+}
+
+/// The last end of a unit. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastExit {
+    /// Why.
+    pub cause: ExitCause,
+    /// Exit code, when it exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// Signal, when one killed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// A sentence: the launch stage and errno, or the last line of its log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
+/// How a unit is confined: what was applied and verified, not what was asked for. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Isolation {
+    /// `L3`, `L2`, `L1`, `L0` or `partial`.
+    pub level: String,
+    /// Namespaces of its own, such as `user`, `mount`, `pid`, `net`.
+    pub namespaces: Vec<String>,
+    /// ABI of the enforced Landlock ruleset; 0 when there is none.
+    pub landlock_abi: u32,
+    /// Seccomp programs in force.
+    pub seccomp_filters: u32,
+    /// Whether `no_new_privs` is set.
+    pub no_new_privs: bool,
+    /// User id of the process outside its namespace.
+    pub uid: u32,
+    /// Sentences on what is missing compared to the full form.
+    pub gaps: Vec<String>,
+}
+
+/// How a unit is doing. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitStatus {
+    /// The unit's name, such as `agent:main`.
+    pub name: String,
+    /// What it is for.
+    pub kind: Role,
+    /// State.
+    pub state: UnitState,
+    /// Process id on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Number of this incarnation, from 1.
+    pub incarnation: u64,
+    /// Restarts that nobody asked for since the supervisor started.
+    pub restarts: u64,
+    /// Milliseconds since this incarnation was launched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime_ms: Option<u64>,
+    /// The last end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<LastExit>,
+    /// Milliseconds until the next attempt, in [`UnitState::Backoff`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_ms: Option<u64>,
+    /// Proportional memory in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pss_bytes: Option<u64>,
+    /// How it is confined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+}
