@@ -7,7 +7,4 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: {
-    proxy: { "^/$": { target: "ws://127.0.0.1:18789", ws: true, bypass: (req) => (req.headers.upgrade ? null : req.url) } },
-  },
 });

@@ -1,7 +1,7 @@
 import { render } from "preact";
 import { firstPage, type Page } from "./page";
 import { openDesk } from "./socket";
-import "./style.css";
+import "./style/index.css";
 import * as token from "./token";
 import { App } from "./view/app";
 

@@ -83,7 +83,12 @@ function blocks(lines: string[], depth: number): Block[] {
     } else if (depth < DEEPEST && startsList(line, open.length > 0)) {
       flush();
       at = list(lines, at, depth, out);
-    } else if (open.length === 0 && line.includes("|") && TABLE_RULE.test(lines[at + 1] ?? "") && sameWidth(line, lines[at + 1])) {
+    } else if (
+      open.length === 0 &&
+      line.includes("|") &&
+      TABLE_RULE.test(lines[at + 1] ?? "") &&
+      sameWidth(line, lines[at + 1])
+    ) {
       const head = cells(line);
       const rows: Inline[][][] = [];
       for (at += 2; at < lines.length && (lines[at] ?? "").includes("|"); at++) {
@@ -139,7 +144,13 @@ function list(lines: string[], from: number, depth: number, out: Block[]): numbe
       body.push(line.slice(bullet[0].length) || " ");
     } else if (indent >= Math.min(width, 2)) {
       body.push(line.slice(Math.min(indent, width)));
-    } else if (body.at(-1) !== "" && !FENCE.test(line) && !HEADING.test(line) && !RULE.test(line) && !QUOTE.test(line)) {
+    } else if (
+      body.at(-1) !== "" &&
+      !FENCE.test(line) &&
+      !HEADING.test(line) &&
+      !RULE.test(line) &&
+      !QUOTE.test(line)
+    ) {
       body.push(line);
     } else break;
   }
@@ -154,7 +165,10 @@ function isSameList(line: string, ordered: boolean): boolean {
 }
 
 function split(line: string): string[] {
-  const text = line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "");
+  const text = line
+    .trim()
+    .replace(/^\|/, "")
+    .replace(/(?<!\\)\|$/, "");
   return text.split(/(?<!\\)\|/).map((cell) => cell.replaceAll("\\|", "|").trim());
 }
 
@@ -214,7 +228,8 @@ export function inline(text: string, depth = 0, inLink = false): Inline[] {
       }
     } else if (char === "*" || char === "_" || (char === "~" && next === "~")) {
       const mark = next === char ? char + char : char;
-      const end = lonely.has(mark) || depth >= DEEPEST ? -1 : opens(text, at, mark) ? closing(text, at + mark.length, mark) : -2;
+      const end =
+        lonely.has(mark) || depth >= DEEPEST ? -1 : opens(text, at, mark) ? closing(text, at + mark.length, mark) : -2;
       if (end < 0) {
         if (end === -1) lonely.add(mark);
         plain += mark;
@@ -302,7 +317,8 @@ function linkAt(text: string, at: number): { label: string; address: string; end
     else if (char === "]" && --depth === 0) break;
   }
   if (close >= limit || text[close + 1] !== "(") return null;
-  const target = /\(\s*(?:<([^<>\n]{0,2000})>|([^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500}){0,4}))(?:\s+"[^"\n]{0,500}")?\s*\)/y;
+  const target =
+    /\(\s*(?:<([^<>\n]{0,2000})>|([^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500}){0,4}))(?:\s+"[^"\n]{0,500}")?\s*\)/y;
   target.lastIndex = close + 1;
   const found = target.exec(text);
   if (!found) return null;

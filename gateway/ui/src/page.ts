@@ -6,7 +6,9 @@ import * as Sessions from "./session-list";
 import * as Talk from "./transcript";
 import type {
   AgentEvent,
+  Approval,
   ChatEvent,
+  Decision,
   Event,
   Frame,
   Hello,
@@ -45,6 +47,7 @@ export interface Page {
   transcripts: Readonly<Record<string, Talk.Transcript>>;
   historyLimit: number;
   pairing: PairingRequest[];
+  approvals: Approval[];
   units: Unit[];
   statusAt: number;
   /** The last thing that a screen reader should say. */
@@ -67,8 +70,10 @@ export type Input =
   | { kind: "stop" }
   | { kind: "older" }
   | { kind: "pairing"; verdict: "approve" | "dismiss"; request: PairingRequest }
+  | { kind: "decide"; id: string; decision: Decision }
   | { kind: "quiet" };
 
+const NOT_NOW = "Not connected: this can be answered when the gateway is back.";
 const HISTORY_STEP = 200;
 const HISTORY_MOST = 1000;
 const STATUS_EVERY_MS = 15_000;
@@ -86,6 +91,7 @@ export function firstPage(instanceId: string, selected: string | null): Page {
     transcripts: {},
     historyLimit: HISTORY_STEP,
     pairing: [],
+    approvals: [],
     units: [],
     statusAt: 0,
     spoken: "",
@@ -122,10 +128,19 @@ export function step(before: Page, input: Input, now: number): Page {
     case "older":
       return loadHistory({ ...page, historyLimit: Math.min(HISTORY_MOST, page.historyLimit * 2) }, page.selected, now);
     case "pairing": {
+      if (page.connection.phase.is !== "live") return { ...page, trouble: NOT_NOW };
       const { channel, code } = input.request;
       const pairing = page.pairing.filter((r) => r.code !== code || r.channel !== channel);
       return call({ ...page, pairing }, `channels.pairing.${input.verdict}`, { channel, code }, now);
     }
+    case "decide":
+      if (page.connection.phase.is !== "live") return { ...page, trouble: NOT_NOW };
+      return call(
+        withoutApproval(page, input.id),
+        "exec.approval.resolve",
+        { id: input.id, decision: input.decision },
+        now,
+      );
     case "quiet":
       return { ...page, trouble: null };
   }
@@ -154,6 +169,7 @@ function send(page: Page, sessionKey: string, runId: string, message: string, no
 function stop(page: Page, now: number): Page {
   const sessionKey = page.selected;
   if (sessionKey === null) return page;
+  if (page.connection.phase.is !== "live") return talk(page, sessionKey, Talk.keepBack);
   return transcriptOf(page).runs.reduce(
     (next, { runId }) => call(next, "chat.abort", { sessionKey, runId }, now, { sessionKey, runId }),
     page,
@@ -184,6 +200,8 @@ function onClock(page: Page, now: number): Page {
   if (phase.is === "waiting") return now >= phase.until ? open(page, now) : page;
   const why = Link.overdue(page.connection, now);
   if (why) return effect(page, { do: "close", code: 4000, reason: why });
+  const approvals = page.approvals.filter((a) => !a.expiresAtMs || a.expiresAtMs > now);
+  if (approvals.length < page.approvals.length) return { ...page, approvals };
   if (phase.is === "live" && now - page.statusAt >= STATUS_EVERY_MS) return loadStatus(page, now);
   return page;
 }
@@ -206,7 +224,7 @@ function onResponse(page: Page, response: Response, now: number): Page {
   const next = { ...page, calls };
   return response.ok
     ? onResult(next, asked, response.payload ?? {}, now)
-    : onError(next, asked, response.error ?? { code: "UNKNOWN", message: "The gateway gave no reason." });
+    : onError(next, asked, response.error ?? { code: "UNKNOWN", message: "The gateway gave no reason." }, now);
 }
 
 function onResult(page: Page, asked: Call, payload: unknown, now: number): Page {
@@ -214,7 +232,11 @@ function onResult(page: Page, asked: Call, payload: unknown, now: number): Page 
     case "connect":
       return onHello(page, payload as Hello, now);
     case "chat.history":
-      return resend(talk(page, asked.sessionKey, (t) => Talk.restored(t, payload as History)), asked.sessionKey, now);
+      return resend(
+        talk(page, asked.sessionKey, (t) => Talk.restored(t, payload as History)),
+        asked.sessionKey,
+        now,
+      );
     case "chat.send":
       return talk(page, asked.sessionKey, (t) => Talk.accepted(t, asked.runId ?? ""));
     case "sessions.list":
@@ -224,6 +246,8 @@ function onResult(page: Page, asked: Call, payload: unknown, now: number): Page 
     case "channels.pairing.approve":
     case "channels.pairing.dismiss":
       return call(page, "channels.pairing.list", {}, now);
+    case "exec.approval.list":
+      return { ...page, approvals: Array.isArray(payload) ? (payload as Approval[]) : [] };
     case "status":
       return { ...page, units: (payload as { units?: Unit[] }).units ?? [] };
     default:
@@ -231,7 +255,7 @@ function onResult(page: Page, asked: Call, payload: unknown, now: number): Page 
   }
 }
 
-function onError(page: Page, asked: Call, error: WireError): Page {
+function onError(page: Page, asked: Call, error: WireError, now: number): Page {
   switch (asked.method) {
     case "connect": {
       const refused = Link.refusal(error);
@@ -240,10 +264,16 @@ function onError(page: Page, asked: Call, error: WireError): Page {
     }
     case "chat.send":
       return talk(page, asked.sessionKey, (t) => Talk.notSent(t, asked.runId ?? "", error.message));
-    case "chat.history":
+    case "chat.history": {
+      // A conversation that was only just begun is unknown to the gateway until something is said.
+      const known = page.sessions.rows.some((row) => row.key === asked.sessionKey);
+      const next = talk(page, asked.sessionKey, (t) => ({ ...t, loaded: true }));
+      return resend(known ? { ...next, trouble: error.message } : next, asked.sessionKey, now);
+    }
     case "chat.abort":
     case "channels.pairing.approve":
     case "channels.pairing.dismiss":
+    case "exec.approval.resolve":
       return { ...page, trouble: error.message };
     default:
       // Lists that this gateway or these scopes do not offer stay empty.
@@ -297,6 +327,13 @@ function onEvent(page: Page, { event, payload }: Event, now: number): Page {
       return loadSessions(page, now);
     case "channels.pairing.changed":
       return call(page, "channels.pairing.list", {}, now);
+    case "exec.approval.requested": {
+      const approval = payload as Approval;
+      const spoken = `The agent asks to run: ${approval.request.command}`;
+      return { ...page, approvals: [...withoutApproval(page, approval.id).approvals, approval], spoken };
+    }
+    case "exec.approval.resolved":
+      return withoutApproval(page, (payload as { id: string }).id);
     default:
       return page;
   }
@@ -327,11 +364,21 @@ function ending(transcript: Talk.Transcript, event: ChatEvent): string {
 
 // --- parts ----------------------------------------------------------------------------------------------------------
 
+function withoutApproval(page: Page, id: string): Page {
+  return { ...page, approvals: page.approvals.filter((a) => a.id !== id) };
+}
+
 function effect(page: Page, ...effects: Effect[]): Page {
   return { ...page, effects: [...page.effects, ...effects] };
 }
 
-function call(page: Page, method: string, params: Record<string, unknown>, now: number, about: Partial<Call> = {}): Page {
+function call(
+  page: Page,
+  method: string,
+  params: Record<string, unknown>,
+  now: number,
+  about: Partial<Call> = {},
+): Page {
   const id = `${page.nextCall}:${page.instanceId}`;
   const next = { ...page, nextCall: page.nextCall + 1, calls: { ...page.calls, [id]: { method, at: now, ...about } } };
   return effect(next, { do: "send", frame: { type: "req", id, method, params } });
@@ -348,10 +395,16 @@ function talk(page: Page, key: string | null | undefined, change: (t: Talk.Trans
 
 /** Asks again for all that may have changed unseen: after a connect or a gap. */
 function refresh(page: Page, now: number): Page {
-  const open = Object.keys(page.transcripts).filter((key) => key === page.selected || page.transcripts[key]?.runs.length);
+  const open = Object.keys(page.transcripts).filter(
+    (key) => key === page.selected || page.transcripts[key]?.runs.length,
+  );
   const keys = new Set(page.selected === null ? open : [page.selected, ...open]);
   const next = [...keys].reduce((all, key) => loadHistory(all, key, now), page);
-  return loadStatus(call(loadSessions(next, now), "channels.pairing.list", {}, now), now);
+  const lists = ["channels.pairing.list", "exec.approval.list"];
+  return loadStatus(
+    lists.reduce((all, method) => call(all, method, {}, now), loadSessions(next, now)),
+    now,
+  );
 }
 
 function loadHistory(page: Page, sessionKey: string | null, now: number): Page {

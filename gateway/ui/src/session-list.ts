@@ -42,14 +42,14 @@ export function neighbour(list: SessionList, selected: string | null, step: 1 | 
   return keys[(at + step + keys.length) % keys.length] ?? null;
 }
 
-/** `agent:main:telegram:direct:42` → `telegram · direct · 42`; a name given by a person wins. */
-export function titleOf(row: SessionRow | undefined, key: string): string {
+/** `agent:main:telegram:direct:42` → `telegram · direct · 42`; a given name wins, a new conversation shows its first words. */
+export function titleOf(row: SessionRow | undefined, key: string, firstWords = ""): string {
   const given = row?.displayName || row?.label || row?.derivedTitle;
   if (given) return given;
   const [kind, agent, ...rest] = key.split(":");
   if (kind !== "agent" || !agent) return key;
   if (rest.length === 1 && rest[0] === "main") return agent === "main" ? "Main" : `${capital(agent)} · main`;
-  if (rest[0] === "web") return "New conversation";
+  if (rest[0] === "web") return firstWords || "New conversation";
   return rest.length ? rest.join(" · ") : agent;
 }
 

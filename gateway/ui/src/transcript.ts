@@ -76,8 +76,15 @@ export function accepted(t: Transcript, runId: string): Transcript {
 }
 
 export function notSent(t: Transcript, runId: string, error: string): Transcript {
-  const items = t.items.map((i): Item => (i.kind === "user" && i.runId === runId ? { ...i, state: "failed", error } : i));
+  const items = t.items.map((i): Item =>
+    i.kind === "user" && i.runId === runId ? { ...i, state: "failed", error } : i,
+  );
   return { ...t, items, runs: without(t.runs, runId) };
+}
+
+/** Stop, before anything went out: what waits for the gateway is not sent after all. */
+export function keepBack(t: Transcript): Transcript {
+  return unsent(t).reduce((next, { runId = "" }) => notSent(next, runId, "stopped before it went out"), t);
 }
 
 /** Takes a message that could not be sent out again, so that it can be edited. */
@@ -166,7 +173,8 @@ export function restored(t: Transcript, history: History): Transcript {
   const past = itemsOf(messages, active).map((i) => (isFresher(i) ? (now.get(i.id) ?? i) : i));
   const known = new Set(past.map((i) => i.id));
   const newer = t.items.filter(
-    (i) => !known.has(i.id) && ((i.kind === "user" && i.state !== "sent") || (i.runId !== undefined && active.has(i.runId))),
+    (i) =>
+      !known.has(i.id) && ((i.kind === "user" && i.state !== "sent") || (i.runId !== undefined && active.has(i.runId))),
   );
   const heard = runs.map((r) => (known.has(saidId(r.runId)) ? { ...r, accepted: true } : r));
   return { items: [...past, ...newer], runs: heard, loaded: true, hasMore: history.hasMore ?? false };
@@ -264,7 +272,15 @@ function itemsOf(messages: Message[], active: Set<string>): Item[] {
   const result = (id: string | undefined, name: string | undefined, content: unknown, failed: boolean, at: number) => {
     let tool = tools.get(id ?? "");
     if (!tool) {
-      tool = { kind: "tool", id: id ?? `result-${items.length}`, name: name ?? "tool", args: undefined, output: "", state: "done", at };
+      tool = {
+        kind: "tool",
+        id: id ?? `result-${items.length}`,
+        name: name ?? "tool",
+        args: undefined,
+        output: "",
+        state: "done",
+        at,
+      };
       items.push(tool);
     }
     Object.assign(tool, { output: textOf(content), state: failed ? "failed" : "done", endedAt: at });
@@ -288,19 +304,49 @@ function itemsOf(messages: Message[], active: Set<string>): Item[] {
           if (runId) replies.set(runId, count + 1);
           const failed = message.stopReason === "error";
           const state = failed ? "failed" : message.stopReason === "aborted" ? "aborted" : "done";
-          items.push({ kind: "reply", id: runId ? replyId(runId, count) : `${id}/${n}`, runId, text: block.text, at, state });
+          items.push({
+            kind: "reply",
+            id: runId ? replyId(runId, count) : `${id}/${n}`,
+            runId,
+            text: block.text,
+            at,
+            state,
+          });
         } else if (block.type === "toolCall") {
           const callId = block.id ?? block.toolCallId ?? `${id}/${n}`;
           const args = block.arguments ?? block.args;
-          const tool: ToolRun = { kind: "tool", id: callId, runId, name: block.name ?? block.toolName ?? "tool", args, output: "", state: "running", at };
+          const tool: ToolRun = {
+            kind: "tool",
+            id: callId,
+            runId,
+            name: block.name ?? block.toolName ?? "tool",
+            args,
+            output: "",
+            state: "running",
+            at,
+          };
           tools.set(callId, tool);
           items.push(tool);
         } else if (block.type === "toolResult") {
-          result(block.toolCallId ?? block.id, block.name ?? block.toolName, block.content ?? block.result ?? block.text, block.isError === true, at);
+          result(
+            block.toolCallId ?? block.id,
+            block.name ?? block.toolName,
+            block.content ?? block.result ?? block.text,
+            block.isError === true,
+            at,
+          );
         }
       });
       if (message.stopReason === "error" && message.errorMessage) {
-        items.push({ kind: "reply", id: `${id}/error`, runId, text: "", at, state: "failed", error: message.errorMessage });
+        items.push({
+          kind: "reply",
+          id: `${id}/error`,
+          runId,
+          text: "",
+          at,
+          state: "failed",
+          error: message.errorMessage,
+        });
       }
     } else {
       items.push({ kind: "note", id, runId, text: textOf(blocks), at });

@@ -121,6 +121,16 @@ export interface PairingRequest {
   expiresAtMs?: number;
 }
 
+/** A command that waits for a person's word. */
+export interface Approval {
+  id: string;
+  request: { command: string; cwd?: string | null; agentId?: string | null; sessionKey?: string | null };
+  createdAtMs?: number;
+  expiresAtMs?: number;
+}
+
+export type Decision = "allow-once" | "allow-always" | "deny";
+
 export interface Unit {
   name: string;
   kind: string;

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { commandOf } from "../src/keyboard";
 
-const stroke = (key: string, more: object = {}) => ({ key, code: "", ctrlKey: false, metaKey: false, altKey: false, isComposing: false, ...more });
+const stroke = (key: string, more: object = {}) => ({
+  key,
+  code: "",
+  ctrlKey: false,
+  metaKey: false,
+  altKey: false,
+  isComposing: false,
+  ...more,
+});
 
 describe("shortcuts", () => {
   it.each([

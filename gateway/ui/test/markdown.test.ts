@@ -44,9 +44,12 @@ describe("hostile text", () => {
     }
   });
 
-  it.each(["https://example.org/a?b=c#d", "http://127.0.0.1:18789/", "mailto:ada@example.org"])("offers %s", (address) => {
-    expect(safeHref(address)).toBe(address);
-  });
+  it.each(["https://example.org/a?b=c#d", "http://127.0.0.1:18789/", "mailto:ada@example.org"])(
+    "offers %s",
+    (address) => {
+      expect(safeHref(address)).toBe(address);
+    },
+  );
 
   it("keeps HTML as text", () => {
     const source = `<img src=x onerror=alert(1)> <script>alert(1)</script> <a href="javascript:x">y</a>`;
@@ -56,11 +59,15 @@ describe("hostile text", () => {
   });
 
   it("cannot break out of an address", () => {
-    expect(addresses(parse(`[x](https://a.example/"onmouseover="alert(1))`))).toEqual(["https://a.example/%22onmouseover=%22alert(1)"]);
+    expect(addresses(parse(`[x](https://a.example/"onmouseover="alert(1))`))).toEqual([
+      "https://a.example/%22onmouseover=%22alert(1)",
+    ]);
   });
 
   it("loads no image, it links to it", () => {
-    expect(inline("![cat](https://a.example/cat.png)")).toEqual([{ is: "link", href: "https://a.example/cat.png", parts: ["cat"] }]);
+    expect(inline("![cat](https://a.example/cat.png)")).toEqual([
+      { is: "link", href: "https://a.example/cat.png", parts: ["cat"] },
+    ]);
   });
 
   it("puts no link inside a link", () => {
@@ -69,16 +76,53 @@ describe("hostile text", () => {
     ]);
   });
 
-  it.each([">", "- ", "1. ", "*a ", "**", "_", "~~", "[", "![", "`", "``` ", "<", "|", "[a](", "\\", "# ", "http://", "*_", "* a\n  "])(
-    "survives %j repeated",
-    (unit) => {
-      const source = unit.repeat(20_000);
-      expect(parse(source).length).toBeGreaterThan(0);
-    },
-  );
+  it.each([
+    ">",
+    "- ",
+    "1. ",
+    "*a ",
+    "**",
+    "_",
+    "~~",
+    "[",
+    "![",
+    "`",
+    "``` ",
+    "<",
+    "|",
+    "[a](",
+    "\\",
+    "# ",
+    "http://",
+    "*_",
+    "* a\n  ",
+  ])("survives %j repeated", (unit) => {
+    const source = unit.repeat(20_000);
+    expect(parse(source).length).toBeGreaterThan(0);
+  });
 
   it("loses no letter, whatever marks surround it", () => {
-    const marks = ["*", "**", "_", "`", "~~", "[", "](", ")", "\n", "\n\n", "> ", "- ", "1. ", "# ", "|", "```\n", " ", "<", "h"];
+    const marks = [
+      "*",
+      "**",
+      "_",
+      "`",
+      "~~",
+      "[",
+      "](",
+      ")",
+      "\n",
+      "\n\n",
+      "> ",
+      "- ",
+      "1. ",
+      "# ",
+      "|",
+      "```\n",
+      " ",
+      "<",
+      "h",
+    ];
     let seed = 7;
     const pick = () => marks[(seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % marks.length] ?? "";
     for (let round = 0; round < 500; round++) {
@@ -111,11 +155,16 @@ describe("what models write", () => {
   });
 
   it("leaves snake_case, 2 * 3 * 4 and lone marks alone", () => {
-    for (const plain of ["snake_case_name", "2 * 3 * 4", "a * b", "**open", "`open", "~tilde~", "x_"]) expect(inline(plain)).toEqual([plain]);
+    for (const plain of ["snake_case_name", "2 * 3 * 4", "a * b", "**open", "`open", "~tilde~", "x_"])
+      expect(inline(plain)).toEqual([plain]);
   });
 
   it("links bare addresses without the full stop", () => {
-    expect(inline("see https://a.example/b.")).toEqual(["see ", { is: "link", href: "https://a.example/b", parts: ["https://a.example/b"] }, "."]);
+    expect(inline("see https://a.example/b.")).toEqual([
+      "see ",
+      { is: "link", href: "https://a.example/b", parts: ["https://a.example/b"] },
+      ".",
+    ]);
   });
 
   it("reads blocks", () => {
@@ -128,7 +177,10 @@ describe("what models write", () => {
   });
 
   it("reads code, also while it is still being written", () => {
-    expect(parse("```rust\nfn a() {}\n```\nend")).toEqual([{ is: "code", language: "rust", text: "fn a() {}" }, paragraph("end")]);
+    expect(parse("```rust\nfn a() {}\n```\nend")).toEqual([
+      { is: "code", language: "rust", text: "fn a() {}" },
+      paragraph("end"),
+    ]);
     expect(parse("```\n**x**\n")).toEqual([{ is: "code", language: "", text: "**x**\n" }]);
     expect(parse("````\n```\n````")).toEqual([{ is: "code", language: "", text: "```" }]);
   });
@@ -139,17 +191,32 @@ describe("what models write", () => {
         is: "list",
         ordered: false,
         start: 1,
-        items: [[paragraph("a"), { is: "list", ordered: false, start: 1, items: [[paragraph("b")]] }], [paragraph("c")]],
+        items: [
+          [paragraph("a"), { is: "list", ordered: false, start: 1, items: [[paragraph("b")]] }],
+          [paragraph("c")],
+        ],
       },
     ]);
     expect(parse("3. a\n\n4. b\n   ```\n   x\n   ```")).toEqual([
-      { is: "list", ordered: true, start: 3, items: [[paragraph("a")], [paragraph("b"), { is: "code", language: "", text: "x" }]] },
+      {
+        is: "list",
+        ordered: true,
+        start: 3,
+        items: [[paragraph("a")], [paragraph("b"), { is: "code", language: "", text: "x" }]],
+      },
     ]);
   });
 
   it("reads tables", () => {
     expect(parse("| a | b |\n|---|:-:|\n| 1 | `2\\|3` |\n| 4 |")).toEqual([
-      { is: "table", head: [["a"], ["b"]], rows: [[["1"], [{ is: "code", text: "2|3" }]], [["4"], []]] },
+      {
+        is: "table",
+        head: [["a"], ["b"]],
+        rows: [
+          [["1"], [{ is: "code", text: "2|3" }]],
+          [["4"], []],
+        ],
+      },
     ]);
   });
 });

@@ -38,11 +38,19 @@ class Desk {
   }
 
   delta(whole: string, piece = whole): this {
-    return this.chat("delta", { deltaText: piece, message: { role: "assistant", content: [{ type: "text", text: whole }] } });
+    return this.chat("delta", {
+      deltaText: piece,
+      message: { role: "assistant", content: [{ type: "text", text: whole }] },
+    });
   }
 
   tool(phase: string, more: object = {}): this {
-    return this.event("agent", { runId: "r1", sessionKey: MAIN, stream: "tool", data: { phase, name: "exec", toolCallId: "t1", ...more } });
+    return this.event("agent", {
+      runId: "r1",
+      sessionKey: MAIN,
+      stream: "tool",
+      data: { phase, name: "exec", toolCallId: "t1", ...more },
+    });
   }
 
   /** Answers the newest request for `method`. */
@@ -115,6 +123,7 @@ describe("connection", () => {
       "chat.history",
       "sessions.list",
       "channels.pairing.list",
+      "exec.approval.list",
       "status",
     ]);
   });
@@ -122,7 +131,11 @@ describe("connection", () => {
   it("asks for a token when it is refused, and does not try again by itself", () => {
     const desk = new Desk().tell({ kind: "sign-in", token: "wrong" });
     desk.event("connect.challenge", {});
-    const error = { code: "INVALID_REQUEST", message: "unauthorized: gateway token mismatch", details: { code: "AUTH_TOKEN_MISMATCH" } };
+    const error = {
+      code: "INVALID_REQUEST",
+      message: "unauthorized: gateway token mismatch",
+      details: { code: "AUTH_TOKEN_MISMATCH" },
+    };
     desk.answer("connect", error, false).drop("unauthorized", 1008).later(60_000);
     expect(desk.phase).toMatchObject({ is: "refused", wantsToken: true });
     expect(desk.done.filter((d) => d === "open")).toHaveLength(1);
@@ -132,7 +145,11 @@ describe("connection", () => {
 
   it("names another protocol version as the reason", () => {
     const desk = new Desk().tell({ kind: "sign-in", token: "x" }).event("connect.challenge", {});
-    desk.answer("connect", { code: "INVALID_REQUEST", message: "protocol mismatch", details: { code: "PROTOCOL_MISMATCH" } }, false);
+    desk.answer(
+      "connect",
+      { code: "INVALID_REQUEST", message: "protocol mismatch", details: { code: "PROTOCOL_MISMATCH" } },
+      false,
+    );
     expect(desk.phase).toMatchObject({ is: "refused", wantsToken: false });
   });
 
@@ -220,12 +237,18 @@ describe("a turn", () => {
   ])("puts tools between the words when snapshots hold %s", (_, second) => {
     const desk = asked().delta("First.");
     desk.tool("start", { args: { command: "ls" } });
-    expect(desk.items).toMatchObject([{ kind: "user" }, { kind: "reply", state: "done" }, { kind: "tool", state: "running", args: { command: "ls" } }]);
+    expect(desk.items).toMatchObject([
+      { kind: "user" },
+      { kind: "reply", state: "done" },
+      { kind: "tool", state: "running", args: { command: "ls" } },
+    ]);
     desk.tool("update", { partialResult: { content: [{ type: "text", text: "a" }] } });
     expect(desk.items.at(-1)).toMatchObject({ output: "a", state: "running" });
     desk.now += 40;
     desk.tool("result", { result: { content: [{ type: "text", text: "a\nb" }] }, isError: false });
-    desk.delta(second).chat("final", { message: { role: "assistant", content: [{ type: "text", text: `${second}.` }] } });
+    desk
+      .delta(second)
+      .chat("final", { message: { role: "assistant", content: [{ type: "text", text: `${second}.` }] } });
     expect(desk.items).toMatchObject([
       { kind: "user" },
       { text: "First." },
@@ -238,7 +261,12 @@ describe("a turn", () => {
     const desk = asked().delta("Hel").tool("start").tell({ kind: "stop" });
     expect(desk.last("chat.abort").params).toEqual({ sessionKey: MAIN, runId: "r1" });
     desk.chat("aborted");
-    expect(desk.items).toMatchObject([{ kind: "user" }, { kind: "reply" }, { kind: "tool", state: "stopped" }, { kind: "note", text: "Stopped." }]);
+    expect(desk.items).toMatchObject([
+      { kind: "user" },
+      { kind: "reply" },
+      { kind: "tool", state: "stopped" },
+      { kind: "note", text: "Stopped." },
+    ]);
     expect(transcriptOf(desk.page).runs).toEqual([]);
   });
 
@@ -260,7 +288,17 @@ describe("a turn", () => {
     desk.answer("chat.history", { messages: [{ role: "user", content: "hello", idempotencyKey: "r1:user" }] });
     expect(desk.count("chat.send")).toBe(2);
     expect(desk.last("chat.send").params).toMatchObject({ message: "offline", idempotencyKey: "r2" });
-    expect(desk.items).toMatchObject([{ text: "hello", state: "sent" }, { text: "offline", state: "sending" }]);
+    expect(desk.items).toMatchObject([
+      { text: "hello", state: "sent" },
+      { text: "offline", state: "sending" },
+    ]);
+  });
+
+  it("keeps back on Escape what did not go out yet", () => {
+    const desk = live().drop().tell({ kind: "say", text: "no", runId: "r3" }).tell({ kind: "stop" });
+    expect(desk.items).toMatchObject([{ text: "no", state: "failed" }]);
+    desk.later(1_000).connect().answer("chat.history", { messages: [] });
+    expect(desk.count("chat.send")).toBe(0);
   });
 
   it("does not redraw what the history repeats", () => {
@@ -269,7 +307,12 @@ describe("a turn", () => {
     desk.event("tick", {}, 90).answer("chat.history", {
       messages: [
         { role: "user", content: "hello", timestamp: 5, idempotencyKey: "r1:user" },
-        { role: "assistant", content: [{ type: "text", text: "Hi" }], stopReason: "stop", __openclaw: { id: "x", runId: "r1" } },
+        {
+          role: "assistant",
+          content: [{ type: "text", text: "Hi" }],
+          stopReason: "stop",
+          __openclaw: { id: "x", runId: "r1" },
+        },
       ],
     });
     expect(desk.items.map((i) => i.id)).toEqual(before);
@@ -277,7 +320,10 @@ describe("a turn", () => {
 
   it("keeps a running turn when the history comes in the middle of it", () => {
     const desk = asked().answer("chat.send", {}).delta("Hel").event("tick", {}, 90);
-    desk.answer("chat.history", { messages: [{ role: "user", content: "hello", idempotencyKey: "r1:user" }], inFlightRun: { runId: "r1" } });
+    desk.answer("chat.history", {
+      messages: [{ role: "user", content: "hello", idempotencyKey: "r1:user" }],
+      inFlightRun: { runId: "r1" },
+    });
     desk.delta("Hello");
     expect(desk.items).toMatchObject([{ kind: "user" }, { text: "Hello", state: "streaming" }]);
   });
@@ -297,17 +343,38 @@ describe("a turn", () => {
 
 describe("history", () => {
   it("reads tool calls and results, as messages and as blocks", () => {
-    const desk = live().tell({ kind: "older" }).answer("chat.history", {
-      hasMore: true,
-      messages: [
-        { role: "user", content: "go", timestamp: 1 },
-        { role: "assistant", content: [{ type: "text", text: "ok" }, { type: "toolCall", id: "a", name: "exec", arguments: { command: "ls" } }], timestamp: 2 },
-        { role: "toolResult", toolCallId: "a", toolName: "exec", content: [{ type: "text", text: "out" }], timestamp: 5 },
-        { role: "assistant", content: [{ type: "toolCall", id: "b", name: "read" }, { type: "toolResult", toolCallId: "b", isError: true, content: "no" }] },
-        { role: "assistant", content: [{ type: "toolCall", id: "c", name: "cut" }] },
-        { role: "system", content: "compacted" },
-      ],
-    });
+    const desk = live()
+      .tell({ kind: "older" })
+      .answer("chat.history", {
+        hasMore: true,
+        messages: [
+          { role: "user", content: "go", timestamp: 1 },
+          {
+            role: "assistant",
+            content: [
+              { type: "text", text: "ok" },
+              { type: "toolCall", id: "a", name: "exec", arguments: { command: "ls" } },
+            ],
+            timestamp: 2,
+          },
+          {
+            role: "toolResult",
+            toolCallId: "a",
+            toolName: "exec",
+            content: [{ type: "text", text: "out" }],
+            timestamp: 5,
+          },
+          {
+            role: "assistant",
+            content: [
+              { type: "toolCall", id: "b", name: "read" },
+              { type: "toolResult", toolCallId: "b", isError: true, content: "no" },
+            ],
+          },
+          { role: "assistant", content: [{ type: "toolCall", id: "c", name: "cut" }] },
+          { role: "system", content: "compacted" },
+        ],
+      });
     expect(desk.items).toMatchObject([
       { kind: "user", text: "go" },
       { kind: "reply", text: "ok" },
@@ -318,6 +385,13 @@ describe("history", () => {
     ]);
     expect(desk.last("chat.history").params).toEqual({ sessionKey: MAIN, limit: 400 });
     expect(transcriptOf(desk.page).hasMore).toBe(true);
+  });
+
+  it("begins a conversation that the gateway does not know yet", () => {
+    const desk = live().tell({ kind: "select", key: "agent:main:web:1" });
+    desk.answer("chat.history", { code: "INVALID_REQUEST", message: "No session found" }, false);
+    expect(transcriptOf(desk.page)).toMatchObject({ loaded: true, items: [] });
+    expect(desk.page.trouble).toBeNull();
   });
 
   it("fetches what another client said to begin a run", () => {
@@ -333,7 +407,12 @@ describe("history", () => {
 describe("conversations", () => {
   it("marks news elsewhere until they are looked at", () => {
     const desk = live().chat("final", {}, "r9", OTHER);
-    desk.answer("sessions.list", { sessions: [{ key: MAIN, updatedAt: 1 }, { key: OTHER, updatedAt: 2 }] });
+    desk.answer("sessions.list", {
+      sessions: [
+        { key: MAIN, updatedAt: 1 },
+        { key: OTHER, updatedAt: 2 },
+      ],
+    });
     expect([...desk.page.sessions.unseen]).toEqual([OTHER]);
     expect(desk.page.sessions.rows.map((r) => r.key)).toEqual([OTHER, MAIN]);
     desk.tell({ kind: "select", key: OTHER });
@@ -351,7 +430,9 @@ describe("conversations", () => {
   it("forgets a run that the gateway says is over", () => {
     const desk = live().tell({ kind: "say", text: "x", runId: "r1" }).answer("chat.send", {});
     desk.now += 10;
-    desk.event("sessions.changed", {}).answer("sessions.list", { sessions: [{ key: MAIN, updatedAt: 3, hasActiveRun: false }] });
+    desk
+      .event("sessions.changed", {})
+      .answer("sessions.list", { sessions: [{ key: MAIN, updatedAt: 3, hasActiveRun: false }] });
     expect(transcriptOf(desk.page).runs).toEqual([]);
   });
 });
@@ -360,7 +441,9 @@ describe("pairing and processes", () => {
   const request = { channel: "telegram", code: "AB", senderId: "42" };
 
   it("lists, approves, dismisses", () => {
-    const desk = live().event("channels.pairing.changed", {}).answer("channels.pairing.list", { requests: [request] });
+    const desk = live()
+      .event("channels.pairing.changed", {})
+      .answer("channels.pairing.list", { requests: [request] });
     expect(desk.page.pairing).toEqual([request]);
     desk.tell({ kind: "pairing", verdict: "approve", request });
     expect(desk.last("channels.pairing.approve").params).toEqual({ channel: "telegram", code: "AB" });
@@ -368,6 +451,29 @@ describe("pairing and processes", () => {
     desk.tell({ kind: "pairing", verdict: "dismiss", request });
     desk.answer("channels.pairing.dismiss", { code: "INVALID_REQUEST", message: "no such code" }, false);
     expect(desk.page.trouble).toBe("no such code");
+  });
+
+  it("asks before a command runs, until it is answered or too late", () => {
+    const approval = (id: string, expiresAtMs: number) => ({ id, request: { command: "rm -r x" }, expiresAtMs });
+    const desk = live().answer("exec.approval.list", [approval("a", 2_000_000)]);
+    desk
+      .event("exec.approval.requested", approval("b", 2_000_000))
+      .event("exec.approval.requested", approval("c", 1_005_000));
+    desk.tell({ kind: "decide", id: "a", decision: "deny" });
+    expect(desk.last("exec.approval.resolve").params).toEqual({ id: "a", decision: "deny" });
+    desk.event("exec.approval.resolved", { id: "b", decision: "allow-once" });
+    expect(desk.page.approvals.map((a) => a.id)).toEqual(["c"]);
+    desk.later(6_000);
+    expect(desk.page.approvals).toEqual([]);
+  });
+
+  it("does not pretend to answer while the gateway is away", () => {
+    const desk = live()
+      .answer("channels.pairing.list", { requests: [request] })
+      .drop();
+    desk.tell({ kind: "pairing", verdict: "approve", request });
+    expect(desk.page.pairing).toEqual([request]);
+    expect(desk.page.trouble).toMatch(/Not connected/);
   });
 
   it("shows the processes, and nothing where the gateway has none to show", () => {

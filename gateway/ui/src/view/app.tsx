@@ -6,6 +6,7 @@ import { type Input, type Page, transcriptOf } from "../page";
 import { neighbour, titleOf } from "../session-list";
 import * as token from "../token";
 import type { Said } from "../transcript";
+import { Approvals } from "./approvals";
 import { Composer } from "./composer";
 import { Conversation } from "./conversation";
 import { Help, Switcher } from "./dialogs";
@@ -40,10 +41,14 @@ function Desk({ page, tell }: AppProps) {
   const key = page.selected ?? "";
   const transcript = transcriptOf(page);
   const draft = drafts[key] ?? "";
-  const row = page.sessions.rows.find((r) => r.key === key);
+  const rows = new Map(page.sessions.rows.map((r) => [r.key, r]));
+  const row = rows.get(key);
+  const nameOf = (k: string) => titleOf(rows.get(k), k, firstWords(page, k));
   const running = new Set(Object.entries(page.transcripts).flatMap(([k, t]) => (t.runs.length ? [k] : [])));
 
   const setDraft = (text: string) => setDrafts((all) => ({ ...all, [key]: text }));
+  /** The browser tells about a close a moment later; another dialog may be open by then. */
+  const closed = (which: typeof dialog) => setDialog((open) => (open === which ? null : open));
   const compose = () => field.current?.focus();
   /** On a touch screen the focus would bring up the keyboard unasked. */
   const settle = () => matchMedia("(hover: hover)").matches && compose();
@@ -71,6 +76,10 @@ function Desk({ page, tell }: AppProps) {
   };
   useEffect(() => void settle(), []);
 
+  useEffect(() => {
+    if (drawer) document.querySelector<HTMLElement>(".session[aria-current]")?.focus();
+  }, [drawer]);
+
   const latest = useRef(obey);
   latest.current = obey;
   useEffect(() => {
@@ -86,7 +95,7 @@ function Desk({ page, tell }: AppProps) {
   }, []);
 
   useEffect(() => token.showSession(page.selected), [page.selected]);
-  const title = titleOf(row, key);
+  const title = nameOf(key);
   const news = page.sessions.unseen.size;
   useEffect(() => {
     document.title = `${news ? `(${news}) ` : ""}${title ? `${title} · ` : ""}Creel`;
@@ -109,6 +118,7 @@ function Desk({ page, tell }: AppProps) {
           now={now}
           sessions={page.sessions}
           selected={page.selected}
+          nameOf={nameOf}
           running={running}
           pairing={page.pairing}
           units={page.units}
@@ -122,13 +132,25 @@ function Desk({ page, tell }: AppProps) {
       <button type="button" class="scrim" tabIndex={-1} aria-hidden="true" onClick={() => setDrawer(false)} />
       <main class="main">
         <header class="bar">
-          <button type="button" class="ghost menu" onClick={() => setDrawer(!drawer)} aria-label="Conversations" aria-expanded={drawer}>
+          <button
+            type="button"
+            class="ghost menu"
+            onClick={() => setDrawer(!drawer)}
+            aria-label="Conversations"
+            aria-expanded={drawer}
+          >
             <Icon name="menu" />
             {(news > 0 || page.pairing.length > 0) && <span class="unseen" role="img" aria-label="Something new" />}
           </button>
           <h2>{title}</h2>
           {row?.model && <span class="origin">{row.model}</span>}
-          <button type="button" class="ghost finder-key" onClick={() => setDialog("switcher")} aria-label="Find a conversation" title="Find a conversation">
+          <button
+            type="button"
+            class="ghost finder-key"
+            onClick={() => setDialog("switcher")}
+            aria-label="Find a conversation"
+            title="Find a conversation"
+          >
             <kbd>{MODIFIER}</kbd> <kbd>K</kbd>
           </button>
         </header>
@@ -150,6 +172,11 @@ function Desk({ page, tell }: AppProps) {
             compose();
           }}
         />
+        <Approvals
+          approvals={page.approvals}
+          now={now}
+          onDecide={(id, decision) => tell({ kind: "decide", id, decision })}
+        />
         <Composer
           field={field}
           draft={draft}
@@ -164,11 +191,22 @@ function Desk({ page, tell }: AppProps) {
         {page.spoken}
       </div>
       {dialog === "switcher" && (
-        <Switcher sessions={page.sessions} selected={page.selected} onSelect={select} onClose={() => setDialog(null)} />
+        <Switcher
+          sessions={page.sessions}
+          selected={page.selected}
+          nameOf={nameOf}
+          onSelect={select}
+          onClose={() => closed("switcher")}
+        />
       )}
-      {dialog === "help" && <Help onClose={() => setDialog(null)} />}
+      {dialog === "help" && <Help onClose={() => closed("help")} />}
     </div>
   );
+}
+
+function firstWords(page: Page, key: string): string {
+  const said = page.transcripts[key]?.items.find((i) => i.kind === "user");
+  return said?.kind === "user" ? said.text.replace(/\s+/g, " ").slice(0, 80) : "";
 }
 
 /** The time, once a second: for the countdown and for "3 min". */

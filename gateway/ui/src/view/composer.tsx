@@ -49,7 +49,14 @@ export function Composer({ field, draft, running, offline, onDraft, onSend, onSt
           onKeyDown={onKeyDown}
         />
         {running && (
-          <button type="button" class="round stop" onClick={onStop} aria-label="Stop" title="Stop (Esc)" aria-keyshortcuts="Escape">
+          <button
+            type="button"
+            class="round stop"
+            onClick={onStop}
+            aria-label="Stop"
+            title="Stop (Esc)"
+            aria-keyshortcuts="Escape"
+          >
             <Icon name="stop" />
           </button>
         )}

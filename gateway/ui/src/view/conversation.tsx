@@ -17,7 +17,10 @@ const SUGGESTIONS = ["What can you do here?", "Which tools do you have?", "Remin
 
 export function Conversation({ sessionKey, transcript, onWithdraw, onOlder, onSuggest }: ConversationProps) {
   const { items, runs, loaded, hasMore } = transcript;
-  const { frame, column, away, toEnd } = useFollowing(sessionKey, items.at(-1)?.kind === "user" ? items.at(-1)?.id : undefined);
+  const { frame, column, away, toEnd } = useFollowing(
+    sessionKey,
+    items.at(-1)?.kind === "user" ? items.at(-1)?.id : undefined,
+  );
   const empty = loaded && items.length === 0 && runs.length === 0;
   return (
     <div class="scroll" ref={frame} tabIndex={-1}>
@@ -60,9 +63,12 @@ export function Conversation({ sessionKey, transcript, onWithdraw, onOlder, onSu
 
 const goesOn = (below: Item | undefined) => below?.kind === "reply" || below?.kind === "tool";
 
-/** A run goes on and nothing on the page moves by itself. */
+/** A run goes on at the gateway and nothing on the page moves by itself. */
 function isThinking({ items, runs }: Transcript): boolean {
-  return runs.length > 0 && !items.some((i) => (i.kind === "reply" && i.state === "streaming") || (i.kind === "tool" && i.state === "running"));
+  return (
+    runs.some((r) => r.accepted) &&
+    !items.some((i) => (i.kind === "reply" && i.state === "streaming") || (i.kind === "tool" && i.state === "running"))
+  );
 }
 
 const PHASES: Record<string, string> = {

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { SHORTCUTS } from "../keyboard";
-import { keysOf, originOf, type SessionList, titleOf } from "../session-list";
+import { keysOf, originOf, type SessionList } from "../session-list";
 import { Icon } from "./icons";
 
 function Dialog({ label, onClose, children }: { label: string; onClose: () => void; children: ComponentChildren }) {
@@ -28,17 +28,18 @@ function Dialog({ label, onClose, children }: { label: string; onClose: () => vo
 export interface SwitcherProps {
   sessions: SessionList;
   selected: string | null;
+  nameOf: (key: string) => string;
   onSelect: (key: string) => void;
   onClose: () => void;
 }
 
-export function Switcher({ sessions, selected, onSelect, onClose }: SwitcherProps) {
+export function Switcher({ sessions, selected, nameOf, onSelect, onClose }: SwitcherProps) {
   const [query, setQuery] = useState("");
   const [at, setAt] = useState(0);
   const rows = new Map(sessions.rows.map((r) => [r.key, r]));
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = keysOf(sessions, selected).filter((key) => {
-    const text = `${titleOf(rows.get(key), key)} ${originOf(rows.get(key), key)} ${key}`.toLowerCase();
+    const text = `${nameOf(key)} ${originOf(rows.get(key), key)} ${key}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
   const chosen = found[Math.min(at, found.length - 1)];
@@ -81,8 +82,14 @@ export function Switcher({ sessions, selected, onSelect, onClose }: SwitcherProp
       />
       <ul id="found" class="found" role="listbox" aria-label="Conversations">
         {found.map((key) => (
-          <li key={key} id={key === chosen ? "chosen" : undefined} role="option" aria-selected={key === chosen} onClick={() => choose(key)}>
-            <span>{titleOf(rows.get(key), key)}</span>
+          <li
+            key={key}
+            id={key === chosen ? "chosen" : undefined}
+            role="option"
+            aria-selected={key === chosen}
+            onClick={() => choose(key)}
+          >
+            <span>{nameOf(key)}</span>
             <span class="origin">{originOf(rows.get(key), key)}</span>
           </li>
         ))}

@@ -8,7 +8,7 @@ const SIGNS = {
   close: "M6 6l12 12M18 6 6 18",
   down: "M12 5v14M6 13l6 6 6-6",
   chevron: "m9 6 6 6-6 6",
-  check: "m5 12.500 4.500 4.500L19 7.500",
+  check: "m5 12.5 4.5 4.5L19 7.500",
   cross: "M7 7l10 10M17 7 7 17",
   copy: "M9 9h10v11H9zM15 9V4H5v11h4",
   leave: "M14 4H6v16h8M10 12h10M16 8l4 4-4 4",

@@ -79,12 +79,22 @@ const TOOL_STATES = { running: "Running", done: "Done", failed: "Failed", stoppe
 
 function ToolView({ tool }: { tool: ToolRun }) {
   const [open, setOpen] = useState(false);
-  const args = tool.args === undefined ? "" : typeof tool.args === "string" ? tool.args : JSON.stringify(tool.args, null, 2);
+  const args =
+    tool.args === undefined ? "" : typeof tool.args === "string" ? tool.args : JSON.stringify(tool.args, null, 2);
   return (
-    <details class={`tool ${tool.state}`} open={open} onToggle={(e) => setOpen(e.currentTarget.open)} data-tool={tool.id}>
+    <details
+      class={`tool ${tool.state}`}
+      open={open}
+      onToggle={(e) => setOpen(e.currentTarget.open)}
+      data-tool={tool.id}
+    >
       <summary>
         <span class="state" role="img" aria-label={TOOL_STATES[tool.state]}>
-          {tool.state === "running" ? <span class="spinner" /> : <Icon name={tool.state === "done" ? "check" : "cross"} />}
+          {tool.state === "running" ? (
+            <span class="spinner" />
+          ) : (
+            <Icon name={tool.state === "done" ? "check" : "cross"} />
+          )}
         </span>
         <span class="name">{tool.name}</span>
         <span class="gist">{gist(tool.args)}</span>
@@ -100,7 +110,11 @@ function ToolView({ tool }: { tool: ToolRun }) {
             </>
           )}
           <h3>Output</h3>
-          {tool.output ? <pre tabIndex={0}>{tool.output}</pre> : <p class="note">{tool.state === "running" ? "Nothing yet." : "No output."}</p>}
+          {tool.output ? (
+            <pre tabIndex={0}>{tool.output}</pre>
+          ) : (
+            <p class="note">{tool.state === "running" ? "Nothing yet." : "No output."}</p>
+          )}
         </div>
       )}
     </details>

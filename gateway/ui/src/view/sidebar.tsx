@@ -1,7 +1,7 @@
 // The side of the page: connection, conversations, who wants to be let in, and the processes behind it all.
 
 import type { Phase } from "../connection";
-import { keysOf, originOf, type SessionList, titleOf } from "../session-list";
+import { keysOf, originOf, type SessionList } from "../session-list";
 import type { PairingRequest, Unit } from "../wire";
 import { Icon, Mark } from "./icons";
 import { ago, duration } from "./words";
@@ -12,6 +12,7 @@ export interface SidebarProps {
   now: number;
   sessions: SessionList;
   selected: string | null;
+  nameOf: (key: string) => string;
   running: ReadonlySet<string>;
   pairing: PairingRequest[];
   units: Unit[];
@@ -64,13 +65,19 @@ function ConnectionState({ phase, now, onRetry }: { phase: Phase; now: number; o
   );
 }
 
-function Conversations({ sessions, selected, running, now, onSelect, onNew }: SidebarProps) {
+function Conversations({ sessions, selected, nameOf, running, now, onSelect, onNew }: SidebarProps) {
   const rows = new Map(sessions.rows.map((r) => [r.key, r]));
   return (
     <nav class="sessions" aria-labelledby="sessions-title">
       <div class="title">
         <h2 id="sessions-title">Conversations</h2>
-        <button type="button" class="ghost" onClick={onNew} aria-label="New conversation" title="New conversation (Alt+N)">
+        <button
+          type="button"
+          class="ghost"
+          onClick={onNew}
+          aria-label="New conversation"
+          title="New conversation (Alt+N)"
+        >
           <Icon name="plus" />
         </button>
       </div>
@@ -80,8 +87,13 @@ function Conversations({ sessions, selected, running, now, onSelect, onNew }: Si
           const unseen = sessions.unseen.has(key);
           return (
             <li key={key}>
-              <button type="button" class="session" aria-current={key === selected ? "page" : undefined} onClick={() => onSelect(key)}>
-                <span class="name">{titleOf(row, key)}</span>
+              <button
+                type="button"
+                class="session"
+                aria-current={key === selected ? "page" : undefined}
+                onClick={() => onSelect(key)}
+              >
+                <span class="name">{nameOf(key)}</span>
                 <span class="when">{row?.updatedAt ? ago(row.updatedAt, now) : ""}</span>
                 <span class="origin">{originOf(row, key)}</span>
                 {running.has(key) || row?.hasActiveRun ? (
@@ -98,7 +110,15 @@ function Conversations({ sessions, selected, running, now, onSelect, onNew }: Si
   );
 }
 
-function Pairing({ requests, now, onVerdict }: { requests: PairingRequest[]; now: number; onVerdict: SidebarProps["onVerdict"] }) {
+function Pairing({
+  requests,
+  now,
+  onVerdict,
+}: {
+  requests: PairingRequest[];
+  now: number;
+  onVerdict: SidebarProps["onVerdict"];
+}) {
   return (
     <section class="pairing" aria-labelledby="pairing-title">
       <h2 id="pairing-title">Wants to talk to you</h2>
@@ -113,10 +133,18 @@ function Pairing({ requests, now, onVerdict }: { requests: PairingRequest[]; now
               </p>
               <p class="origin">
                 {request.senderName ? `${request.senderId} · ` : ""}code <code>{request.code}</code>
-                {left > 0 && ` · ${duration(Math.ceil(left / 60_000) * 60_000).replace(" 0 s", "").replace(" 0 min", "")} left`}
+                {left > 0 &&
+                  ` · ${duration(Math.ceil(left / 60_000) * 60_000)
+                    .replace(" 0 s", "")
+                    .replace(" 0 min", "")} left`}
               </p>
               <div class="row">
-                <button type="button" class="primary" onClick={() => onVerdict("approve", request)} aria-label={`Approve ${who}`}>
+                <button
+                  type="button"
+                  class="primary"
+                  onClick={() => onVerdict("approve", request)}
+                  aria-label={`Approve ${who}`}
+                >
                   Approve
                 </button>
                 <button type="button" onClick={() => onVerdict("dismiss", request)} aria-label={`Dismiss ${who}`}>
@@ -140,7 +168,9 @@ function Units({ units, version }: { units: Unit[]; version: string | undefined 
       <summary>
         <Icon name="chevron" />
         <h2>Processes</h2>
-        <span class={ill ? "origin bad" : "origin"}>{ill ? `${ill} of ${units.length} not running` : `${units.length} running`}</span>
+        <span class={ill ? "origin bad" : "origin"}>
+          {ill ? `${ill} of ${units.length} not running` : `${units.length} running`}
+        </span>
       </summary>
       <ul>
         {units.map((unit) => (
