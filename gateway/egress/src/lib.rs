@@ -1,1 +1,52 @@
-//! Creel's egress: the one way out, one listener per unit.
+//! The one way out.
+//!
+//! Workers have no network. The launcher opens a loopback listener inside a unit's network namespace and the
+//! supervisor hands it over here together with the operator's allow-list: whoever connects *is* that unit, no
+//! token or path can be forged. Each connection asks for one destination, as an HTTP proxy client does
+//! (`CONNECT host:port`, or an absolute-form request for plain HTTP). Egress normalises the host, looks for a
+//! rule, resolves the name itself, refuses private addresses unless the operator wrote that very host, dials the
+//! address that it checked, and compares the TLS server name. TLS itself stays end to end.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use creel_ipc::exit::ExitCode as Code;
+use tracing_subscriber::EnvFilter;
+
+mod address;
+mod denial;
+mod head;
+mod host;
+mod listener;
+mod proxy;
+mod rule;
+mod server_name;
+mod service;
+
+#[cfg(test)]
+mod tests;
+
+/// Seals the process, starts the runtime and serves until the supervisor closes the link or asks to stop.
+pub fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("CREEL_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    if let Err(error) = creel_seal::seal() {
+        tracing::error!("egress cannot give up fork and exec: {error}");
+        return Code::LaunchFailed.into();
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("egress cannot start its runtime: {error}");
+            return Code::Failure.into();
+        }
+    };
+    match runtime.block_on(service::serve()) {
+        Ok(()) => Code::Ok.into(),
+        Err(error) => {
+            tracing::error!("{error}");
+            error.exit_code().into()
+        }
+    }
+}

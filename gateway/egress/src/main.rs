@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! The egress process; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    creel_egress::main()
+}
