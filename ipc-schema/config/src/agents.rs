@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use crate::node::{Key, Node, NodeKind};
-use crate::noun::{noun, within, word};
+use crate::noun::{noun, within, within_if_given, word};
 use crate::sandbox::AgentSandbox;
-use crate::scalar::{Id, ModelRef};
+use crate::scalar::{Id, ModelRef, Pattern};
 use crate::shape::{MapKey, Noun, Reading, Shape, Show};
 
 /// The agents. Written as `list: [{id, …}]` or as `entries: {id: {…}}`.
@@ -55,9 +55,9 @@ noun! {
         /// How much a model thinks before it answers.
         "thinkingDefault" => thinking: Option<Thinking> = None;
         /// Seconds after which a turn is ended.
-        "timeoutSeconds" => timeout_seconds: Option<u32> = None;
+        "timeoutSeconds" => timeout_seconds: Option<u32> = None, check within_if_given(1, 172_800);
         /// Model requests of one turn.
-        "maxIterations" => max_iterations: Option<u32> = None;
+        "maxIterations" => max_iterations: Option<u32> = None, check within_if_given(1, 10_000);
         /// How it presents itself.
         "identity" => identity: Identity = Identity::default();
         /// Groups.
@@ -83,7 +83,7 @@ noun! {
     /// An agent in groups.
     pub struct AgentGroupChat {
         /// Regular expressions that count as a mention.
-        "mentionPatterns" => mention_patterns: Vec<String> = Vec::new();
+        "mentionPatterns" => mention_patterns: Vec<Pattern> = Vec::new();
     }
 }
 
@@ -127,7 +127,7 @@ noun! {
         /// Commands that run without a question: patterns on the path of the program.
         "allowlist" => allowlist: Vec<String> = Vec::new();
         /// Seconds that a question waits; then the answer is no.
-        "approvalSeconds" => approval_seconds: Option<u32> = None;
+        "approvalSeconds" => approval_seconds: Option<u32> = None, check within_if_given(1, 604_800);
     }
 }
 

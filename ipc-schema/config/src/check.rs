@@ -10,7 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::fault::{Fault, did_you_mean};
 use crate::gateway::AuthMode;
 use crate::models::{Api, KNOWN_PROVIDERS};
-use crate::node::{Node, Step};
+use crate::node::{Node, NodeKind, Step};
 use crate::scalar::ModelRef;
 
 /// What the checks found.
@@ -74,7 +74,7 @@ impl Check<'_> {
                     fix: "give each agent an id of its own".into(),
                 });
             }
-            if let Some(flag) = agent.get("default").filter(|n| n.kind == crate::node::NodeKind::Bool(true)) {
+            if let Some(flag) = agent.get("default").filter(|n| n.kind == NodeKind::Bool(true)) {
                 match &default {
                     Some(first) => self.findings.warnings.push(Fault {
                         mark: flag.mark,
@@ -89,12 +89,10 @@ impl Check<'_> {
         let config = self.config;
         let main = &config.agents.defaults.model;
         self.model_refs(&["agents", "defaults"], main.primary.iter().chain(&main.fallbacks));
-        for (index, agent) in config.agents.list.iter().enumerate() {
+        for agent in &config.agents.list {
             let refs = agent.model.primary.iter().chain(&agent.model.fallbacks);
-            let at = positions(self.tree)
-                .get(index)
-                .and_then(|(_, _, node)| node.get("model"))
-                .map(|node| node.mark);
+            let place = positions(self.tree).into_iter().find(|(id, ..)| id == agent.id.as_str());
+            let at = place.and_then(|(_, _, node)| node.get("model")).map(|node| node.mark);
             self.unknown_providers(refs, |check, model, hint| {
                 let (what, fix) = unknown_provider(model, hint);
                 let mark = at.unwrap_or_default();
@@ -130,12 +128,7 @@ impl Check<'_> {
     fn bindings(&mut self) {
         let config = self.config;
         let agents: Vec<String> = config.agents().iter().map(|agent| agent.id.to_string()).collect();
-        // A list entry that could not be read is missing from the typed list; places would be off by one.
-        let whole = match self.tree.get("bindings").map(|n| &n.kind) {
-            Some(crate::node::NodeKind::List(items)) => items.len() == config.bindings.len(),
-            _ => false,
-        };
-        if !whole {
+        if !self.is_whole(&path!["bindings"], config.bindings.len()) {
             return;
         }
         for (index, binding) in config.bindings.iter().enumerate() {
@@ -207,11 +200,23 @@ impl Check<'_> {
         for step in path {
             here = match (step, here.map(|node| &node.kind)) {
                 (Step::Key(key), _) => here.and_then(|node| node.get(key)),
-                (Step::Index(index), Some(crate::node::NodeKind::List(items))) => items.get(*index),
+                (Step::Index(index), Some(NodeKind::List(items))) => items.get(*index),
                 _ => None,
             };
         }
         here.is_some()
+    }
+
+    /// Whether every entry of a list was read. Otherwise the typed list is shorter than the written one, and
+    /// places would be off.
+    fn is_whole(&self, path: &[Step], read: usize) -> bool {
+        let mut here = Some(self.tree);
+        for step in path {
+            if let Step::Key(key) = step {
+                here = here.and_then(|node| node.get(key));
+            }
+        }
+        matches!(here.map(|node| &node.kind), Some(NodeKind::List(items)) if items.len() == read)
     }
 
     fn unknown_channel(&mut self, path: impl Into<Vec<Step>>, name: &str) {
@@ -263,8 +268,10 @@ impl Check<'_> {
                     format!("add baseUrl: \"https://…\"{hint}"),
                 );
             }
+            let listed = path!["models", "providers", id.as_str(), "models"];
+            let whole = self.is_whole(&listed, provider.models.len());
             for (index, model) in provider.models.iter().enumerate() {
-                if model.id.is_empty() {
+                if whole && model.id.is_empty() {
                     self.fault(
                         path!["models", "providers", id.as_str(), "models", index],
                         "this model has no id",
@@ -309,6 +316,9 @@ impl Check<'_> {
 
     fn egress(&mut self) {
         let config = self.config;
+        if !self.is_whole(&path!["egress", "allow"], config.egress.allow.len()) {
+            return;
+        }
         for (index, entry) in config.egress.allow.iter().enumerate() {
             let endpoint = Endpoint { host: entry.host.clone(), port: entry.port, tls: false };
             if endpoint.is_private() {

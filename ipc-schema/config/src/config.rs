@@ -9,7 +9,7 @@ use crate::models::Models;
 use crate::noun::noun;
 use crate::operation::{Egress, Logging, Store, Supervisor};
 use crate::sandbox::{Sandbox, ToolPolicy};
-use crate::scalar::Id;
+use crate::scalar::{Id, Pattern};
 use crate::session::{DmScope, Session};
 
 noun! {
@@ -56,7 +56,7 @@ pub struct ResolvedAgent {
     /// How it presents itself.
     pub identity: Identity,
     /// Regular expressions that count as a mention.
-    pub mention_patterns: Vec<String>,
+    pub mention_patterns: Vec<Pattern>,
     /// The models as the operator wrote them; empty means whatever provider is found at start.
     pub model: ModelChoice,
     /// How much a model thinks before it answers.

@@ -126,7 +126,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        if self.chain.len() >= MAX_DEPTH {
+        if self.chain.len() > MAX_DEPTH {
             self.fault(
                 at,
                 format!("$include is nested more than {MAX_DEPTH} levels deep"),

@@ -10,6 +10,7 @@ pub mod channels;
 mod check;
 pub mod config;
 pub mod disk;
+pub mod edit;
 pub mod endpoint;
 pub mod fault;
 pub mod files;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::noun::{noun, within, word};
+use crate::scalar::Pattern;
 
 noun! {
     /// How inbound messages are taken up.
@@ -70,7 +71,7 @@ noun! {
         /// Unanswered messages that are kept as context; 0 keeps none.
         "historyLimit" => history_limit: u32 = 50, check within(0, 1000);
         /// Regular expressions that count as a mention of the agent.
-        "mentionPatterns" => mention_patterns: Vec<String> = Vec::new();
+        "mentionPatterns" => mention_patterns: Vec<Pattern> = Vec::new();
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use creel_ipc::Secret;
 
 use crate::endpoint::BaseUrl;
-use crate::noun::{noun, within, word};
+use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Id;
 
 noun! {
@@ -52,9 +52,9 @@ noun! {
         /// A name for people.
         "name" => name: Option<String> = None;
         /// Tokens that fit into one request and its answer.
-        "contextWindow" => context_window: Option<u32> = None;
+        "contextWindow" => context_window: Option<u32> = None, check within_if_given(1, 100_000_000);
         /// Tokens of the longest answer.
-        "maxTokens" => max_tokens: Option<u32> = None;
+        "maxTokens" => max_tokens: Option<u32> = None, check within_if_given(1, 100_000_000);
         /// Whether it thinks before it answers.
         "reasoning" => reasoning: bool = false;
         /// What it reads.

@@ -144,3 +144,12 @@ pub(crate) fn within<T: PartialOrd + std::fmt::Display + Copy>(
         }
     }
 }
+
+/// The same for a number that may be absent.
+pub(crate) fn within_if_given<T: PartialOrd + std::fmt::Display + Copy>(
+    least: T,
+    most: T,
+) -> impl Fn(&Option<T>) -> Result<(), (String, String)> {
+    let within = within(least, most);
+    move |value| value.as_ref().map_or(Ok(()), &within)
+}

@@ -1,6 +1,6 @@
 //! `sandbox`: what tool runs may touch, and the least isolation under which workers start at all.
 
-use crate::noun::{noun, within, word};
+use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Bytes;
 
 noun! {
@@ -35,9 +35,9 @@ noun! {
         /// Memory of one tool run.
         "memory" => memory: Option<Bytes> = None, check |given: &Option<Bytes>| given.as_ref().map_or(Ok(()), within_bytes);
         /// Processes of one tool run.
-        "pids" => pids: Option<u32> = None;
+        "pids" => pids: Option<u32> = None, check within_if_given(1, 65_536);
         /// Seconds after which a tool run is ended.
-        "wallSeconds" => wall_seconds: Option<u32> = None;
+        "wallSeconds" => wall_seconds: Option<u32> = None, check within_if_given(1, 86_400);
         /// Bytes of output that are kept of a tool run.
         "outputBytes" => output_bytes: Option<Bytes> = None;
     }

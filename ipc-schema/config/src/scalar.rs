@@ -206,3 +206,42 @@ impl Shape for Bytes {
         json!({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]})
     }
 }
+
+/// A regular expression in the syntax of the `regex` crate, matched without regard to case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// The expression as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Shape for Pattern {
+    fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
+        let text = String::read(node, at)?;
+        match regex_syntax::parse(&text) {
+            Ok(_) => Some(Self(text)),
+            Err(error) => {
+                let why = match &error {
+                    regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                    regex_syntax::Error::Translate(error) => error.kind().to_string(),
+                    _ => "it cannot be read".into(),
+                };
+                at.fault(
+                    node.mark,
+                    format!("this is no regular expression: {why}"),
+                    "correct it, with a backslash before each special character that is meant itself",
+                );
+                None
+            }
+        }
+    }
+    fn show(&self, _: Show) -> Value {
+        self.0.clone().into()
+    }
+    fn schema() -> Value {
+        json!({"type": "string", "format": "regex"})
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::noun::{noun, within, word};
+use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Entry;
 
 noun! {
@@ -48,7 +48,7 @@ noun! {
         /// Hour of the day, local time of the machine, for mode daily.
         "atHour" => at_hour: u16 = 4, check within(0, 23);
         /// Minutes without a message, for mode idle; with mode daily, whichever comes first.
-        "idleMinutes" => idle_minutes: Option<u32> = None;
+        "idleMinutes" => idle_minutes: Option<u32> = None, check within_if_given(1, 525_600);
     }
 }
 

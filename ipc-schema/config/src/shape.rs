@@ -74,11 +74,7 @@ impl<'a> Reading<'a> {
 
     /// Reports a value of the wrong kind.
     pub fn wrong_kind<T>(&mut self, node: &Node, wanted: &str) -> Option<T> {
-        self.fault(
-            node.mark,
-            format!("this must be {wanted}, not {}", node.describe()),
-            format!("write {wanted}"),
-        );
+        self.fault(node.mark, format!("this is {}", node.describe()), format!("write {wanted}"));
         None
     }
 
@@ -118,7 +114,7 @@ impl Shape for bool {
     fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
         match node.kind {
             NodeKind::Bool(value) => Some(value),
-            _ => at.wrong_kind(node, "true or false"),
+            _ => at.wrong_kind(node, "true or false, without quotes"),
         }
     }
     fn show(&self, _: Show) -> Value {
@@ -133,20 +129,20 @@ macro_rules! whole_number {
     ($($type:ty),*) => {$(
         impl Shape for $type {
             fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
-                let wanted = format!("a whole number from {} to {}", <$type>::MIN, <$type>::MAX);
-                match node.kind {
+                                match node.kind {
                     NodeKind::Integer(value) => match <$type>::try_from(value) {
                         Ok(value) => Some(value),
                         Err(_) => {
-                            at.fault(node.mark, format!("{value} is out of range"), format!("write {wanted}"));
+                            let bound = if value < 0 { "0 or more".into() } else { format!("at most {}", <$type>::MAX) };
+                            at.fault(node.mark, format!("{value} is out of range"), format!("write {bound}"));
                             None
                         }
                     },
                     NodeKind::Float(value) => {
-                        at.fault(node.mark, format!("{value} is no whole number"), format!("write {wanted}"));
+                        at.fault(node.mark, format!("{value:?} is no whole number"), "write digits only");
                         None
                     }
-                    _ => at.wrong_kind(node, "a whole number"),
+                    _ => at.wrong_kind(node, "a whole number, without quotes"),
                 }
             }
             fn show(&self, _: Show) -> Value {
@@ -170,7 +166,7 @@ impl Shape for f64 {
                 at.fault(node.mark, format!("{value} is not finite"), "write an ordinary number");
                 None
             }
-            _ => at.wrong_kind(node, "a number"),
+            _ => at.wrong_kind(node, "a number, without quotes"),
         }
     }
     fn show(&self, _: Show) -> Value {

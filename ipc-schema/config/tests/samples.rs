@@ -56,3 +56,59 @@ fn complaints_of_invalid_samples() {
     }
     insta::assert_snapshot!(shown);
 }
+
+#[test]
+fn toml_and_json5_say_the_same() {
+    let files = samples("valid");
+    let json5 = load(&files, Path::new("twin.json5")).unwrap();
+    let toml = load(&files, Path::new("twin.toml")).unwrap();
+    assert_eq!(json5.config, toml.config);
+}
+
+#[test]
+fn included_files_are_merged_in_order() {
+    let files = samples("valid");
+    let loaded = load(&files, Path::new("include.json5")).unwrap();
+    assert_eq!(loaded.config.gateway.port, 3);
+    assert_eq!(loaded.config.gateway.bind.word(), "lan");
+    let ids: Vec<String> = loaded.config.agents().iter().map(|agent| agent.id.to_string()).collect();
+    assert_eq!(ids, ["first", "second", "third"]);
+    let watched: Vec<_> = loaded.files.iter().map(|path| path.display().to_string()).collect();
+    assert_eq!(watched, ["include.json5", "part-base.json5", "part-over.json5"]);
+}
+
+#[test]
+fn a_second_default_agent_is_a_warning() {
+    let loaded = load(&samples("valid"), Path::new("two-defaults.json5")).unwrap();
+    assert_eq!(loaded.config.default_agent().as_str(), "a");
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(warnings.join("\n"));
+}
+
+#[test]
+fn everything_shown_without_secrets() {
+    let loaded = load(&samples("valid"), Path::new("everything.json5")).unwrap();
+    let shown = serde_json::to_string_pretty(&creel_config::shape::Shape::show(
+        &loaded.config,
+        creel_config::Show::Redacted,
+    ));
+    let shown = shown.unwrap();
+    for secret in ["g-secret", "a-secret", "2:default", "1:work", "\"s3\"", "\"home\""] {
+        assert!(!shown.contains(secret), "{secret} is shown");
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn valid_samples_fit_the_schema() {
+    let schema = creel_config::schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let files = samples("valid");
+    for name in files.keys().filter(|name| is_main(name)) {
+        let tree = creel_config::load::tree(&files[name], name).unwrap().to_json();
+        let errors: Vec<_> =
+            validator.iter_errors(&tree).map(|e| format!("{} at {}", e, e.instance_path())).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", name.display());
+    }
+    assert!(!validator.is_valid(&serde_json::json!({"gateway": {"prot": 1}})));
+}

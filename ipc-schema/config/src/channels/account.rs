@@ -48,8 +48,9 @@ impl<P: Platform> Account<P> {
         [Common::KEYS, P::KEYS].concat()
     }
 
-    fn read(id: &Id, table: &Node, at: &mut Reading<'_>) -> Self {
-        let common = Common::read_entries(table, at);
+    fn read(id: &Id, table: &Node, on: bool, at: &mut Reading<'_>) -> Self {
+        let mut common = Common::read_entries(table, at);
+        common.enabled &= on;
         common.check(table, at);
         let mut platform = P::read_entries(table, at);
         if common.enabled {
@@ -62,7 +63,7 @@ impl<P: Platform> Account<P> {
 impl<P: Platform> Shape for Account<P> {
     fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
         let table = at.table(node, &Self::keys())?;
-        Some(Self::read(&Id::default_account(), table, at))
+        Some(Self::read(&Id::default_account(), table, true, at))
     }
     fn show(&self, show: Show) -> Value {
         let mut table = self.common.show_entries(show);
@@ -98,6 +99,9 @@ impl<P: Platform> Channel<P> {
         let shared: Vec<(Key, Node)> =
             own.iter().filter(|(key, _)| !P::IDENTITY.contains(&key.text.as_str())).cloned().collect();
 
+        // Switching the section off switches every account off.
+        let on = table.get("enabled").is_none_or(|n| n.kind != NodeKind::Bool(false));
+
         let mut channel = Self::default();
         let listed = match table.get(ACCOUNTS).map(|accounts| (accounts, &accounts.kind)) {
             None => None,
@@ -116,15 +120,16 @@ impl<P: Platform> Channel<P> {
             let id = <Id as crate::shape::MapKey>::read_key(&key.text, key.mark, at);
             let table = at.table(account, &account_keys);
             if let (Some(id), Some(table)) = (id, table) {
-                let whole = over(table.mark, [table.as_table().unwrap_or_default(), &shared, defaults]);
-                channel.accounts.insert(id.clone(), Account::read(&id, &whole, at));
+                let base = if id == Id::default_account() { &own } else { &shared };
+                let whole = over(table.mark, [table.as_table().unwrap_or_default(), base, defaults]);
+                channel.accounts.insert(id.clone(), Account::read(&id, &whole, on, at));
             }
         }
         let flat = listed.is_none() || own.len() > shared.len();
         let id = Id::default_account();
         if flat && !channel.accounts.contains_key(&id) {
             let whole = over(table.mark, [own.as_slice(), defaults, &[]]);
-            channel.accounts.insert(id.clone(), Account::read(&id, &whole, at));
+            channel.accounts.insert(id.clone(), Account::read(&id, &whole, on, at));
         }
         Some(channel)
     }

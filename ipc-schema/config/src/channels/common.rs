@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::node::Node;
-use crate::noun::{noun, within, word};
-use crate::scalar::Entry;
+use crate::noun::{noun, within_if_given, word};
+use crate::scalar::{Entry, Pattern};
 use crate::shape::Reading;
 
 noun! {
@@ -25,13 +25,13 @@ noun! {
         /// The allowed groups by id; `"*"` holds for every group.
         "groups" => groups: BTreeMap<String, Group> = BTreeMap::new();
         /// Regular expressions that count as a mention, besides the platform's own.
-        "mentionPatterns" => mention_patterns: Vec<String> = Vec::new();
+        "mentionPatterns" => mention_patterns: Vec<Pattern> = Vec::new();
         /// Characters of the longest message; without it the platform's own limit.
-        "textChunkLimit" => text_chunk_limit: Option<u32> = None;
+        "textChunkLimit" => text_chunk_limit: Option<u32> = None, check within_if_given(1, 100_000);
         /// Whether an answer is shown while it is being written.
         "streaming" => streaming: Streaming = Streaming::default();
         /// Unanswered group messages that are kept as context; without it `messages.groupChat.historyLimit`.
-        "historyLimit" => history_limit: Option<u32> = None;
+        "historyLimit" => history_limit: Option<u32> = None, check within_if_given(0, 1000);
     }
 }
 
@@ -45,7 +45,7 @@ noun! {
         /// Whether an answer is shown while it is being written.
         "streaming" => streaming: Option<Streaming> = None;
         /// Unanswered group messages that are kept as context.
-        "historyLimit" => history_limit: Option<u32> = None;
+        "historyLimit" => history_limit: Option<u32> = None, check within_if_given(0, 1000);
     }
 }
 
@@ -117,10 +117,6 @@ impl Common {
                 "dmPolicy \"allowlist\" without allowFrom lets nobody write",
                 "add the ids of the people to allowFrom, or use \"disabled\"",
             );
-        }
-        let in_range = within(1_u32, 100_000);
-        if let (Some(limit), Some(node)) = (&self.text_chunk_limit, table.get("textChunkLimit")) {
-            at.check(node, in_range(limit));
         }
     }
 }

@@ -3,7 +3,7 @@
 use creel_ipc::Secret;
 
 use super::*;
-use crate::noun::{noun, within};
+use crate::noun::{noun, within, within_if_given};
 
 noun! {
     /// One connection.
@@ -11,7 +11,7 @@ noun! {
         /// The server.
         "host" => host: Option<String> = None, check host;
         /// Its port; without it 6697 with TLS and 6667 without.
-        "port" => port: Option<u16> = None;
+        "port" => port: Option<u16> = None, check within_if_given(1, u16::MAX);
         /// Whether the connection is encrypted from the first byte.
         "tls" => tls: bool = true;
         /// The nickname.
@@ -136,15 +136,17 @@ impl Platform for Irc {
                 );
             }
         }
-        if let (Some(sasl), Some(node)) = (&self.sasl, table.get("sasl"))
-            && (sasl.account.is_empty() || sasl.password.is_none())
-        {
-            at.fault(node.mark, "sasl needs an account and a password", "add both, or remove sasl");
-        }
-        if let (Some(nickserv), Some(node)) = (&self.nickserv, table.get("nickserv"))
-            && nickserv.password.is_none()
-        {
-            at.fault(node.mark, "nickserv needs a password", "add password, or remove nickserv");
+        for (outer, keys) in [("sasl", ["account", "password"].as_slice()), ("nickserv", &["password"])] {
+            let Some(login) = table.get(outer).filter(|login| login.as_table().is_some()) else { continue };
+            for key in keys {
+                if login.get(key).is_none() {
+                    at.fault(
+                        login.mark,
+                        format!("{outer} has no {key}"),
+                        format!("add {key}, or remove {outer}"),
+                    );
+                }
+            }
         }
     }
 }
