@@ -104,8 +104,10 @@ export function isForeign(t: Transcript, runId: string): boolean {
   return !t.items.some((i) => i.kind === "user" && i.runId === runId);
 }
 
-export function chat(t: Transcript, event: ChatEvent, now: number): Transcript {
+export function chat(before: Transcript, event: ChatEvent, now: number): Transcript {
   const { runId } = event;
+  // An event of the run may overtake the answer to `chat.send`.
+  const t = before.runs.some((r) => r.runId === runId && !r.accepted) ? accepted(before, runId) : before;
   switch (event.state) {
     case "status":
       return started(t, runId, now, event.phase);

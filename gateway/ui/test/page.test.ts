@@ -224,6 +224,11 @@ describe("a turn", () => {
     expect(desk.count("sessions.list")).toBe(2);
   });
 
+  it("takes an event of the run for the answer to chat.send", () => {
+    const desk = asked().chat("final");
+    expect(desk.items).toMatchObject([{ kind: "user", state: "sent" }]);
+  });
+
   it("adds deltas where there is no snapshot", () => {
     const desk = asked().chat("delta", { deltaText: "a" }).chat("delta", { deltaText: "b" });
     expect(desk.items.at(-1)).toMatchObject({ text: "ab" });

@@ -36,6 +36,8 @@ export function TokenForm({ phase, onToken, onRetry }: TokenFormProps) {
             <p>
               Run <code>creel token</code> on the machine where Creel runs, and paste what it prints.
             </p>
+            {/* Password managers file a secret under a name. */}
+            <input type="text" name="username" autocomplete="username" value="creel" readOnly hidden />
             <label>
               Gateway token
               <input
