@@ -1,0 +1,273 @@
+//! The supervisor's side of a launch: starts the stage, takes its report, hands out the running unit.
+
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+
+use crate::STAGE_ARG;
+use crate::error::{At as _, LaunchError, Stage};
+use crate::isolation::Isolation;
+use crate::note::{self, Note, Start};
+use crate::profile;
+use crate::spec::{Ids, LaunchSpec, Level};
+
+/// The unit's standard descriptors.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Becomes fd 0.
+    pub stdin: OwnedFd,
+    /// Becomes fd 1.
+    pub stdout: OwnedFd,
+    /// Becomes fd 2; also takes a panic of the launcher stage.
+    pub stderr: OwnedFd,
+}
+
+/// A launch under way. Readable (see [`AsFd`]) whenever [`Launching::poll`] has something to do. Dropping it ends what
+/// was started.
+#[derive(Debug)]
+pub struct Launching {
+    socket: OwnedFd,
+    /// The launcher stage; `None` once reaped, or once it has become the unit (levels 1 and 0).
+    stage: Option<Child>,
+    level: Level,
+    stub: bool,
+    unit: Option<(i32, OwnedFd)>,
+    ready: Option<(Isolation, Option<(OwnedFd, u16)>)>,
+}
+
+/// A unit that runs its program.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its process id on the host: a direct child of the caller.
+    pub pid: u32,
+    /// The same process, immune to reuse of the number.
+    pub pidfd: OwnedFd,
+    /// The unit's listener and its port, where the spec asked for one. Close it when the unit ends.
+    pub listener: Option<(OwnedFd, u16)>,
+    /// What was really applied.
+    pub isolation: Isolation,
+    /// Without a pid namespace the first process of a tool must be told to end its descendants.
+    sweeps: bool,
+}
+
+/// How a unit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// With this code. The first process of a tool reports a signal as 128 + its number.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The exit code a shell would show.
+    #[must_use]
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+impl Launching {
+    /// Starts a launch and returns at once. Call it on the thread whose end shall end the unit: for a supervisor, the
+    /// main thread.
+    ///
+    /// # Errors
+    /// When the stage itself cannot be started.
+    pub fn begin(spec: &LaunchSpec, stdio: Stdio) -> Result<Self, LaunchError> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .at(Stage::Spawn, || "No launch socket can be made; the open-files limit may be reached")?;
+        let (policy, policy_bytes) = sealed_policy(spec)?;
+        note::send(&ours, &Start { policy_bytes }, &[policy.as_fd(), stdio.stdin.as_fd()])
+            .at(Stage::Policy, || "The policy cannot be handed to the launcher stage")?;
+        // No pre_exec, no uid, no groups: std then uses posix_spawn, which runs no code of ours after a fork.
+        let stage = Command::new("/proc/self/exe")
+            .arg0("creel")
+            .arg(STAGE_ARG)
+            .env_clear()
+            .stdin(theirs)
+            .stdout(stdio.stdout)
+            .stderr(stdio.stderr)
+            .spawn()
+            .at(Stage::Spawn, || "The launcher stage cannot be started")?;
+        Ok(Self {
+            socket: ours,
+            stage: Some(stage),
+            level: spec.level,
+            stub: profile::role(spec.role).stub,
+            unit: None,
+            ready: None,
+        })
+    }
+
+    /// Takes what the stage has said so far. `Ok(None)`: not decided yet, wait until the descriptor is readable.
+    ///
+    /// # Errors
+    /// The launch failed, and nothing of it is left.
+    pub fn poll(&mut self) -> Result<Option<Launched>, LaunchError> {
+        self.advance(false)
+    }
+
+    /// Blocks until the unit runs or the launch failed.
+    ///
+    /// # Errors
+    /// The launch failed, and nothing of it is left.
+    pub fn wait(mut self) -> Result<Launched, LaunchError> {
+        loop {
+            if let Some(launched) = self.advance(true)? {
+                return Ok(launched);
+            }
+        }
+    }
+
+    fn advance(&mut self, wait: bool) -> Result<Option<Launched>, LaunchError> {
+        loop {
+            match note::receive::<Note>(&self.socket, wait) {
+                Ok(Some((note, fds))) => self.take(note, fds)?,
+                Ok(None) => return self.finish().map(Some),
+                Err(rustix::io::Errno::AGAIN) => return Ok(None),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => {
+                    self.end();
+                    return Err(LaunchError::io(Stage::Policy, &e.into(), "The launcher stage cannot be understood"));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, note: Note, mut fds: Vec<OwnedFd>) -> Result<(), LaunchError> {
+        match note {
+            Note::Unit { pid } => self.unit = fds.pop().map(|fd| (pid, fd)),
+            Note::Ready { isolation, port } => self.ready = Some((isolation, fds.pop().zip(port))),
+            Note::Failed(error) => {
+                self.end();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The other side is closed: by exec if the report came before, else by death.
+    fn finish(&mut self) -> Result<Launched, LaunchError> {
+        let Some((isolation, listener)) = self.ready.take() else {
+            let status = self.end();
+            return Err(LaunchError::new(
+                Stage::Lost,
+                format!("The launcher stage ended without a word ({status}); the kernel may have run out of memory."),
+            ));
+        };
+        let (pid, pidfd) = if self.level >= Level::L2 {
+            self.reap_stage();
+            self.unit.take().ok_or_else(|| LaunchError::new(Stage::Lost, "The launcher stage named no unit."))?
+        } else {
+            // The stage has become the unit.
+            let Some(stage) = self.stage.take() else {
+                return Err(LaunchError::new(Stage::Lost, "This launch was finished before."));
+            };
+            let pid = i32::try_from(stage.id()).unwrap_or(0);
+            let open = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH).and_then(|p| pidfd_open(p, PidfdFlags::empty()));
+            (pid, open.at(Stage::Lost, || "The unit has no pidfd")?)
+        };
+        let sweeps = self.level == Level::L1 && self.stub;
+        Ok(Launched { pid: pid.unsigned_abs(), pidfd, listener, isolation, sweeps })
+    }
+
+    fn reap_stage(&mut self) -> String {
+        self.stage.take().map_or_else(String::new, |mut stage| match stage.wait() {
+            Ok(status) => status.to_string(),
+            Err(e) => e.to_string(),
+        })
+    }
+
+    /// Ends and reaps everything of this launch.
+    fn end(&mut self) -> String {
+        if let Some((_, pidfd)) = self.unit.take() {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+        }
+        if let Some(stage) = &mut self.stage {
+            let _ = stage.kill();
+        }
+        self.reap_stage()
+    }
+}
+
+impl AsFd for Launching {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Launching {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Launched {
+    /// The exit of the unit, once; `None` while it runs.
+    ///
+    /// # Errors
+    /// When the unit was reaped by somebody else.
+    pub fn try_wait(&self) -> io::Result<Option<Exit>> {
+        self.wait_with(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+    }
+
+    /// Blocks until the unit has ended.
+    ///
+    /// # Errors
+    /// When the unit was reaped by somebody else.
+    pub fn wait(&self) -> io::Result<Exit> {
+        self.wait_with(WaitIdOptions::EXITED)?.ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    fn wait_with(&self, options: WaitIdOptions) -> io::Result<Option<Exit>> {
+        let status = waitid(WaitId::PidFd(self.pidfd.as_fd()), options)?;
+        Ok(status.map(|s| match (s.exit_status(), s.terminating_signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, signal) => Exit::Signal(signal.unwrap_or(0)),
+        }))
+    }
+
+    /// Sends a signal to the unit's first process; a tool's passes it on to its program.
+    ///
+    /// # Errors
+    /// When the unit has ended.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.pidfd, signal)?)
+    }
+
+    /// Ends the unit with everything it started, now. Where there is no pid namespace the first process of a tool does
+    /// it, so that a unit which does not end within a second should be given [`Launched::signal`] `KILL`.
+    ///
+    /// # Errors
+    /// When the unit has ended.
+    pub fn end(&self) -> io::Result<()> {
+        self.signal(if self.sweeps { Signal::QUIT } else { Signal::KILL })
+    }
+}
+
+fn sealed_policy(spec: &LaunchSpec) -> Result<(OwnedFd, usize), LaunchError> {
+    let mut spec = spec.clone();
+    if spec.ids.is_none() && spec.level != Level::L0 && rustix::process::geteuid().is_root() {
+        spec.ids = Some(Ids::for_units());
+    }
+    let text = serde_json::to_vec(&spec)
+        .map_err(|e| LaunchError::new(Stage::Spec, format!("The launch spec cannot be written as JSON: {e}.")))?;
+    let fd = memfd_create("creel-policy", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+        .at(Stage::Policy, || "No memory file for the policy")?;
+    let mut file = File::from(fd);
+    file.write_all(&text).and_then(|()| file.rewind()).at(Stage::Policy, || "The policy cannot be written")?;
+    fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK)
+        .at(Stage::Policy, || "The policy cannot be sealed")?;
+    Ok((OwnedFd::from(file), text.len()))
+}

@@ -1,0 +1,198 @@
+//! Level 1, where user namespaces are forbidden: Landlock, seccomp and limits on the host's own view. What this form cannot
+//! express it refuses. And level 0, which the operator must have written.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use super::first::Realm;
+use super::last::Last;
+use super::ruleset::{Grant, Ports, Rules};
+use super::stage::{ports, supervisor_lives, with_first_process};
+use super::{credentials, elf, filter, network, sys};
+use crate::error::{At as _, LaunchError, Stage};
+use crate::profile::{self, Execute, RoleProfile};
+use crate::spec::{Access, Ids, LaunchSpec, Net, Role};
+
+/// Launches at L1.
+pub(crate) fn launch(
+    spec: &LaunchSpec,
+    profile: &RoleProfile,
+    socket: &OwnedFd,
+    ids: Option<Ids>,
+) -> Result<std::convert::Infallible, LaunchError> {
+    let mut gaps = expressible(spec, ids, sys::landlock_abi())?;
+    if let Some(ids) = ids {
+        credentials::become_unit(ids)?;
+    }
+    credentials::die_with_parent()?;
+    supervisor_lives(socket)?;
+    let listener = if spec.net == Net::Listener { Some(network::listener()?) } else { None };
+    let mut classes: Vec<&str> = profile.classes.iter().map(String::as_str).collect();
+    classes.push("no_shared_ipc");
+    match spec.net {
+        Net::None => classes.push("no_socket"),
+        Net::Listener => classes.push("stream_only"),
+        Net::Host => {}
+    }
+    let programs = filter::programs(profile::seccomp(), &classes)?;
+    let scratch = if profile.stub { Some(scratch()?) } else { None };
+    let ports = match ports(profile, spec, listener.as_ref().map(|(_, port)| *port)) {
+        // There is no namespace here to do it.
+        Ports::Any if spec.net != Net::Host => Ports::Connect(Vec::new()),
+        other => other,
+    };
+    gaps.push("no namespaces: names, sizes and times of every file are visible; /tmp is not private".to_owned());
+    gaps.push("no namespaces: background processes are ended by their first process, not by the kernel".to_owned());
+    let rules = rules(spec, profile, scratch.as_deref());
+    let clean = scratch.clone();
+    let last =
+        Last { spec, socket, listener, rules, ports, programs, namespaces: Vec::new(), gaps, scratch };
+    if !profile.stub {
+        return last.run();
+    }
+    nix::sys::prctl::set_child_subreaper(true).at(Stage::Session, || "The first process cannot become a subreaper")?;
+    with_first_process(last, &Realm::Subreaper, move || {
+        if let Some(dir) = clean {
+            let _ = std::fs::remove_dir_all(dir);
+        }
+    })
+}
+
+/// Launches at L0: limits and a session, nothing else.
+pub(crate) fn open(spec: &LaunchSpec, socket: &OwnedFd) -> Result<std::convert::Infallible, LaunchError> {
+    credentials::die_with_parent()?;
+    supervisor_lives(socket)?;
+    let listener = if spec.net == Net::Listener { Some(network::listener()?) } else { None };
+    Last {
+        spec,
+        socket,
+        listener,
+        rules: Rules::default(),
+        ports: Ports::Any,
+        programs: Vec::new(),
+        namespaces: Vec::new(),
+        gaps: vec!["no sandbox: the operator wrote mode \"off\"".to_owned()],
+        scratch: None,
+    }
+    .run()
+}
+
+/// Refuses what needs namespaces; returns the gaps of this kernel's Landlock.
+fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<String>, LaunchError> {
+    let refuse = |what: String| {
+        Err(LaunchError::new(Stage::Spec, format!("{what} That needs level L2 (user namespaces); see `creel doctor`.")))
+    };
+    for view in &spec.fs {
+        let shown = view.path.display();
+        if view.at != view.path {
+            return refuse(format!("At level L1 the view {shown} cannot appear at {}.", view.at.display()));
+        }
+        if view.access == Access::Ro {
+            continue;
+        }
+        if spec.protect_git && view.path.join(".git").symlink_metadata().is_ok() {
+            return refuse(format!("At level L1 the .git of the writable view {shown} cannot be protected."));
+        }
+        let owner = std::fs::metadata(&view.path).map_or(0, |m| m.uid());
+        if let Some(ids) = ids
+            && owner != ids.uid
+        {
+            return refuse(format!(
+                "At level L1 the writable view {shown} must belong to the unit's uid {}, not to {owner}.",
+                ids.uid
+            ));
+        }
+    }
+    if spec.net == Net::Listener && spec.role == Role::Tool {
+        return refuse("At level L1 a tool cannot have network access.".to_owned());
+    }
+    let mut gaps = Vec::new();
+    match abi {
+        6.. => {}
+        4..=5 => gaps.push(format!("Landlock ABI {abi} < 6: the unit can signal processes of the same uid")),
+        3 if spec.net == Net::None => {
+            gaps.push(format!("Landlock ABI {abi} < 6: the unit can signal processes of the same uid"));
+        }
+        _ => return refuse(format!("Level L1 needs Landlock ABI 6 (4 for networked, 3 for other units); this kernel has {abi}.")),
+    }
+    if spec.net == Net::Listener {
+        gaps.push("L1 network: the one allowed port is allowed on every address".to_owned());
+        gaps.push("L1 network: any local process can connect to the unit's listener".to_owned());
+    }
+    Ok(gaps)
+}
+
+fn rules(spec: &LaunchSpec, profile: &RoleProfile, scratch: Option<&Path>) -> Rules {
+    let mut rules = Rules::default();
+    let (read, write) = match profile.execute {
+        Execute::Views => (Grant::ReadExecute, Grant::WriteExecute),
+        Execute::Own => (Grant::Read, Grant::Write),
+    };
+    for path in profile.system.iter().chain(&profile.etc) {
+        rules.allow(path, read);
+    }
+    if profile.execute == Execute::Own && let Some(program) = spec.argv.first() {
+        rules.allow(program, Grant::ReadExecute);
+        if let Some(loader) = elf::loader(Path::new(program)) {
+            rules.allow(loader, Grant::ReadExecute);
+        }
+    }
+    for device in ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"] {
+        rules.allow(device, Grant::Write);
+    }
+    for view in &spec.fs {
+        rules.allow(&view.path, if view.access == Access::Rw { write } else { read });
+    }
+    if let Some(scratch) = scratch {
+        rules.allow(scratch, Grant::WriteExecute);
+    }
+    rules
+}
+
+/// A folder of the unit's own in place of the private /tmp. Its name is new or the launch fails.
+fn scratch() -> Result<PathBuf, LaunchError> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let path = std::env::temp_dir().join(format!("creel-{}-{now:x}", std::process::id()));
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .at(Stage::Root, || format!("The scratch folder {} cannot be made", path.display()))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Level, View};
+
+    fn spec(role: Role) -> LaunchSpec {
+        LaunchSpec { level: Level::L1, ..LaunchSpec::new("tool:x", role, vec!["true".into()]) }
+    }
+
+    #[test]
+    fn what_level_1_cannot_do_is_refused_by_name() {
+        let mut moved = spec(Role::Tool);
+        moved.fs.push(View { path: "/usr".into(), at: "/opt".into(), access: Access::Ro });
+        assert!(expressible(&moved, None, 7).unwrap_err().sentence.contains("cannot appear at /opt"));
+
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(".git")).unwrap();
+        let mut git = spec(Role::Tool);
+        git.fs.push(View::rw(dir.path()));
+        assert!(expressible(&git, None, 7).unwrap_err().sentence.contains(".git"));
+
+        let networked = LaunchSpec { net: Net::Listener, ..spec(Role::Tool) };
+        assert!(expressible(&networked, None, 7).is_err());
+        assert!(expressible(&spec(Role::Tool), None, 2).unwrap_err().sentence.contains("ABI"));
+    }
+
+    #[test]
+    fn the_gaps_of_older_kernels_are_named() {
+        assert!(expressible(&spec(Role::Tool), None, 6).unwrap().is_empty());
+        assert_eq!(expressible(&spec(Role::Tool), None, 4).unwrap().len(), 1);
+        let networked = LaunchSpec { net: Net::Listener, ..spec(Role::Channel) };
+        assert_eq!(expressible(&networked, None, 6).unwrap().len(), 2);
+        assert!(expressible(&networked, None, 3).is_err());
+    }
+}

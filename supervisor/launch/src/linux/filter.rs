@@ -1,0 +1,127 @@
+//! The seccomp programs of a unit, compiled from the profile.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, sock_filter,
+};
+
+use super::calls;
+use crate::error::{LaunchError, Stage};
+use crate::profile::{Condition, Denial, Errno, SeccompProfile};
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// The programs in the order of installation: EPERM class, ENOSYS class, foreign system call tables.
+/// Both compiled programs kill the process when a call comes from another architecture's table.
+pub(crate) fn programs(profile: &SeccompProfile, classes: &[&str]) -> Result<Vec<BpfProgram>, LaunchError> {
+    let mut denied: Vec<&Denial> = profile.eperm.iter().collect();
+    let mut absent: Vec<&Denial> = profile.enosys.iter().collect();
+    for name in classes {
+        let class = profile.classes.get(*name).ok_or_else(|| {
+            LaunchError::new(Stage::Seccomp, format!("The profile names the unknown seccomp class \"{name}\"."))
+        })?;
+        match class.errno {
+            Errno::Eperm => denied.extend(&class.calls),
+            Errno::Enosys => absent.extend(&class.calls),
+        }
+    }
+    let mut programs = vec![compile(&denied, libc::EPERM)?, compile(&absent, libc::ENOSYS)?];
+    if cfg!(target_arch = "x86_64") {
+        programs.push(no_x32());
+    }
+    Ok(programs)
+}
+
+fn compile(denials: &[&Denial], errno: i32) -> Result<BpfProgram, LaunchError> {
+    let mut rules = Rules::new();
+    let mut always = Vec::new();
+    for denial in denials {
+        let number = calls::number(&denial.call).ok_or_else(|| {
+            LaunchError::new(Stage::Seccomp, format!("The profile names the unknown system call \"{}\".", denial.call))
+        })?;
+        let Some(number) = number else { continue };
+        let entry = rules.entry(number).or_default();
+        if denial.when.is_empty() {
+            always.push(number);
+        }
+        for alternative in &denial.when {
+            entry.push(rule(alternative).map_err(|e| broken(&denial.call, &e))?);
+        }
+    }
+    for number in always {
+        // An unconditional denial swallows the conditional ones of the same call.
+        rules.insert(number, Vec::new());
+    }
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| broken("the architecture", &e))?;
+    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.unsigned_abs()), arch)
+        .and_then(BpfProgram::try_from)
+        .map_err(|e| broken("the program", &e))
+}
+
+fn rule(conditions: &[Condition]) -> Result<SeccompRule, seccompiler::BackendError> {
+    let mut all = Vec::new();
+    for c in conditions {
+        // All arguments we look at are 32 bits wide; the kernel ignores the upper half of the register.
+        if let Some(value) = c.equals {
+            let op = c.mask.map_or(SeccompCmpOp::Eq, SeccompCmpOp::MaskedEq);
+            all.push(SeccompCondition::new(c.arg, SeccompCmpArgLen::Dword, op, value)?);
+        }
+        for value in &c.unlike {
+            all.push(SeccompCondition::new(c.arg, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *value)?);
+        }
+    }
+    SeccompRule::new(all)
+}
+
+fn broken(what: &str, error: &seccompiler::BackendError) -> LaunchError {
+    LaunchError::new(Stage::Seccomp, format!("The seccomp program cannot be built at {what}: {error}."))
+}
+
+/// x32 calls carry the x86_64 architecture mark and bit 30 in their number: all of them are absent.
+fn no_x32() -> BpfProgram {
+    const LOAD_WORD: u16 = 0x20;
+    const JUMP_IF_ANY_BIT: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    let errno = libc::ENOSYS.unsigned_abs();
+    vec![
+        sock_filter { code: LOAD_WORD, jt: 0, jf: 0, k: 0 },
+        sock_filter { code: JUMP_IF_ANY_BIT, jt: 0, jf: 1, k: 0x4000_0000 },
+        sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ERRNO | errno },
+        sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile;
+    use crate::spec::Role;
+
+    #[test]
+    fn the_filters_of_every_role_compile() {
+        for role in Role::ALL {
+            let classes: Vec<&str> = profile::role(role).classes.iter().map(String::as_str).collect();
+            let programs = programs(profile::seccomp(), &classes).unwrap();
+            // The kernel's limit is 4096 instructions per program.
+            assert!(programs.iter().all(|p| (4..4096).contains(&p.len())), "{}", role.name());
+        }
+    }
+
+    #[test]
+    fn every_class_compiles() {
+        for class in profile::seccomp().classes.keys() {
+            programs(profile::seccomp(), &[class]).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unknown_call_or_class_is_refused() {
+        let error = programs(profile::seccomp(), &["no_such_class"]).unwrap_err();
+        assert_eq!(error.stage, Stage::Seccomp);
+        let text = r#"{"eperm": [{"call": "ptarce", "why": "typo"}], "enosys": [], "classes": {}}"#;
+        let profile: SeccompProfile = serde_json::from_str(text).unwrap();
+        assert!(programs(&profile, &[]).unwrap_err().sentence.contains("ptarce"));
+    }
+}

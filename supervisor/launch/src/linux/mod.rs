@@ -1,0 +1,16 @@
+//! The Linux launcher.
+
+mod calls;
+mod credentials;
+mod direct;
+mod elf;
+mod filter;
+mod first;
+mod last;
+mod limits;
+mod network;
+mod root;
+mod ruleset;
+pub(crate) mod stage;
+pub(crate) mod sys;
+mod views;

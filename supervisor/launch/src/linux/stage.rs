@@ -1,0 +1,329 @@
+//! The launcher stage: a fresh, single-threaded run of this very binary that confines itself and becomes the unit.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{ForkResult, fork};
+use rustix::fs::Mode;
+
+use super::first::{self, Realm};
+use super::last::Last;
+use super::ruleset::{Grant, Ports, Rules};
+use super::sys::{self, Cloned};
+use super::views::{self, OpenViews};
+use super::{credentials, elf, filter, network, root};
+use crate::error::{At as _, LaunchError, Stage};
+use crate::note::{self, Note, Start};
+use crate::profile::{self, Execute, RoleProfile, Tcp};
+use crate::spec::{Access, Ids, LaunchSpec, Level, Net, Role};
+
+/// What a stage that failed exits with; the sentence went over the launch socket.
+const FAILED: i32 = 125;
+
+/// Runs the stage to its end. Never returns to the caller's main.
+pub(crate) fn run() -> ! {
+    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { sys::leave(FAILED) };
+    let outcome = receive(&socket).and_then(|spec| launch(&spec, &socket));
+    fail(&socket, outcome)
+}
+
+pub(crate) fn fail(socket: &OwnedFd, outcome: Result<std::convert::Infallible, LaunchError>) -> ! {
+    let Err(error) = outcome;
+    let _ = note::send(socket, &Note::Failed(error), &[]);
+    sys::leave(FAILED)
+}
+
+fn receive(socket: &OwnedFd) -> Result<LaunchSpec, LaunchError> {
+    let lost = || LaunchError::new(Stage::Policy, "The launcher stage was started without a policy on fd 0.");
+    let (start, fds) = note::receive::<Start>(socket, true)
+        .at(Stage::Policy, || "The launcher stage cannot read its policy; it is started by creel only")?
+        .ok_or_else(lost)?;
+    let [policy, stdin] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| lost())?;
+    rustix::stdio::dup2_stdin(&stdin).at(Stage::Policy, || "The unit's stdin cannot be put in place")?;
+    let mut text = Vec::with_capacity(start.policy_bytes);
+    File::from(policy).read_to_end(&mut text).at(Stage::Policy, || "The policy cannot be read")?;
+    serde_json::from_slice(&text)
+        .map_err(|e| LaunchError::new(Stage::Policy, format!("The policy is not understood: {e}.")))
+}
+
+fn launch(spec: &LaunchSpec, socket: &OwnedFd) -> Result<std::convert::Infallible, LaunchError> {
+    let profile = profile::role(spec.role);
+    if spec.net == Net::Host && spec.role != Role::Egress {
+        return Err(LaunchError::new(Stage::Spec, "Only the role egress may have the host's network."));
+    }
+    let ids = unit_ids(spec)?;
+    if let Some(ids) = ids {
+        own_pipes(ids);
+    }
+    // Also ends the hold of a terminal the supervisor may have.
+    let _ = rustix::process::setsid();
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    match spec.level {
+        Level::L2 => namespaced(spec, profile, socket, ids),
+        Level::L1 => super::direct::launch(spec, profile, socket, ids),
+        Level::L0 => super::direct::open(spec, socket),
+        Level::L3 => Err(LaunchError::new(
+            Stage::Spec,
+            "Level L3 is L2 inside a cgroup of the supervisor's; ask the launcher for L2.",
+        )),
+    }
+}
+
+/// `Some`: we are root and the unit becomes these; `None`: the unit stays who we are.
+fn unit_ids(spec: &LaunchSpec) -> Result<Option<Ids>, LaunchError> {
+    if spec.level == Level::L0 {
+        return Ok(None);
+    }
+    let own = rustix::process::geteuid();
+    let ids = spec.ids.unwrap_or(Ids::FALLBACK);
+    if own.is_root() {
+        if ids.uid == 0 || ids.gid == 0 {
+            return Err(LaunchError::new(Stage::Spec, "A unit never runs as uid or gid 0; set another `unit_uid`."));
+        }
+        return Ok(Some(ids));
+    }
+    match spec.ids {
+        Some(ids) if ids.uid != own.as_raw() => Err(LaunchError::new(
+            Stage::Spec,
+            format!("Only root can run a unit as uid {}; take `unit_uid` out or run creel as root.", ids.uid),
+        )),
+        _ => Ok(None),
+    }
+}
+
+fn namespaced(
+    spec: &LaunchSpec,
+    profile: &RoleProfile,
+    socket: &OwnedFd,
+    ids: Option<Ids>,
+) -> Result<std::convert::Infallible, LaunchError> {
+    let program = own_program(spec, profile);
+    // Root opens with the host's rights; an ordinary user gains the right to mount only inside.
+    let opened = ids.map(|ids| views::open_all(spec, program, Some(ids))).transpose()?;
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let unit = ids.unwrap_or(Ids { uid, gid });
+    let before = namespaces();
+    let (go, release) = std::io::pipe().at(Stage::Spawn, || "No pipe to the unit's first process")?;
+    let mut flags = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP;
+    if spec.net != Net::Host {
+        flags |= libc::CLONE_NEWNET;
+    }
+    // CLONE_PARENT: the unit is the supervisor's own child, and its death signal is the supervisor's.
+    let cloned = sys::clone(flags | libc::CLONE_PARENT, 0).at(Stage::Namespaces, || {
+        "The unit's namespaces cannot be made (see `creel doctor`: user namespaces may be forbidden on this host)"
+    })?;
+    match cloned {
+        Cloned::Child => {
+            drop(release);
+            let inside = Inside { spec, profile, socket, unit, ids, program, before };
+            fail(socket, inside.run(&go.into(), opened))
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop(go);
+            note::send(socket, &Note::Unit { pid }, &[pidfd.as_fd()])
+                .at(Stage::Policy, || "The supervisor does not take the unit's pid")?;
+            map_ids(pid, unit, ids.is_some())?;
+            let mut release = release;
+            release.write_all(b"g").at(Stage::Namespaces, || "The unit's first process is gone")?;
+            sys::leave(0)
+        }
+    }
+}
+
+fn map_ids(pid: i32, unit: Ids, root: bool) -> Result<(), LaunchError> {
+    if !root {
+        std::fs::write(format!("/proc/{pid}/setgroups"), "deny").at(Stage::Namespaces, || {
+            "The unit's groups cannot be fixed (the creel binary must be readable for its user)"
+        })?;
+    }
+    for (map, id) in [("uid_map", unit.uid), ("gid_map", unit.gid)] {
+        views::write_map(pid, map, id, id).at(Stage::Namespaces, || {
+            format!(
+                "The {map} of the unit cannot be written (see `creel doctor`: user namespaces may be restricted by AppArmor)"
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// The side of the launch that is inside the new namespaces.
+struct Inside<'a> {
+    spec: &'a LaunchSpec,
+    profile: &'a RoleProfile,
+    socket: &'a OwnedFd,
+    unit: Ids,
+    ids: Option<Ids>,
+    program: Option<&'a Path>,
+    before: Vec<(&'static str, u64)>,
+}
+
+impl Inside<'_> {
+    fn run(
+        &self,
+        go: &OwnedFd,
+        opened: Option<OpenViews>,
+    ) -> Result<std::convert::Infallible, LaunchError> {
+        credentials::die_with_parent()?;
+        // While the stage writes the id maps.
+        let classes: Vec<&str> = self.profile.classes.iter().map(String::as_str).collect();
+        let programs = filter::programs(profile::seccomp(), &classes)?;
+        if rustix::io::read(go, &mut [0]).unwrap_or(0) != 1 {
+            // The stage could not write the maps and has said so.
+            sys::leave(FAILED);
+        }
+        if let Some(ids) = self.ids {
+            credentials::become_unit(ids)?;
+        }
+        supervisor_lives(self.socket)?;
+        let _ = rustix::process::setsid();
+        let namespaces = changed(&self.before);
+        bound_namespace();
+        let listener = self.network()?;
+        let opened = match opened {
+            Some(opened) => opened,
+            None => views::open_all(self.spec, self.program, None)?,
+        };
+        root::enter(self.profile, self.spec.tmp_bytes, self.unit, &opened.views)?;
+        let mut gaps = opened.gaps;
+        gaps.push("no cgroup: the memory of several processes together has no limit".to_owned());
+        let ports = ports(self.profile, self.spec, listener.as_ref().map(|(_, port)| *port));
+        let rules = rules(self.spec, self.profile);
+        let last = Last {
+            spec: self.spec,
+            socket: self.socket,
+            listener,
+            rules,
+            ports,
+            programs,
+            namespaces,
+            gaps,
+            scratch: None,
+        };
+        if self.profile.stub { with_first_process(last, &Realm::Namespace, || ()) } else { last.run() }
+    }
+
+    fn network(&self) -> Result<Option<(OwnedFd, u16)>, LaunchError> {
+        if self.spec.net != Net::Host {
+            network::loopback()?;
+        }
+        let _ = nix::unistd::sethostname("creel");
+        if self.spec.net == Net::Listener { network::listener().map(Some) } else { Ok(None) }
+    }
+}
+
+/// Splits off the process that becomes the program; this one stays to reap.
+pub(crate) fn with_first_process(
+    last: Last<'_>,
+    realm: &Realm,
+    at_end: impl FnOnce(),
+) -> Result<std::convert::Infallible, LaunchError> {
+    let signals = first::block_signals().at(Stage::Session, || "Signals cannot be blocked")?;
+    // SAFETY: this process has one thread; the child may do whatever its parent may.
+    let forked = unsafe { fork() }.at(Stage::Spawn, || "The unit's program cannot be given a process")?;
+    match forked {
+        ForkResult::Child => {
+            let socket = last.socket;
+            let outcome = credentials::die_with_parent().and_then(|()| {
+                let _ = rustix::process::setsid();
+                last.run()
+            });
+            fail(socket, outcome)
+        }
+        ForkResult::Parent { child } => {
+            drop(last);
+            let _ = credentials::drop_all(matches!(realm, Realm::Namespace));
+            first::keep(child, &signals, realm, at_end)
+        }
+    }
+}
+
+/// The program of a unit that may execute nothing else, when it lies outside the system folders.
+fn own_program<'a>(spec: &'a LaunchSpec, profile: &RoleProfile) -> Option<&'a Path> {
+    let program = Path::new(spec.argv.first()?);
+    let seen = profile.system.iter().any(|s| program.starts_with(s)) || spec.fs.iter().any(|v| program.starts_with(&v.at));
+    (profile.execute == Execute::Own && program.is_absolute() && !seen).then_some(program)
+}
+
+/// The Landlock rules inside the private root: all of it readable, little of it writable.
+fn rules(spec: &LaunchSpec, profile: &RoleProfile) -> Rules {
+    let mut rules = Rules::default();
+    let views_execute = profile.execute == Execute::Views;
+    rules.allow("/", if views_execute { Grant::ReadExecute } else { Grant::Read });
+    if !views_execute && let Some(program) = spec.argv.first() {
+        rules.allow(program, Grant::ReadExecute);
+        if let Some(loader) = elf::loader(Path::new(program)) {
+            rules.allow(loader, Grant::ReadExecute);
+        }
+    }
+    let writable = if views_execute { Grant::WriteExecute } else { Grant::Write };
+    for path in ["/tmp", "/dev"] {
+        rules.allow(path, writable);
+    }
+    if views_execute {
+        // Names of threads, own memory limits; what administers the host is read-only below.
+        rules.allow("/proc", writable);
+    }
+    for view in spec.fs.iter().filter(|v| v.access == Access::Rw) {
+        rules.allow(&view.at, writable);
+    }
+    rules
+}
+
+pub(crate) fn ports(profile: &RoleProfile, spec: &LaunchSpec, listener: Option<u16>) -> Ports {
+    let extra = &spec.landlock.connect_ports;
+    match profile.tcp {
+        Tcp::Namespace => Ports::Any,
+        Tcp::Host if extra.is_empty() => Ports::Any,
+        Tcp::Host => Ports::Connect(extra.clone()),
+        Tcp::Listener => Ports::Connect(extra.iter().copied().chain(listener).collect()),
+    }
+}
+
+/// A pipe of root's could be used but not re-opened through /dev/stdout: the unit becomes its owner.
+pub(crate) fn own_pipes(ids: Ids) {
+    use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
+    for fd in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        if fstat(fd).is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Fifo) {
+            let _ = fchown(fd, Some(Uid::from_raw(ids.uid)), Some(Gid::from_raw(ids.gid)));
+        }
+    }
+}
+
+/// The death signal is not sent for a parent that died before it was set.
+pub(crate) fn supervisor_lives(socket: &OwnedFd) -> Result<(), LaunchError> {
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::empty())];
+    let _ = poll(&mut fds, PollTimeout::ZERO);
+    let gone = fds.iter().any(|f| f.revents().is_some_and(|r| r.contains(PollFlags::POLLHUP)));
+    if gone { Err(LaunchError::new(Stage::Session, "The supervisor is gone.")) } else { Ok(()) }
+}
+
+/// Forbids further user namespaces below this one and bounds inotify; where /proc/sys is read-only, seccomp alone
+/// forbids them.
+fn bound_namespace() {
+    for (name, value) in [("max_user_namespaces", "0"), ("max_inotify_instances", "32")] {
+        let _ = std::fs::write(PathBuf::from("/proc/sys/user").join(name), value);
+    }
+}
+
+const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"];
+
+/// The namespaces of this process: inode numbers identify them.
+fn namespaces() -> Vec<(&'static str, u64)> {
+    NAMESPACES
+        .iter()
+        .filter_map(|n| std::fs::metadata(format!("/proc/self/ns/{n}")).ok().map(|m| (*n, m.ino())))
+        .collect()
+}
+
+fn changed(before: &[(&'static str, u64)]) -> Vec<String> {
+    namespaces().into_iter().filter(|now| !before.contains(now)).map(|(name, _)| name.to_owned()).collect()
+}

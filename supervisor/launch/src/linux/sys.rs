@@ -1,0 +1,138 @@
+//! The system calls that no crate wraps. All of it runs in the single-threaded launcher stage.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+/// The result of [`clone`], once in each process.
+pub(crate) enum Cloned {
+    Child,
+    Parent { pid: i32, pidfd: OwnedFd },
+}
+
+/// `clone3` without a stack: behaves as `fork`, in new namespaces.
+pub(crate) fn clone(flags: libc::c_int, exit_signal: libc::c_int) -> io::Result<Cloned> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: clone_args is plain integers, for which zero is a valid value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    // Through u32: CLONE_NEWNET and above must not be sign-extended.
+    args.flags = u64::from((flags | libc::CLONE_PIDFD).cast_unsigned());
+    args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
+    args.exit_signal = u64::from(exit_signal.cast_unsigned());
+    // SAFETY: the struct is valid for the size given and `pidfd` outlives the call. Without CLONE_VM the child has its own
+    // copy of this single-threaded process, so going on in Rust is sound.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Cloned::Child),
+        pid => Ok(Cloned::Parent {
+            pid: i32::try_from(pid).map_err(io::Error::other)?,
+            // SAFETY: the kernel has just made this descriptor for us alone.
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        }),
+    }
+}
+
+/// Attributes for [`set_mount`].
+#[derive(Default)]
+pub(crate) struct MountChange<'a> {
+    pub(crate) set: u64,
+    pub(crate) private: bool,
+    pub(crate) idmap: Option<BorrowedFd<'a>>,
+    pub(crate) recursive: bool,
+}
+
+/// `mount_setattr` on an open mount.
+pub(crate) fn set_mount(mount: BorrowedFd<'_>, change: &MountChange<'_>) -> io::Result<()> {
+    // SAFETY: mount_attr is plain integers, for which zero is a valid value.
+    let mut attr: libc::mount_attr = unsafe { std::mem::zeroed() };
+    attr.attr_set = change.set;
+    if change.private {
+        attr.propagation = libc::MS_PRIVATE;
+    }
+    if let Some(namespace) = change.idmap {
+        attr.attr_set |= libc::MOUNT_ATTR_IDMAP;
+        attr.userns_fd = u64::from(namespace.as_raw_fd().cast_unsigned());
+    }
+    let recursive = if change.recursive { libc::AT_RECURSIVE } else { 0 };
+    let flags = libc::AT_EMPTY_PATH | recursive;
+    let path: &CStr = c"";
+    // SAFETY: the descriptor is open, the path is NUL-terminated, the struct is valid for the size given.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Closes every descriptor from `first` on, or marks it close-on-exec.
+pub(crate) fn close_from(first: u32, only_on_exec: bool) -> io::Result<()> {
+    let flags = if only_on_exec { libc::CLOSE_RANGE_CLOEXEC } else { 0 };
+    // SAFETY: takes no pointers. Callers that really close do so right before they stop using any descriptor.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives every signal its default action and unblocks all: an ignored signal would stay ignored across exec.
+pub(crate) fn default_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is a valid action; refusals (SIGKILL, SIGSTOP, the two of libc) are harmless.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
+}
+
+/// Drops every capability the running kernel knows from the bounding set.
+pub(crate) fn empty_bounding_set() -> io::Result<()> {
+    for capability in 0..64_i32 {
+        // SAFETY: takes no pointers.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
+            let error = io::Error::last_os_error();
+            // The first number the kernel does not know ends the list.
+            return if error.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) };
+        }
+    }
+    Ok(())
+}
+
+/// True when no capability is left in the bounding set.
+pub(crate) fn bounding_set_is_empty() -> bool {
+    // SAFETY: takes no pointers; -1 (unknown capability) counts as absent.
+    (0..64_i32).all(|c| unsafe { libc::prctl(libc::PR_CAPBSET_READ, c, 0, 0, 0) } != 1)
+}
+
+/// Brings the loopback interface of the current network namespace up.
+pub(crate) fn loopback_up() -> io::Result<()> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: ifreq is plain data, for which zero is a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the request is a valid ifreq with a NUL-terminated name and outlives the call.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The Landlock ABI of the running kernel, 0 where there is none.
+pub(crate) fn landlock_abi() -> i32 {
+    const VERSION: u32 = 1;
+    // SAFETY: a null attribute of size 0 with the version flag is the documented query.
+    let abi = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0, VERSION)
+    };
+    i32::try_from(abi).unwrap_or(0).max(0)
+}
+
+/// Leaves at once: no destructors, no handlers of a process we are a copy of.
+pub(crate) fn leave(code: i32) -> ! {
+    // SAFETY: takes no pointers and does not return.
+    unsafe { libc::_exit(code) }
+}

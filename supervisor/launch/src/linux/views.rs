@@ -1,0 +1,210 @@
+//! Files and folders of the host as detached mounts, ready to be put into the unit's root.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::mount::{OpenTreeFlags, open_tree};
+
+use super::sys::{self, Cloned, MountChange};
+use crate::error::{At as _, LaunchError, Stage};
+use crate::spec::{Access, Ids, LaunchSpec, View};
+
+/// A detached mount and the place it belongs to.
+pub(crate) struct OpenView {
+    pub(crate) tree: OwnedFd,
+    pub(crate) at: PathBuf,
+    pub(crate) is_dir: bool,
+}
+
+/// All views of a spec, outer ones first, and what could not be done about them.
+#[derive(Default)]
+pub(crate) struct OpenViews {
+    pub(crate) views: Vec<OpenView>,
+    pub(crate) gaps: Vec<String>,
+}
+
+/// Opens every view. A root supervisor passes the unit's `ids`: what belongs to somebody else is mapped so that the unit
+/// acts as the owner of the view's top.
+pub(crate) fn open_all(spec: &LaunchSpec, own_program: Option<&Path>, ids: Option<Ids>) -> Result<OpenViews, LaunchError> {
+    let mut wanted = spec.fs.clone();
+    if let Some(program) = own_program {
+        wanted.push(View::ro(program));
+    }
+    wanted.sort_by_key(|v| v.at.components().count());
+    let mut all = OpenViews::default();
+    let mut maps = Maps::default();
+    for view in &wanted {
+        open_one(view, spec.protect_git, ids, &mut maps, &mut all)?;
+    }
+    Ok(all)
+}
+
+fn open_one(
+    view: &View,
+    protect_git: bool,
+    ids: Option<Ids>,
+    maps: &mut Maps,
+    all: &mut OpenViews,
+) -> Result<(), LaunchError> {
+    let top = openat(CWD, &view.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).at(Stage::View, || {
+        format!("The view {} cannot be opened; create it or take it out of the unit's `fs`", view.path.display())
+    })?;
+    let stat = fstat(&top).at(Stage::View, || format!("The view {} cannot be examined", view.path.display()))?;
+    let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    let map = Wanted { view, ids, stat: &stat };
+    let tree = detach(top.as_fd(), "", view.access, &map, maps, &mut all.gaps)?;
+    all.views.push(OpenView { tree, at: view.at.clone(), is_dir });
+    if protect_git && is_dir && view.access == Access::Rw {
+        protect(view, top.as_fd(), &map, maps, all)?;
+    }
+    Ok(())
+}
+
+struct Wanted<'a> {
+    view: &'a View,
+    ids: Option<Ids>,
+    stat: &'a Stat,
+}
+
+/// Puts a read-only mount of `.git` over itself: hooks and configuration in it are run by the host's git.
+fn protect(
+    view: &View,
+    top: BorrowedFd<'_>,
+    map: &Wanted<'_>,
+    maps: &mut Maps,
+    all: &mut OpenViews,
+) -> Result<(), LaunchError> {
+    // Never through a link: an earlier run may have put one there to have some other folder of the host mounted.
+    let kind = statat(top, ".git", AtFlags::SYMLINK_NOFOLLOW).map(|s| FileType::from_raw_mode(s.st_mode));
+    let is_dir = match kind {
+        Ok(FileType::Directory) => true,
+        Ok(FileType::RegularFile) => false,
+        Ok(_) => {
+            all.gaps.push(format!("{}/.git is no folder or file: it is not protected", view.path.display()));
+            return Ok(());
+        }
+        Err(_) => {
+            all.gaps.push(format!("{} has no .git yet: the unit may create one", view.path.display()));
+            return Ok(());
+        }
+    };
+    let tree = detach(top, ".git", Access::Ro, map, maps, &mut all.gaps)?;
+    all.views.push(OpenView { tree, at: view.at.join(".git"), is_dir });
+    Ok(())
+}
+
+fn detach(
+    top: BorrowedFd<'_>,
+    below: &str,
+    access: Access,
+    map: &Wanted<'_>,
+    maps: &mut Maps,
+    gaps: &mut Vec<String>,
+) -> Result<OwnedFd, LaunchError> {
+    let shown = map.view.path.join(below);
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    flags.set(OpenTreeFlags::AT_EMPTY_PATH, below.is_empty());
+    let tree = open_tree(top, below, flags)
+        .at(Stage::View, || format!("The view {} cannot be taken out of the host's mounts", shown.display()))?;
+    if let Some(ids) = map.ids {
+        let mapped = idmap(&tree, map.stat, ids, maps);
+        match (mapped, access) {
+            (Ok(()), _) => {}
+            // Read-only needs no owner: what "others" may read stays readable.
+            (Err(_), Access::Ro) => {
+                gaps.push(format!("{}: the file system maps no ids, only world-readable files open", shown.display()));
+            }
+            (Err(e), Access::Rw) => {
+                return Err(LaunchError::io(
+                    Stage::View,
+                    &e,
+                    format!(
+                        "The writable view {} belongs to uid {} and cannot be mapped to the unit's uid {}: its file system \
+                         supports no id-mapped mounts; chown it to {}:{} or move it to ext4, xfs, btrfs or tmpfs",
+                        shown.display(),
+                        map.stat.st_uid,
+                        ids.uid,
+                        ids.uid,
+                        ids.gid
+                    ),
+                ));
+            }
+        }
+    }
+    let read_only = if access == Access::Ro { libc::MOUNT_ATTR_RDONLY } else { 0 };
+    let change = MountChange {
+        set: libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | read_only,
+        private: true,
+        idmap: None,
+        recursive: true,
+    };
+    sys::set_mount(tree.as_fd(), &change)
+        .at(Stage::View, || format!("The view {} cannot be made nosuid, nodev and private", shown.display()))?;
+    Ok(tree)
+}
+
+/// User namespaces whose only use is the mapping of a mount, one per owner.
+#[derive(Default)]
+struct Maps {
+    known: Vec<(u32, u32, OwnedFd)>,
+}
+
+fn idmap(tree: &OwnedFd, stat: &Stat, ids: Ids, maps: &mut Maps) -> std::io::Result<()> {
+    if stat.st_uid == ids.uid && stat.st_gid == ids.gid {
+        return Ok(());
+    }
+    let namespace = maps.get(stat.st_uid, stat.st_gid, ids)?;
+    let change = MountChange { set: 0, private: false, idmap: Some(namespace), recursive: true };
+    sys::set_mount(tree.as_fd(), &change)
+}
+
+impl Maps {
+    fn get(&mut self, uid: u32, gid: u32, ids: Ids) -> std::io::Result<BorrowedFd<'_>> {
+        let found = self.known.iter().position(|(u, g, _)| (*u, *g) == (uid, gid));
+        let index = match found {
+            Some(index) => index,
+            None => {
+                self.known.push((uid, gid, mapping(uid, gid, ids)?));
+                self.known.len() - 1
+            }
+        };
+        let (_, _, namespace) = self.known.get(index).ok_or(std::io::ErrorKind::NotFound)?;
+        Ok(namespace.as_fd())
+    }
+}
+
+/// Makes a user namespace in which `uid` and `gid` on disk are the unit's ids, and keeps only its descriptor.
+fn mapping(uid: u32, gid: u32, ids: Ids) -> std::io::Result<OwnedFd> {
+    let (hold, release) = std::io::pipe()?;
+    match sys::clone(libc::CLONE_NEWUSER, libc::SIGCHLD)? {
+        Cloned::Child => {
+            drop(release);
+            let _ = (&hold).read(&mut [0]);
+            sys::leave(0)
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop(hold);
+            let made = write_map(pid, "uid_map", uid, ids.uid)
+                .and_then(|()| write_map(pid, "gid_map", gid, ids.gid))
+                .and_then(|()| File::open(format!("/proc/{pid}/ns/user")));
+            drop(release);
+            let _ = rustix::process::waitid(
+                rustix::process::WaitId::PidFd(pidfd.as_fd()),
+                rustix::process::WaitIdOptions::EXITED,
+            );
+            made.map(OwnedFd::from)
+        }
+    }
+}
+
+/// Writes a one-line id map of the process `pid`.
+pub(crate) fn write_map(pid: i32, map: &str, inside: u32, outside: u32) -> std::io::Result<()> {
+    let mut file = File::options().write(true).open(format!("/proc/{pid}/{map}"))?;
+    file.write_all(format!("{inside} {outside} 1\n").as_bytes())
+}

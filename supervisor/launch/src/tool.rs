@@ -1,0 +1,233 @@
+//! `creel sandbox exec`: one command exactly as an agent's `exec` tool would run it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, PipeReader, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::process::Signal;
+
+use crate::error::{LaunchError, Stage};
+use crate::launching::{Exit, Launched, Launching, Stdio};
+use crate::spec::{Access, LaunchSpec, Level, Role, View};
+
+/// How many bytes of each stream are passed on; the rest is read and counted.
+pub const OUTPUT_CAP: usize = 1 << 20;
+
+/// Exit code when the wall clock ended the command.
+pub const EXIT_TIMEOUT: i32 = 124;
+/// Exit code when the command was not started.
+pub const EXIT_LAUNCH: i32 = 125;
+
+/// How long output that is still in the pipes is read after the command has ended.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What the caller of the command sees of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkspaceAccess {
+    /// Nothing: the working directory is the private `/tmp`.
+    None,
+    /// Read-only.
+    Ro,
+    /// Writable, `.git` protected.
+    Rw,
+}
+
+/// One foreground run.
+#[derive(Debug, Clone)]
+pub struct Foreground {
+    /// The workspace folder on the host; also the working directory of the command.
+    pub workspace: PathBuf,
+    /// What the command may do there.
+    pub access: WorkspaceAccess,
+    /// Further folders to show read-only.
+    pub ro: Vec<PathBuf>,
+    /// The time the command has.
+    pub wall: Duration,
+    /// The level to run at, as [`crate::probe_levels`] found it.
+    pub level: Level,
+    /// Program and arguments.
+    pub command: Vec<String>,
+}
+
+/// The launch spec of a tool run: no network, no variables of the host, the workspace as working directory.
+///
+/// # Errors
+/// When a folder does not exist.
+pub fn spec(run: &Foreground) -> Result<LaunchSpec, LaunchError> {
+    let mut spec = LaunchSpec::new("tool:foreground", Role::Tool, run.command.clone());
+    spec.level = run.level;
+    spec.env = BTreeMap::from(
+        [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+            ("HOME", "/tmp"),
+            ("TMPDIR", "/tmp"),
+            ("USER", "creel"),
+            ("LANG", "C.UTF-8"),
+            ("TERM", "dumb"),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned())),
+    );
+    let workspace = real(&run.workspace)?;
+    let access = match run.access {
+        WorkspaceAccess::None => None,
+        WorkspaceAccess::Ro => Some(Access::Ro),
+        WorkspaceAccess::Rw => Some(Access::Rw),
+    };
+    spec.cwd = if access.is_some() { workspace.clone() } else { PathBuf::from("/tmp") };
+    spec.fs.extend(access.map(|access| View { path: workspace.clone(), at: workspace, access }));
+    for path in &run.ro {
+        spec.fs.push(View::ro(real(path)?));
+    }
+    Ok(spec)
+}
+
+fn real(path: &Path) -> Result<PathBuf, LaunchError> {
+    path.canonicalize().map_err(|e| LaunchError::io(Stage::View, &e, format!("The folder {} cannot be used", path.display())))
+}
+
+/// Runs the command, relays its output to our stdout and stderr, and returns the exit code to leave with: the command's,
+/// 128 + signal, [`EXIT_TIMEOUT`] or [`EXIT_LAUNCH`] (with a sentence on stderr).
+#[must_use]
+pub fn run_foreground(run: &Foreground) -> i32 {
+    match started(run) {
+        Ok((launched, streams)) => relay(run, &launched, streams),
+        Err(error) => {
+            say(&error.to_string());
+            EXIT_LAUNCH
+        }
+    }
+}
+
+fn started(run: &Foreground) -> Result<(Launched, [Relay; 2]), LaunchError> {
+    let spec = spec(run)?;
+    let pipe = || io::pipe().map_err(|e| LaunchError::io(Stage::Spawn, &e, "No pipe for the command's output"));
+    let (out, stdout) = pipe()?;
+    let (err, stderr) = pipe()?;
+    let stdin = File::open("/dev/null").map_err(|e| LaunchError::io(Stage::Spawn, &e, "/dev/null cannot be opened"))?;
+    let stdio = Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
+    let launched = Launching::begin(&spec, stdio)?.wait()?;
+    Ok((launched, [Relay::new(out, "stdout"), Relay::new(err, "stderr")]))
+}
+
+/// One stream of the command on its way to ours.
+struct Relay {
+    from: Option<PipeReader>,
+    name: &'static str,
+    passed: usize,
+    dropped: usize,
+}
+
+impl Relay {
+    fn new(from: PipeReader, name: &'static str) -> Self {
+        Self { from: Some(from), name, passed: 0, dropped: 0 }
+    }
+
+    /// Reads once; at the end of the stream the pipe is closed.
+    fn turn(&mut self, buffer: &mut [u8]) {
+        let Some(from) = &mut self.from else { return };
+        let got = match from.read(buffer) {
+            Ok(0) | Err(_) => {
+                self.from = None;
+                return;
+            }
+            Ok(n) => buffer.get(..n).unwrap_or_default(),
+        };
+        let (pass, rest) = got.split_at(got.len().min(OUTPUT_CAP - self.passed));
+        self.passed += pass.len();
+        self.dropped += rest.len();
+        // Our reader may be gone; the command goes on all the same, as in a pipe that is drained.
+        let _ = if self.name == "stdout" {
+            io::stdout().write_all(pass).and_then(|()| io::stdout().flush())
+        } else {
+            io::stderr().write_all(pass)
+        };
+    }
+}
+
+fn relay(run: &Foreground, launched: &Launched, mut streams: [Relay; 2]) -> i32 {
+    let deadline = Instant::now() + run.wall;
+    let mut state = Run::Going(deadline);
+    let mut buffer = vec![0; 1 << 16];
+    let exit = loop {
+        turn(&state, launched, &mut streams, &mut buffer);
+        let now = Instant::now();
+        state = match state {
+            Run::Going(deadline) | Run::Ending(deadline) if now >= deadline => {
+                let last = matches!(state, Run::Ending(_));
+                let _ = if last { launched.signal(Signal::KILL) } else { launched.end() };
+                Run::Ending(now + Duration::from_secs(1))
+            }
+            other => other,
+        };
+        if let Run::Going(_) | Run::Ending(_) = state {
+            match launched.try_wait() {
+                Ok(None) => continue,
+                Ok(Some(exit)) => {
+                    let code = if matches!(state, Run::Ending(_)) { EXIT_TIMEOUT } else { exit.code() };
+                    state = Run::Over(now + DRAIN, code);
+                }
+                Err(_) => state = Run::Over(now, Exit::Code(EXIT_LAUNCH).code()),
+            }
+        }
+        if let Run::Over(until, code) = state
+            && (now >= until || streams.iter().all(|s| s.from.is_none()))
+        {
+            break code;
+        }
+    };
+    if exit == EXIT_TIMEOUT {
+        say(&format!("The command was ended after {} s (--wall).", run.wall.as_secs_f32()));
+    }
+    for s in streams.iter().filter(|s| s.dropped > 0) {
+        say(&format!("{} more bytes of {} were dropped after the first {OUTPUT_CAP}.", s.dropped, s.name));
+    }
+    exit
+}
+
+/// Where a run is, and until when.
+#[derive(Clone, Copy)]
+enum Run {
+    Going(Instant),
+    Ending(Instant),
+    Over(Instant, i32),
+}
+
+/// Waits for output, the end of the unit, or the deadline, and moves what there is.
+fn turn(state: &Run, launched: &Launched, streams: &mut [Relay; 2], buffer: &mut [u8]) {
+    let (until, over) = match state {
+        Run::Going(t) | Run::Ending(t) => (*t, false),
+        Run::Over(t, _) => (*t, true),
+    };
+    let left = until.saturating_duration_since(Instant::now()).as_millis().saturating_add(1);
+    let timeout = PollTimeout::try_from(u64::try_from(left).unwrap_or(u64::MAX).min(60_000)).unwrap_or(PollTimeout::MAX);
+    let ready: Vec<usize> = {
+        let mut fds = Vec::with_capacity(3);
+        let mut which = Vec::with_capacity(3);
+        for (i, stream) in streams.iter().enumerate() {
+            if let Some(from) = &stream.from {
+                fds.push(PollFd::new(from.as_fd(), PollFlags::POLLIN));
+                which.push(i);
+            }
+        }
+        if !over {
+            fds.push(PollFd::new(launched.pidfd.as_fd(), PollFlags::POLLIN));
+        }
+        if poll(&mut fds, timeout).is_err() {
+            return;
+        }
+        which.into_iter().zip(&fds).filter(|(_, f)| f.any().unwrap_or(false)).map(|(i, _)| i).collect()
+    };
+    for i in ready {
+        if let Some(stream) = streams.get_mut(i) {
+            stream.turn(buffer);
+        }
+    }
+}
+
+fn say(sentence: &str) {
+    let _ = writeln!(io::stderr(), "creel: {sentence}");
+}
