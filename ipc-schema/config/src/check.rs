@@ -1,6 +1,7 @@
 //! What no single key shows: references between parts, ids given twice, numbers that contradict each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::agents::positions;
 use crate::bindings::Binding;
@@ -11,7 +12,8 @@ use crate::fault::{Fault, did_you_mean};
 use crate::gateway::AuthMode;
 use crate::models::{Api, KNOWN_PROVIDERS};
 use crate::node::{Node, NodeKind, Step};
-use crate::scalar::ModelRef;
+use crate::paths::Paths;
+use crate::scalar::{Id, ModelRef};
 
 /// What the checks found.
 #[derive(Debug, Default)]
@@ -21,8 +23,11 @@ pub(crate) struct Findings {
 }
 
 /// Checks the configuration as a whole. `tree` is what it was read from, for the places.
-pub(crate) fn check(config: &Config, tree: &Node) -> Findings {
+pub(crate) fn check(config: &Config, tree: &Node, paths: Option<&Paths>) -> Findings {
     let mut check = Check { config, tree, findings: Findings::default() };
+    if let Some(paths) = paths {
+        check.workspaces(paths);
+    }
     check.agents();
     check.bindings();
     check.channel_names();
@@ -98,6 +103,54 @@ impl Check<'_> {
                 let mark = at.unwrap_or_default();
                 check.findings.faults.push(Fault { mark, path: None, what, fix });
             });
+        }
+    }
+
+    /// Nobody's workspace may show Creel's own files, and two agents in one folder are worth a word.
+    fn workspaces(&mut self, paths: &Paths) {
+        let own = [
+            paths.state(),
+            paths.logs(),
+            paths.home.join("agents"),
+            paths.runtime.clone(),
+            paths.config.clone(),
+        ];
+        let mut taken: BTreeMap<PathBuf, Id> = BTreeMap::new();
+        for agent in self.config.agents() {
+            let workspace = paths.workspace(&agent);
+            let place = positions(self.tree).into_iter().find(|(id, ..)| id == agent.id.as_str());
+            let mark = place
+                .map(|(_, mark, node)| node.get("workspace").map_or(mark, |node| node.mark))
+                .unwrap_or_else(|| self.tree.mark_along(&path!["agents", "defaults", "workspace"]));
+            if let Some(seen) =
+                own.iter().find(|own| own.starts_with(&workspace) || workspace.starts_with(own))
+            {
+                self.findings.faults.push(Fault {
+                    mark,
+                    path: None,
+                    what: format!(
+                        "the workspace {} of agent \"{}\" overlaps {}, which is Creel's own",
+                        workspace.display(),
+                        agent.id,
+                        seen.display()
+                    ),
+                    fix: "name a folder that holds nothing but the agent's files".into(),
+                });
+            }
+            if let Some(other) = taken.insert(workspace.clone(), agent.id.clone()) {
+                self.findings.warnings.push(Fault {
+                    mark,
+                    path: None,
+                    what: format!(
+                        "\"{}\" shares the workspace {} with \"{other}\"",
+                        agent.id,
+                        workspace.display()
+                    ),
+                    fix:
+                        "give each agent a folder of its own, unless they are meant to see each other's files"
+                            .into(),
+                });
+            }
         }
     }
 

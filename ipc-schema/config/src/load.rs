@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::fault::{Complaint, Complaints};
 use crate::files::Files;
 use crate::node::Node;
+use crate::paths::Paths;
 use crate::shape::{Reading, Shape};
 use crate::sources::Sources;
 use crate::substitute::substitute;
@@ -19,6 +20,7 @@ pub struct Loader<'a> {
     files: &'a dyn Files,
     env: &'a Env,
     keep_secrets: bool,
+    paths: Option<&'a Paths>,
 }
 
 /// A configuration that was read and found right.
@@ -53,12 +55,18 @@ pub enum LoadError {
 impl<'a> Loader<'a> {
     /// A loader that keeps secrets: for the gateway.
     pub fn new(files: &'a dyn Files, env: &'a Env) -> Self {
-        Self { files, env, keep_secrets: true }
+        Self { files, env, keep_secrets: true, paths: None }
     }
 
     /// A loader that checks secrets for their shape and drops them: for everybody else.
     pub fn without_secrets(files: &'a dyn Files, env: &'a Env) -> Self {
-        Self { files, env, keep_secrets: false }
+        Self { files, env, keep_secrets: false, paths: None }
+    }
+
+    /// Also refuses workspaces that would show an agent Creel's own files.
+    #[must_use]
+    pub fn within(self, paths: &'a Paths) -> Self {
+        Self { paths: Some(paths), ..self }
     }
 
     /// Reads a file. A missing file is the default configuration.
@@ -94,7 +102,7 @@ impl<'a> Loader<'a> {
         let Some(config) = config else {
             return Err(Complaints::locate(faults, &tree, &sources));
         };
-        let findings = check(&config, &tree);
+        let findings = check(&config, &tree, self.paths);
         faults.extend(findings.faults);
         if !faults.is_empty() {
             return Err(Complaints::locate(faults, &tree, &sources));
