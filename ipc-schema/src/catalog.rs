@@ -2,6 +2,9 @@
 //! `creel schema`.
 
 use schemars::{JsonSchema, Schema, schema_for};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::hello::{Hello, Ready, Reconfigure, Reject, Renew, Welcome};
 use crate::msg::{Ping, agent, channel, control, egress, supervisor, tool};
@@ -13,20 +16,35 @@ pub struct Method {
     /// Its name on the wire.
     pub name: &'static str,
     /// What is sent.
-    pub params: Schema,
+    pub params: Shape,
     /// What is answered; absent for notifications.
-    pub result: Option<Schema>,
+    pub result: Option<Shape>,
+}
+
+/// A type of the wire, without its type.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Its JSON Schema.
+    pub schema: fn() -> Schema,
+    /// Reads a value as the type and writes it back: what a receiver keeps of it.
+    pub through: fn(Value) -> Result<Value, serde_json::Error>,
+}
+
+impl Shape {
+    fn of<T: Serialize + DeserializeOwned + JsonSchema>() -> Self {
+        Self {
+            schema: || schema_for!(T),
+            through: |value| serde_json::to_value(serde_json::from_value::<T>(value)?),
+        }
+    }
 }
 
 fn request<M: Request>() -> Method {
-    Method { name: M::METHOD, params: schema_for!(M::Params), result: Some(schema_for!(M::Result)) }
+    Method { name: M::METHOD, params: Shape::of::<M::Params>(), result: Some(Shape::of::<M::Result>()) }
 }
 
-fn notify<M: Notify>() -> Method
-where
-    M::Params: JsonSchema,
-{
-    Method { name: M::METHOD, params: schema_for!(M::Params), result: None }
+fn notify<M: Notify>() -> Method {
+    Method { name: M::METHOD, params: Shape::of::<M::Params>(), result: None }
 }
 
 /// All methods, in the order in which a reader would want to meet them.
@@ -78,6 +96,18 @@ pub fn methods() -> Vec<Method> {
         request::<control::Logs>(),
         notify::<control::LogLines>(),
     ]
+}
+
+/// The files of `schema/`: for each method its name and the text with the schemas of parameters and result.
+pub fn schema_files() -> Vec<(String, String)> {
+    let file = |method: Method| {
+        let mut schema = serde_json::json!({ "method": method.name, "params": (method.params.schema)() });
+        if let Some(result) = method.result {
+            schema["result"] = (result.schema)().to_value();
+        }
+        (format!("{}.json", method.name), format!("{schema:#}\n"))
+    };
+    methods().into_iter().map(file).collect()
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
         Ok(()) => Code::Ok.into(),
         Err(error) => {
             tracing::error!("{error}");
-            error.exit_code().into()
+            error.exit_code()
         }
     }
 }

@@ -83,7 +83,7 @@ async fn accept(
                     let _full = denied.try_send(report);
                 }
                 Err(error @ (ProxyError::Io(_) | ProxyError::HeadUnfinished)) => {
-                    tracing::debug!("{unit}: {error}")
+                    tracing::debug!("{unit}: {error}");
                 }
                 Err(error) => tracing::info!("{unit}: {error}"),
             }

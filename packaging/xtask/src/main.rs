@@ -1,2 +1,58 @@
-//! Entry point.
-fn main() {}
+//! `cargo xtask`: the developer commands of Creel. `cargo xtask --help` lists them.
+
+// A command-line tool talks on stdout, and it is the only thing here that does.
+#![expect(clippy::print_stdout, reason = "this is a command-line tool")]
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod chaos;
+mod ci;
+mod page;
+mod peers;
+mod run;
+mod schema;
+mod shell;
+mod tests;
+mod tidy;
+
+/// Developer commands of Creel.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything in release mode, start Creel and print the address of its page.
+    Run(run::Args),
+    /// Run every test, after installing what the tests need from Debian and npm.
+    Test(tests::Args),
+    /// What CI runs: formatting, lints, dependency rules, tidiness, then every test.
+    Ci,
+    /// Check what compilers do not: file sizes, crate edges, golden lines, the committed schemas.
+    Tidy,
+    /// Write `ipc-schema/schema/*.json` anew.
+    Schema,
+    /// Build the web page (needs Node and npm).
+    Page,
+    /// Kill and stop processes at random while messages flow, then check that none was lost.
+    Chaos(chaos::Args),
+    /// Measure the figures of docs/specification.md.
+    Bench(chaos::BenchArgs),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Test(args) => tests::run(&args),
+        Command::Ci => ci::run(),
+        Command::Tidy => tidy::run(),
+        Command::Schema => schema::write(),
+        Command::Page => page::build(true).map(drop),
+        Command::Chaos(args) => chaos::run(&args),
+        Command::Bench(args) => chaos::bench(&args),
+    }
+}

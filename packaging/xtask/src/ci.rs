@@ -1,0 +1,17 @@
+//! `cargo xtask ci`: what must pass before anything lands.
+
+use anyhow::Result;
+
+use crate::shell::{answers, command, must};
+use crate::{tests, tidy};
+
+pub(crate) fn run() -> Result<()> {
+    must(&mut command("cargo", &["fmt", "--all", "--check"]))?;
+    tidy::run()?;
+    must(&mut command("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    if !answers("cargo-deny", "--version") {
+        must(&mut command("cargo", &["install", "--locked", "--quiet", "cargo-deny"]))?;
+    }
+    must(&mut command("cargo", &["deny", "check", "bans", "licenses", "sources"]))?;
+    tests::run(&tests::Args::all())
+}

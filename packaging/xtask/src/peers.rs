@@ -1,0 +1,38 @@
+//! Real peers that the tests run against, from Debian and npm.
+
+use anyhow::{Result, bail};
+
+use crate::shell::{answers, command, must, root};
+
+/// A program the tests need, and the Debian package that brings it.
+struct Peer {
+    program: &'static str,
+    argument: &'static str,
+    package: &'static str,
+}
+
+const DEBIAN: [Peer; 4] = [
+    Peer { program: "/usr/sbin/ngircd", argument: "--version", package: "ngircd" },
+    Peer { program: "/usr/bin/chromium", argument: "--version", package: "chromium" },
+    Peer { program: "/usr/bin/bwrap", argument: "--version", package: "bubblewrap" },
+    Peer { program: "/usr/bin/setpriv", argument: "--version", package: "util-linux" },
+];
+
+/// Installs what is missing. Debian packages need root.
+pub(crate) fn install() -> Result<()> {
+    let missing: Vec<_> = DEBIAN.iter().filter(|peer| !answers(peer.program, peer.argument)).collect();
+    if !missing.is_empty() {
+        let packages: Vec<_> = missing.iter().map(|peer| peer.package).collect();
+        if !answers("apt-get", "--version") {
+            bail!("install these programs first: {}", packages.join(", "));
+        }
+        must(command("apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+        let mut install = command("apt-get", &["install", "-y", "-qq", "--no-install-recommends"]);
+        must(install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    let peers = root().join("tests/peers");
+    if !peers.join("node_modules").is_dir() {
+        must(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(peers))?;
+    }
+    Ok(())
+}
