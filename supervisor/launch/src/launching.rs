@@ -8,7 +8,9 @@ use std::process::{Child, Command};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
 
 use crate::STAGE_ARG;
 use crate::error::{At as _, LaunchError, Stage};
@@ -138,7 +140,11 @@ impl Launching {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(e) => {
                     self.end();
-                    return Err(LaunchError::io(Stage::Policy, &e.into(), "The launcher stage cannot be understood"));
+                    return Err(LaunchError::io(
+                        Stage::Policy,
+                        &e.into(),
+                        "The launcher stage cannot be understood",
+                    ));
                 }
             }
         }
@@ -162,19 +168,25 @@ impl Launching {
             let status = self.end();
             return Err(LaunchError::new(
                 Stage::Lost,
-                format!("The launcher stage ended without a word ({status}); the kernel may have run out of memory."),
+                format!(
+                    "The launcher stage ended without a word ({status}); the kernel may have run out of memory."
+                ),
             ));
         };
         let (pid, pidfd) = if self.level >= Level::L2 {
             self.reap_stage();
-            self.unit.take().ok_or_else(|| LaunchError::new(Stage::Lost, "The launcher stage named no unit."))?
+            self.unit
+                .take()
+                .ok_or_else(|| LaunchError::new(Stage::Lost, "The launcher stage named no unit."))?
         } else {
             // The stage has become the unit.
             let Some(stage) = self.stage.take() else {
                 return Err(LaunchError::new(Stage::Lost, "This launch was finished before."));
             };
             let pid = i32::try_from(stage.id()).unwrap_or(0);
-            let open = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH).and_then(|p| pidfd_open(p, PidfdFlags::empty()));
+            let open = Pid::from_raw(pid)
+                .ok_or(rustix::io::Errno::SRCH)
+                .and_then(|p| pidfd_open(p, PidfdFlags::empty()));
             (pid, open.at(Stage::Lost, || "The unit has no pidfd")?)
         };
         let sweeps = self.level == Level::L1 && self.stub;
@@ -261,12 +273,15 @@ fn sealed_policy(spec: &LaunchSpec) -> Result<(OwnedFd, usize), LaunchError> {
     if spec.ids.is_none() && spec.level != Level::L0 && rustix::process::geteuid().is_root() {
         spec.ids = Some(Ids::for_units());
     }
-    let text = serde_json::to_vec(&spec)
-        .map_err(|e| LaunchError::new(Stage::Spec, format!("The launch spec cannot be written as JSON: {e}.")))?;
+    let text = serde_json::to_vec(&spec).map_err(|e| {
+        LaunchError::new(Stage::Spec, format!("The launch spec cannot be written as JSON: {e}."))
+    })?;
     let fd = memfd_create("creel-policy", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
         .at(Stage::Policy, || "No memory file for the policy")?;
     let mut file = File::from(fd);
-    file.write_all(&text).and_then(|()| file.rewind()).at(Stage::Policy, || "The policy cannot be written")?;
+    file.write_all(&text)
+        .and_then(|()| file.rewind())
+        .at(Stage::Policy, || "The policy cannot be written")?;
     fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK)
         .at(Stage::Policy, || "The policy cannot be sealed")?;
     Ok((OwnedFd::from(file), text.len()))

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::error::LaunchError;
 use crate::isolation::Isolation;
 
 /// Far above what any note needs; a longer one is cut by the kernel and then refused as bad JSON.
-const MAX_NOTE: usize = 64 * 1024;
+const MAX_NOTE: usize = 16 * 1024;
 
 /// Supervisor to stage: `fds` = the sealed policy, then the unit's stdin.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,7 +47,10 @@ pub(crate) fn send<T: Serialize>(socket: impl AsFd, note: &T, fds: &[BorrowedFd<
 }
 
 /// `Ok(None)` at the end of the stream.
-pub(crate) fn receive<T: DeserializeOwned>(socket: impl AsFd, wait: bool) -> Result<Option<(T, Vec<OwnedFd>)>> {
+pub(crate) fn receive<T: DeserializeOwned>(
+    socket: impl AsFd,
+    wait: bool,
+) -> Result<Option<(T, Vec<OwnedFd>)>> {
     let mut text = vec![0; MAX_NOTE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -63,6 +66,7 @@ pub(crate) fn receive<T: DeserializeOwned>(socket: impl AsFd, wait: bool) -> Res
     if got.bytes == 0 {
         return Ok(None);
     }
-    let note = serde_json::from_slice(text.get(..got.bytes).unwrap_or_default()).map_err(|_| Errno::BADMSG)?;
+    let note =
+        serde_json::from_slice(text.get(..got.bytes).unwrap_or_default()).map_err(|_| Errno::BADMSG)?;
     Ok(Some((note, fds)))
 }

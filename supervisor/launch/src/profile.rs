@@ -160,13 +160,16 @@ mod tests {
     fn an_unknown_role_or_field_is_refused() {
         assert!(parse_roles(&ROLES.replacen("\"gateway\"", "\"gatekeeper\"", 1)).is_err());
         assert!(parse_roles(&ROLES.replacen("\"tcp\"", "\"tpc\"", 1)).is_err());
-        assert!(serde_json::from_str::<SeccompProfile>(&SECCOMP.replacen("\"eperm\"", "\"eprem\"", 1)).is_err());
+        assert!(
+            serde_json::from_str::<SeccompProfile>(&SECCOMP.replacen("\"eperm\"", "\"eprem\"", 1)).is_err()
+        );
     }
 
     #[test]
     fn every_denial_says_why() {
         let lists = seccomp();
-        let all = lists.eperm.iter().chain(&lists.enosys).chain(lists.classes.values().flat_map(|c| &c.calls));
+        let all =
+            lists.eperm.iter().chain(&lists.enosys).chain(lists.classes.values().flat_map(|c| &c.calls));
         for denial in all {
             assert!(!denial._why.is_empty(), "{}", denial.call);
         }

@@ -86,7 +86,9 @@ pub fn spec(run: &Foreground) -> Result<LaunchSpec, LaunchError> {
 }
 
 fn real(path: &Path) -> Result<PathBuf, LaunchError> {
-    path.canonicalize().map_err(|e| LaunchError::io(Stage::View, &e, format!("The folder {} cannot be used", path.display())))
+    path.canonicalize().map_err(|e| {
+        LaunchError::io(Stage::View, &e, format!("The folder {} cannot be used", path.display()))
+    })
 }
 
 /// Runs the command, relays its output to our stdout and stderr, and returns the exit code to leave with: the command's,
@@ -104,10 +106,12 @@ pub fn run_foreground(run: &Foreground) -> i32 {
 
 fn started(run: &Foreground) -> Result<(Launched, [Relay; 2]), LaunchError> {
     let spec = spec(run)?;
-    let pipe = || io::pipe().map_err(|e| LaunchError::io(Stage::Spawn, &e, "No pipe for the command's output"));
+    let pipe =
+        || io::pipe().map_err(|e| LaunchError::io(Stage::Spawn, &e, "No pipe for the command's output"));
     let (out, stdout) = pipe()?;
     let (err, stderr) = pipe()?;
-    let stdin = File::open("/dev/null").map_err(|e| LaunchError::io(Stage::Spawn, &e, "/dev/null cannot be opened"))?;
+    let stdin = File::open("/dev/null")
+        .map_err(|e| LaunchError::io(Stage::Spawn, &e, "/dev/null cannot be opened"))?;
     let stdio = Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
     let launched = Launching::begin(&spec, stdio)?.wait()?;
     Ok((launched, [Relay::new(out, "stdout"), Relay::new(err, "stderr")]))
@@ -203,7 +207,8 @@ fn turn(state: &Run, launched: &Launched, streams: &mut [Relay; 2], buffer: &mut
         Run::Over(t, _) => (*t, true),
     };
     let left = until.saturating_duration_since(Instant::now()).as_millis().saturating_add(1);
-    let timeout = PollTimeout::try_from(u64::try_from(left).unwrap_or(u64::MAX).min(60_000)).unwrap_or(PollTimeout::MAX);
+    let timeout = PollTimeout::try_from(u64::try_from(left).unwrap_or(u64::MAX).min(60_000))
+        .unwrap_or(PollTimeout::MAX);
     let ready: Vec<usize> = {
         let mut fds = Vec::with_capacity(3);
         let mut which = Vec::with_capacity(3);

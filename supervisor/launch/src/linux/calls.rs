@@ -98,7 +98,8 @@ pub(crate) fn number(name: &str) -> Option<Option<i64>> {
         #[cfg(target_arch = "x86_64")]
         other => return only_x86(other),
         #[cfg(not(target_arch = "x86_64"))]
-        "chmod" | "creat" | "fork" | "ioperm" | "iopl" | "mkdir" | "mknod" | "modify_ldt" | "open" | "vfork" => return Some(None),
+        "chmod" | "creat" | "fork" | "ioperm" | "iopl" | "mkdir" | "mknod" | "modify_ldt" | "open"
+        | "vfork" => return Some(None),
         #[cfg(not(target_arch = "x86_64"))]
         _ => return None,
     };

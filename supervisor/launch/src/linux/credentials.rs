@@ -1,10 +1,12 @@
 //! Who the unit is: its ids, no capabilities, no way to get new ones.
 
-use rustix::process::{DumpableBehavior, Gid, Signal, Uid, set_dumpable_behavior, set_parent_process_death_signal};
+use rustix::process::{
+    DumpableBehavior, Gid, Signal, Uid, set_dumpable_behavior, set_parent_process_death_signal,
+};
 use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, no_new_privs,
-    set_capabilities, set_capabilities_secure_bits, set_no_new_privs, set_thread_groups, set_thread_res_gid,
-    set_thread_res_uid,
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+    no_new_privs, set_capabilities, set_capabilities_secure_bits, set_no_new_privs, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::sys;
@@ -13,7 +15,8 @@ use crate::spec::Ids;
 
 /// Die with the process (more exactly: its thread) that started us. Every change of ids clears it.
 pub(crate) fn die_with_parent() -> Result<(), LaunchError> {
-    set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Session, || "The death signal cannot be set")
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .at(Stage::Session, || "The death signal cannot be set")
 }
 
 /// Becomes `ids`, for good and without supplementary groups. The process stays dumpable: its own `/proc` files must
@@ -24,7 +27,8 @@ pub(crate) fn become_unit(ids: Ids) -> Result<(), LaunchError> {
         .and_then(|()| set_thread_res_gid(gid, gid, gid))
         .and_then(|()| set_thread_res_uid(uid, uid, uid))
         .at(Stage::Credentials, || format!("The unit cannot become uid {} gid {}", ids.uid, ids.gid))?;
-    set_dumpable_behavior(DumpableBehavior::Dumpable).at(Stage::Credentials, || "The unit cannot be made dumpable")?;
+    set_dumpable_behavior(DumpableBehavior::Dumpable)
+        .at(Stage::Credentials, || "The unit cannot be made dumpable")?;
     die_with_parent()
 }
 
@@ -55,8 +59,7 @@ fn has_setpcap() -> bool {
 
 /// What the kernel says about this process now: (`no_new_privs`, all capability sets empty).
 pub(crate) fn measured() -> (bool, bool) {
-    let sets = capabilities(None).is_ok_and(|s| {
-        s.effective.is_empty() && s.permitted.is_empty() && s.inheritable.is_empty()
-    });
+    let sets = capabilities(None)
+        .is_ok_and(|s| s.effective.is_empty() && s.permitted.is_empty() && s.inheritable.is_empty());
     (no_new_privs().unwrap_or(false), sets && sys::bounding_set_is_empty())
 }

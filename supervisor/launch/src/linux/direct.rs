@@ -42,16 +42,20 @@ pub(crate) fn launch(
         Ports::Any if spec.net != Net::Host => Ports::Connect(Vec::new()),
         other => other,
     };
-    gaps.push("no namespaces: names, sizes and times of every file are visible; /tmp is not private".to_owned());
-    gaps.push("no namespaces: background processes are ended by their first process, not by the kernel".to_owned());
+    gaps.push(
+        "no namespaces: names, sizes and times of every file are visible; /tmp is not private".to_owned(),
+    );
+    gaps.push(
+        "no namespaces: background processes are ended by their first process, not by the kernel".to_owned(),
+    );
     let rules = rules(spec, profile, scratch.as_deref());
     let clean = scratch.clone();
-    let last =
-        Last { spec, socket, listener, rules, ports, programs, namespaces: Vec::new(), gaps, scratch };
+    let last = Last { spec, socket, listener, rules, ports, programs, namespaces: Vec::new(), gaps, scratch };
     if !profile.stub {
         return last.run();
     }
-    nix::sys::prctl::set_child_subreaper(true).at(Stage::Session, || "The first process cannot become a subreaper")?;
+    nix::sys::prctl::set_child_subreaper(true)
+        .at(Stage::Session, || "The first process cannot become a subreaper")?;
     with_first_process(last, &Realm::Subreaper, move || {
         if let Some(dir) = clean {
             let _ = std::fs::remove_dir_all(dir);
@@ -81,7 +85,10 @@ pub(crate) fn open(spec: &LaunchSpec, socket: &OwnedFd) -> Result<std::convert::
 /// Refuses what needs namespaces; returns the gaps of this kernel's Landlock.
 fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<String>, LaunchError> {
     let refuse = |what: String| {
-        Err(LaunchError::new(Stage::Spec, format!("{what} That needs level L2 (user namespaces); see `creel doctor`.")))
+        Err(LaunchError::new(
+            Stage::Spec,
+            format!("{what} That needs level L2 (user namespaces); see `creel doctor`."),
+        ))
     };
     for view in &spec.fs {
         let shown = view.path.display();
@@ -114,7 +121,11 @@ fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<Stri
         3 if spec.net == Net::None => {
             gaps.push(format!("Landlock ABI {abi} < 6: the unit can signal processes of the same uid"));
         }
-        _ => return refuse(format!("Level L1 needs Landlock ABI 6 (4 for networked, 3 for other units); this kernel has {abi}.")),
+        _ => {
+            return refuse(format!(
+                "Level L1 needs Landlock ABI 6 (4 for networked, 3 for other units); this kernel has {abi}."
+            ));
+        }
     }
     if spec.net == Net::Listener {
         gaps.push("L1 network: the one allowed port is allowed on every address".to_owned());
@@ -126,13 +137,15 @@ fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<Stri
 fn rules(spec: &LaunchSpec, profile: &RoleProfile, scratch: Option<&Path>) -> Rules {
     let mut rules = Rules::default();
     let (read, write) = match profile.execute {
-        Execute::Views => (Grant::ReadExecute, Grant::WriteExecute),
-        Execute::Own => (Grant::Read, Grant::Write),
+        Execute::Views => (Grant::ReadExecute, Grant::WriteExecuteView),
+        Execute::Own => (Grant::Read, Grant::WriteView),
     };
     for path in profile.system.iter().chain(&profile.etc) {
         rules.allow(path, read);
     }
-    if profile.execute == Execute::Own && let Some(program) = spec.argv.first() {
+    if profile.execute == Execute::Own
+        && let Some(program) = spec.argv.first()
+    {
         rules.allow(program, Grant::ReadExecute);
         if let Some(loader) = elf::loader(Path::new(program)) {
             rules.allow(loader, Grant::ReadExecute);
@@ -152,7 +165,8 @@ fn rules(spec: &LaunchSpec, profile: &RoleProfile, scratch: Option<&Path>) -> Ru
 
 /// A folder of the unit's own in place of the private /tmp. Its name is new or the launch fails.
 fn scratch() -> Result<PathBuf, LaunchError> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let path = std::env::temp_dir().join(format!("creel-{}-{now:x}", std::process::id()));
     std::fs::DirBuilder::new()
         .mode(0o700)

@@ -20,7 +20,10 @@ pub(crate) fn programs(profile: &SeccompProfile, classes: &[&str]) -> Result<Vec
     let mut absent: Vec<&Denial> = profile.enosys.iter().collect();
     for name in classes {
         let class = profile.classes.get(*name).ok_or_else(|| {
-            LaunchError::new(Stage::Seccomp, format!("The profile names the unknown seccomp class \"{name}\"."))
+            LaunchError::new(
+                Stage::Seccomp,
+                format!("The profile names the unknown seccomp class \"{name}\"."),
+            )
         })?;
         match class.errno {
             Errno::Eperm => denied.extend(&class.calls),
@@ -39,7 +42,10 @@ fn compile(denials: &[&Denial], errno: i32) -> Result<BpfProgram, LaunchError> {
     let mut always = Vec::new();
     for denial in denials {
         let number = calls::number(&denial.call).ok_or_else(|| {
-            LaunchError::new(Stage::Seccomp, format!("The profile names the unknown system call \"{}\".", denial.call))
+            LaunchError::new(
+                Stage::Seccomp,
+                format!("The profile names the unknown system call \"{}\".", denial.call),
+            )
         })?;
         let Some(number) = number else { continue };
         let entry = rules.entry(number).or_default();

@@ -36,7 +36,10 @@ impl Last<'_> {
         let program = self.program()?;
         let (argv, env) = (self.argv()?, self.env()?);
         rustix::process::chdir(&spec.cwd).at(Stage::View, || {
-            format!("The working directory {} does not exist for the unit; add it to `fs`", spec.cwd.display())
+            format!(
+                "The working directory {} does not exist for the unit; add it to `fs`",
+                spec.cwd.display()
+            )
         })?;
         sys::default_signals();
         limits::apply(&spec.limits)?;
@@ -73,7 +76,10 @@ impl Last<'_> {
             gaps: std::mem::take(&mut self.gaps),
         };
         if self.spec.level != Level::L0 && !(no_new_privs && isolation.effective_caps_are_gone()) {
-            return Err(LaunchError::new(Stage::Credentials, "The unit would keep privileges; it is not started."));
+            return Err(LaunchError::new(
+                Stage::Credentials,
+                "The unit would keep privileges; it is not started.",
+            ));
         }
         let listener = self.listener.take();
         let port = listener.as_ref().map(|(_, port)| *port);
@@ -84,9 +90,12 @@ impl Last<'_> {
 
     /// The program as the unit sees it; a bare name is searched in the unit's own PATH.
     fn program(&self) -> Result<CString, LaunchError> {
-        let name = self.spec.argv.first().filter(|n| !n.is_empty()).ok_or_else(|| {
-            LaunchError::new(Stage::Spec, "The unit has no program: argv is empty.")
-        })?;
+        let name = self
+            .spec
+            .argv
+            .first()
+            .filter(|n| !n.is_empty())
+            .ok_or_else(|| LaunchError::new(Stage::Spec, "The unit has no program: argv is empty."))?;
         let found = if name.contains('/') { self.at_path(name)? } else { self.in_path(name)? };
         text(found.to_string_lossy().into_owned())
     }
@@ -105,13 +114,15 @@ impl Last<'_> {
     fn in_path(&self, name: &str) -> Result<PathBuf, LaunchError> {
         let path = self.spec.env.get("PATH").map_or("/usr/bin:/bin", String::as_str);
         let mut places = path.split(':').filter(|p| p.starts_with('/')).map(|p| Path::new(p).join(name));
-        places.find(|p| p.is_file() && accessat(CWD, p, Check::EXEC_OK, rustix::fs::AtFlags::empty()).is_ok()).ok_or_else(
-            || LaunchError {
+        places
+            .find(|p| p.is_file() && accessat(CWD, p, Check::EXEC_OK, rustix::fs::AtFlags::empty()).is_ok())
+            .ok_or_else(|| LaunchError {
                 stage: Stage::Exec,
                 errno: Some(libc::ENOENT),
-                sentence: format!("The program {name} is not in the unit's PATH ({path}). Install it or name its path."),
-            },
-        )
+                sentence: format!(
+                    "The program {name} is not in the unit's PATH ({path}). Install it or name its path."
+                ),
+            })
     }
 
     fn argv(&self) -> Result<Vec<CString>, LaunchError> {

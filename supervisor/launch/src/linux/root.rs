@@ -7,8 +7,8 @@ use std::path::{Component, Path};
 
 use rustix::fs::{CWD, Dev, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, symlinkat};
 use rustix::mount::{
-    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_remount,
-    move_mount, open_tree, unmount,
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
+    mount_remount, move_mount, open_tree, unmount,
 };
 
 use super::sys::{self, MountChange};
@@ -24,8 +24,20 @@ const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 /// Parts of `/proc` that tell about the host (empty for a reader) ...
 const COVERED: [&str; 14] = [
-    "kcore", "keys", "key-users", "kallsyms", "kmsg", "kpagecount", "kpageflags", "kpagecgroup", "modules", "cmdline",
-    "sched_debug", "timer_list", "sysrq-trigger", "config.gz",
+    "kcore",
+    "keys",
+    "key-users",
+    "kallsyms",
+    "kmsg",
+    "kpagecount",
+    "kpageflags",
+    "kpagecgroup",
+    "modules",
+    "cmdline",
+    "sched_debug",
+    "timer_list",
+    "sysrq-trigger",
+    "config.gz",
 ];
 
 /// ... or administer it (read-only; writing is refused by ownership already).
@@ -39,10 +51,14 @@ pub(crate) fn enter(
     views: &[OpenView],
 ) -> Result<(), LaunchError> {
     let scaffold = SCAFFOLD.iter().find(|p| Path::new(p).is_dir()).ok_or_else(|| {
-        LaunchError::new(Stage::Root, format!("The host has none of the folders {SCAFFOLD:?} to build a root on."))
+        LaunchError::new(
+            Stage::Root,
+            format!("The host has none of the folders {SCAFFOLD:?} to build a root on."),
+        )
     })?;
     // Opened before the scaffold may cover one of them.
-    let system = profile.system.iter().chain(&profile.etc).map(|p| host_entry(p)).collect::<Result<Vec<_>, _>>()?;
+    let system =
+        profile.system.iter().chain(&profile.etc).map(|p| host_entry(p)).collect::<Result<Vec<_>, _>>()?;
     fresh(scaffold, "tmpfs", "mode=755,size=4m,nr_inodes=4096")?;
     rustix::process::chdir(*scaffold).at(Stage::Root, || "The new root cannot be entered")?;
     let root = openat(CWD, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
@@ -60,7 +76,8 @@ pub(crate) fn enter(
     let own = [device_of(&root)?, device_of(&open_path("tmp")?)?];
     for view in views {
         let target = spot(root.as_fd(), &view.at, view.is_dir, &own)?;
-        attach(&view.tree, &target).at(Stage::View, || format!("Nothing can be mounted at {}", view.at.display()))?;
+        attach(&view.tree, &target)
+            .at(Stage::View, || format!("Nothing can be mounted at {}", view.at.display()))?;
     }
     swap(&root)
 }
@@ -84,7 +101,8 @@ fn host_entry(path: &str) -> Result<Option<HostEntry>, LaunchError> {
     let Ok(meta) = std::fs::metadata(path) else { return Ok(None) };
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    let tree = open_tree(CWD, path, flags).at(Stage::Root, || format!("The system folder {path} cannot be mounted"))?;
+    let tree = open_tree(CWD, path, flags)
+        .at(Stage::Root, || format!("The system folder {path} cannot be mounted"))?;
     let change = MountChange {
         set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
         private: true,
@@ -145,14 +163,18 @@ fn spot(root: BorrowedFd<'_>, at: &Path, is_dir: bool, own: &[Dev]) -> Result<Ow
         let opened = match openat2(&here, *name, flags, Mode::empty(), step) {
             Err(rustix::io::Errno::NOENT) => {
                 if !own.contains(&device_of(&here)?) {
-                    return Err(refuse(&format!("{:?} does not exist in the folder of the host it lies in", name)));
+                    return Err(refuse(&format!(
+                        "{:?} does not exist in the folder of the host it lies in",
+                        name
+                    )));
                 }
                 make_at(&here, Path::new(name), as_dir)?;
                 openat2(&here, *name, flags, Mode::empty(), step)
             }
             other => other,
         };
-        here = opened.at(Stage::View, || format!("The place {} inside the unit cannot be used", at.display()))?;
+        here = opened
+            .at(Stage::View, || format!("The place {} inside the unit cannot be used", at.display()))?;
     }
     Ok(here)
 }
@@ -161,8 +183,13 @@ fn make_at(dir: &OwnedFd, name: &Path, as_dir: bool) -> Result<(), LaunchError> 
     let made = if as_dir {
         mkdirat(dir, name, Mode::from_raw_mode(0o755))
     } else {
-        openat(dir, name, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC, Mode::from_raw_mode(0o444))
-            .map(drop)
+        openat(
+            dir,
+            name,
+            OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::from_raw_mode(0o444),
+        )
+        .map(drop)
     };
     made.at(Stage::Root, || format!("{} cannot be made in the new root", name.display()))
 }
@@ -170,7 +197,10 @@ fn make_at(dir: &OwnedFd, name: &Path, as_dir: bool) -> Result<(), LaunchError> 
 fn accounts(ids: Ids) -> Result<(), LaunchError> {
     let Ids { uid, gid } = ids;
     let texts = [
-        ("etc/passwd", format!("creel:x:{uid}:{gid}:creel:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")),
+        (
+            "etc/passwd",
+            format!("creel:x:{uid}:{gid}:creel:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
+        ),
         ("etc/group", format!("creel:x:{gid}:\nnogroup:x:65534:\n")),
         ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
         ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
@@ -178,7 +208,8 @@ fn accounts(ids: Ids) -> Result<(), LaunchError> {
     for (path, text) in texts {
         // Where the role mounts the host's file, that one stands.
         if !Path::new(path).exists() {
-            std::fs::write(path, text).at(Stage::Root, || format!("/{path} cannot be written in the new root"))?;
+            std::fs::write(path, text)
+                .at(Stage::Root, || format!("/{path} cannot be written in the new root"))?;
         }
     }
     Ok(())
@@ -191,8 +222,14 @@ fn devices(profile: &RoleProfile) -> Result<(), LaunchError> {
             .and_then(|()| mount_bind(format!("/dev/{name}"), &at).map_err(io::Error::from))
             .at(Stage::Root, || format!("The device /{at} cannot be given to the unit"))?;
     }
-    for (name, to) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")] {
-        symlinkat(to, CWD, format!("dev/{name}")).at(Stage::Root, || format!("/dev/{name} cannot be made"))?;
+    for (name, to) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
+        symlinkat(to, CWD, format!("dev/{name}"))
+            .at(Stage::Root, || format!("/dev/{name} cannot be made"))?;
     }
     if profile.terminal {
         make_dir("dev/pts")?;
@@ -214,15 +251,28 @@ fn proc_folder(form: Proc) -> Result<(), LaunchError> {
     for name in COVERED {
         match mount_bind("/dev/null", format!("proc/{name}")) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-            Err(e) => return Err(LaunchError::io(Stage::Root, &e.into(), format!("/proc/{name} cannot be covered"))),
+            Err(e) => {
+                return Err(LaunchError::io(
+                    Stage::Root,
+                    &e.into(),
+                    format!("/proc/{name} cannot be covered"),
+                ));
+            }
         }
     }
-    let frozen = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let frozen =
+        MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     for name in FROZEN {
         let at = format!("proc/{name}");
         match mount_bind_recursive(&at, &at).and_then(|()| mount_remount(&at, frozen, "")) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-            Err(e) => return Err(LaunchError::io(Stage::Root, &e.into(), format!("/{at} cannot be made read-only"))),
+            Err(e) => {
+                return Err(LaunchError::io(
+                    Stage::Root,
+                    &e.into(),
+                    format!("/{at} cannot be made read-only"),
+                ));
+            }
         }
     }
     Ok(())
@@ -245,7 +295,8 @@ fn fresh(at: &str, kind: &str, options: &str) -> Result<(), LaunchError> {
     let mut flags = MountFlags::NOSUID;
     flags.set(MountFlags::NODEV, kind != "devpts");
     flags.set(MountFlags::NOEXEC, kind != "tmpfs");
-    let options = CString::new(options).map_err(|_| LaunchError::new(Stage::Root, "A mount option holds a NUL."))?;
+    let options =
+        CString::new(options).map_err(|_| LaunchError::new(Stage::Root, "A mount option holds a NUL."))?;
     mount(kind, at, kind, flags, options.as_c_str()).at(Stage::Root, || {
         let why = if kind == "proc" {
             "; where a container runtime masks /proc, run it with an unmasked one or use level L1"
@@ -257,7 +308,8 @@ fn fresh(at: &str, kind: &str, options: &str) -> Result<(), LaunchError> {
 }
 
 fn make_dir(path: &str) -> Result<(), LaunchError> {
-    mkdirat(CWD, path, Mode::from_raw_mode(0o755)).at(Stage::Root, || format!("/{path} cannot be made in the new root"))
+    mkdirat(CWD, path, Mode::from_raw_mode(0o755))
+        .at(Stage::Root, || format!("/{path} cannot be made in the new root"))
 }
 
 fn open_path(path: &str) -> Result<OwnedFd, LaunchError> {

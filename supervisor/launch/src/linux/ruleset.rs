@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath, PathFd,
-    Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath,
+    PathFd, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 
 use super::sys;
@@ -15,8 +15,13 @@ use crate::error::{LaunchError, Stage};
 pub(crate) enum Grant {
     Read,
     ReadExecute,
+    /// Also pipes and sockets: for folders that no other process of the host looks into.
     Write,
     WriteExecute,
+    /// Plain files, folders and links only: what lies in a view is met by processes of the host, which a pipe or
+    /// a socket in place of a file would hang.
+    WriteView,
+    WriteExecuteView,
 }
 
 /// TCP as Landlock sees it.
@@ -62,8 +67,9 @@ impl Rules {
     }
 
     fn restrict(&self, abi: ABI, ports: &Ports) -> Result<(), landlock::RulesetError> {
-        let mut ruleset =
-            Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(abi))?;
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(abi))?;
         let net = AccessNet::from_all(abi);
         if *ports != Ports::Any && !net.is_empty() {
             ruleset = ruleset.handle_access(net)?;
@@ -109,10 +115,13 @@ fn add(
 
 fn rights(grant: Grant, abi: ABI) -> BitFlags<AccessFs> {
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
+    let special = AccessFs::MakeFifo | AccessFs::MakeSock | AccessFs::MakeChar | AccessFs::MakeBlock;
     match grant {
         Grant::Read => read,
         Grant::ReadExecute => read | AccessFs::Execute,
         Grant::Write => read | AccessFs::from_write(abi),
         Grant::WriteExecute => AccessFs::from_all(abi),
+        Grant::WriteView => rights(Grant::Write, abi) & !special,
+        Grant::WriteExecuteView => rights(Grant::WriteExecute, abi) & !special,
     }
 }

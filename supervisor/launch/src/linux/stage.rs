@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -82,7 +81,10 @@ fn unit_ids(spec: &LaunchSpec) -> Result<Option<Ids>, LaunchError> {
     let ids = spec.ids.unwrap_or(Ids::FALLBACK);
     if own.is_root() {
         if ids.uid == 0 || ids.gid == 0 {
-            return Err(LaunchError::new(Stage::Spec, "A unit never runs as uid or gid 0; set another `unit_uid`."));
+            return Err(LaunchError::new(
+                Stage::Spec,
+                "A unit never runs as uid or gid 0; set another `unit_uid`.",
+            ));
         }
         return Ok(Some(ids));
     }
@@ -106,26 +108,21 @@ fn namespaced(
     let opened = ids.map(|ids| views::open_all(spec, program, Some(ids))).transpose()?;
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let unit = ids.unwrap_or(Ids { uid, gid });
-    let before = namespaces();
     let (go, release) = std::io::pipe().at(Stage::Spawn, || "No pipe to the unit's first process")?;
-    let mut flags = libc::CLONE_NEWUSER
-        | libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP;
-    if spec.net != Net::Host {
-        flags |= libc::CLONE_NEWNET;
-    }
+    let wanted = NAMESPACES.iter().filter(|(name, _)| *name != "net" || spec.net != Net::Host);
+    let (names, flags) = wanted.fold((Vec::new(), libc::CLONE_PARENT), |(mut names, flags), (name, flag)| {
+        names.push((*name).to_owned());
+        (names, flags | flag)
+    });
     // CLONE_PARENT: the unit is the supervisor's own child, and its death signal is the supervisor's.
-    let cloned = sys::clone(flags | libc::CLONE_PARENT, 0).at(Stage::Namespaces, || {
+    let cloned = sys::clone(flags, 0).at(Stage::Namespaces, || {
         "The unit's namespaces cannot be made (see `creel doctor`: user namespaces may be forbidden on this host)"
     })?;
     match cloned {
         Cloned::Child => {
             drop(release);
-            let inside = Inside { spec, profile, socket, unit, ids, program, before };
-            fail(socket, inside.run(&go.into(), opened))
+            let inside = Inside { spec, profile, socket, unit, ids, program };
+            fail(socket, inside.run(&go.into(), names, opened))
         }
         Cloned::Parent { pid, pidfd } => {
             drop(go);
@@ -141,9 +138,10 @@ fn namespaced(
 
 fn map_ids(pid: i32, unit: Ids, root: bool) -> Result<(), LaunchError> {
     if !root {
-        std::fs::write(format!("/proc/{pid}/setgroups"), "deny").at(Stage::Namespaces, || {
-            "The unit's groups cannot be fixed (the creel binary must be readable for its user)"
-        })?;
+        std::fs::write(format!("/proc/{pid}/setgroups"), "deny").at(
+            Stage::Namespaces,
+            || "The unit's groups cannot be fixed (the creel binary must be readable for its user)",
+        )?;
     }
     for (map, id) in [("uid_map", unit.uid), ("gid_map", unit.gid)] {
         views::write_map(pid, map, id, id).at(Stage::Namespaces, || {
@@ -163,13 +161,13 @@ struct Inside<'a> {
     unit: Ids,
     ids: Option<Ids>,
     program: Option<&'a Path>,
-    before: Vec<(&'static str, u64)>,
 }
 
 impl Inside<'_> {
     fn run(
         &self,
         go: &OwnedFd,
+        namespaces: Vec<String>,
         opened: Option<OpenViews>,
     ) -> Result<std::convert::Infallible, LaunchError> {
         credentials::die_with_parent()?;
@@ -185,7 +183,6 @@ impl Inside<'_> {
         }
         supervisor_lives(self.socket)?;
         let _ = rustix::process::setsid();
-        let namespaces = changed(&self.before);
         bound_namespace();
         let listener = self.network()?;
         let opened = match opened {
@@ -249,7 +246,8 @@ pub(crate) fn with_first_process(
 /// The program of a unit that may execute nothing else, when it lies outside the system folders.
 fn own_program<'a>(spec: &'a LaunchSpec, profile: &RoleProfile) -> Option<&'a Path> {
     let program = Path::new(spec.argv.first()?);
-    let seen = profile.system.iter().any(|s| program.starts_with(s)) || spec.fs.iter().any(|v| program.starts_with(&v.at));
+    let seen = profile.system.iter().any(|s| program.starts_with(s))
+        || spec.fs.iter().any(|v| program.starts_with(&v.at));
     (profile.execute == Execute::Own && program.is_absolute() && !seen).then_some(program)
 }
 
@@ -273,7 +271,7 @@ fn rules(spec: &LaunchSpec, profile: &RoleProfile) -> Rules {
         rules.allow("/proc", writable);
     }
     for view in spec.fs.iter().filter(|v| v.access == Access::Rw) {
-        rules.allow(&view.at, writable);
+        rules.allow(&view.at, if views_execute { Grant::WriteExecuteView } else { Grant::WriteView });
     }
     rules
 }
@@ -314,16 +312,13 @@ fn bound_namespace() {
     }
 }
 
-const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"];
-
-/// The namespaces of this process: inode numbers identify them.
-fn namespaces() -> Vec<(&'static str, u64)> {
-    NAMESPACES
-        .iter()
-        .filter_map(|n| std::fs::metadata(format!("/proc/self/ns/{n}")).ok().map(|m| (*n, m.ino())))
-        .collect()
-}
-
-fn changed(before: &[(&'static str, u64)]) -> Vec<String> {
-    namespaces().into_iter().filter(|now| !before.contains(now)).map(|(name, _)| name.to_owned()).collect()
-}
+/// What a unit at L2 has of its own; `clone3` gives all of them or fails.
+const NAMESPACES: [(&str, libc::c_int); 7] = [
+    ("user", libc::CLONE_NEWUSER),
+    ("mnt", libc::CLONE_NEWNS),
+    ("pid", libc::CLONE_NEWPID),
+    ("net", libc::CLONE_NEWNET),
+    ("ipc", libc::CLONE_NEWIPC),
+    ("uts", libc::CLONE_NEWUTS),
+    ("cgroup", libc::CLONE_NEWCGROUP),
+];

@@ -28,7 +28,11 @@ pub(crate) struct OpenViews {
 
 /// Opens every view. A root supervisor passes the unit's `ids`: what belongs to somebody else is mapped so that the unit
 /// acts as the owner of the view's top.
-pub(crate) fn open_all(spec: &LaunchSpec, own_program: Option<&Path>, ids: Option<Ids>) -> Result<OpenViews, LaunchError> {
+pub(crate) fn open_all(
+    spec: &LaunchSpec,
+    own_program: Option<&Path>,
+    ids: Option<Ids>,
+) -> Result<OpenViews, LaunchError> {
     let mut wanted = spec.fs.clone();
     if let Some(program) = own_program {
         wanted.push(View::ro(program));
@@ -49,10 +53,15 @@ fn open_one(
     maps: &mut Maps,
     all: &mut OpenViews,
 ) -> Result<(), LaunchError> {
-    let top = openat(CWD, &view.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).at(Stage::View, || {
-        format!("The view {} cannot be opened; create it or take it out of the unit's `fs`", view.path.display())
-    })?;
-    let stat = fstat(&top).at(Stage::View, || format!("The view {} cannot be examined", view.path.display()))?;
+    let top =
+        openat(CWD, &view.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).at(Stage::View, || {
+            format!(
+                "The view {} cannot be opened; create it or take it out of the unit's `fs`",
+                view.path.display()
+            )
+        })?;
+    let stat =
+        fstat(&top).at(Stage::View, || format!("The view {} cannot be examined", view.path.display()))?;
     let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     let map = Wanted { view, ids, stat: &stat };
     let tree = detach(top.as_fd(), "", view.access, &map, maps, &mut all.gaps)?;
@@ -110,15 +119,19 @@ fn detach(
         | OpenTreeFlags::AT_RECURSIVE
         | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     flags.set(OpenTreeFlags::AT_EMPTY_PATH, below.is_empty());
-    let tree = open_tree(top, below, flags)
-        .at(Stage::View, || format!("The view {} cannot be taken out of the host's mounts", shown.display()))?;
+    let tree = open_tree(top, below, flags).at(Stage::View, || {
+        format!("The view {} cannot be taken out of the host's mounts", shown.display())
+    })?;
     if let Some(ids) = map.ids {
         let mapped = idmap(&tree, map.stat, ids, maps);
         match (mapped, access) {
             (Ok(()), _) => {}
             // Read-only needs no owner: what "others" may read stays readable.
             (Err(_), Access::Ro) => {
-                gaps.push(format!("{}: the file system maps no ids, only world-readable files open", shown.display()));
+                gaps.push(format!(
+                    "{}: the file system maps no ids, only world-readable files open",
+                    shown.display()
+                ));
             }
             (Err(e), Access::Rw) => {
                 return Err(LaunchError::io(
@@ -144,8 +157,9 @@ fn detach(
         idmap: None,
         recursive: true,
     };
-    sys::set_mount(tree.as_fd(), &change)
-        .at(Stage::View, || format!("The view {} cannot be made nosuid, nodev and private", shown.display()))?;
+    sys::set_mount(tree.as_fd(), &change).at(Stage::View, || {
+        format!("The view {} cannot be made nosuid, nodev and private", shown.display())
+    })?;
     Ok(tree)
 }
 
