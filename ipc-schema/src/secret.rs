@@ -5,6 +5,7 @@
 //! visible at its declaration (D8).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -121,6 +122,12 @@ impl Reveal for SecretJson {
 impl Reveal for Option<Secret> {
     fn reveal<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_ref().map(Secret::expose).serialize(serializer)
+    }
+}
+
+impl Reveal for BTreeMap<String, Secret> {
+    fn reveal<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(|(name, secret)| (name, secret.expose())))
     }
 }
 

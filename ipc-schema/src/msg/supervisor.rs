@@ -2,6 +2,8 @@
 //!
 //! Frames that carry file descriptors say how many in `fds`; descriptors are taken in order of arrival.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,7 @@ use super::egress::EgressDenied;
 use super::unit::{ExitCause, UnitStatus};
 use super::{Empty, notify, request};
 use crate::hello::Role;
+use crate::secret::{Secret, reveal};
 
 /// Configuration of the gateway. Since: 1.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +25,10 @@ pub struct GatewayConfig {
     pub state_dir: String,
     /// Grows with each applied configuration.
     pub generation: u64,
+    /// The environment of the supervisor, which `${VAR}` in the configuration and provider keys refer to. The
+    /// gateway's own environment holds none of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "reveal")]
+    pub env: BTreeMap<String, Secret>,
 }
 
 /// The listening socket of the one port. The supervisor keeps a duplicate, so that connections wait in its
