@@ -25,10 +25,14 @@ pub(crate) struct Findings {
 /// Checks the configuration as a whole. `tree` is what it was read from, for the places.
 pub(crate) fn check(config: &Config, tree: &Node, paths: Option<&Paths>) -> Findings {
     let mut check = Check { config, tree, findings: Findings::default() };
+    check.limits();
+    if !check.findings.faults.is_empty() {
+        return check.findings;
+    }
+    check.agents();
     if let Some(paths) = paths {
         check.workspaces(paths);
     }
-    check.agents();
     check.bindings();
     check.channel_names();
     check.providers();
@@ -65,6 +69,23 @@ impl Check<'_> {
         let path = path.into();
         let mark = self.tree.mark_along(&path);
         self.findings.faults.push(Fault { mark, path: Some(path), what: what.into(), fix: fix.into() });
+    }
+
+    /// More than any machine serves. What comes after may compare each with each.
+    fn limits(&mut self) {
+        let config = self.config;
+        let accounts = config.channels.all().len();
+        let counted = [
+            (path!["agents"].to_vec(), "agents", config.agents.list.len(), 1000),
+            (path!["bindings"].to_vec(), "bindings", config.bindings.len(), 10_000),
+            (path!["channels"].to_vec(), "accounts", accounts, 1000),
+            (path!["models", "providers"].to_vec(), "providers", config.models.providers.len(), 250),
+        ];
+        for (path, what, count, most) in counted {
+            if count > most {
+                self.fault(path, format!("{count} {what} are too many"), format!("keep at most {most}"));
+            }
+        }
     }
 
     fn agents(&mut self) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::node::{Mark, Node, Path, Step};
+use crate::node::{MAX_DEPTH, Mark, Node, Path, Step};
 use crate::sources::Sources;
 
 /// One thing that is wrong. `what` says it, `fix` says what to write instead.
@@ -17,6 +17,18 @@ pub struct Fault {
     pub what: String,
     /// What to do.
     pub fix: String,
+}
+
+impl Fault {
+    /// Tables and lists within one another without end.
+    pub(crate) fn too_deep(mark: Mark) -> Self {
+        Self {
+            mark,
+            path: None,
+            what: format!("this is nested more than {MAX_DEPTH} levels deep"),
+            fix: "write it flatter".into(),
+        }
+    }
 }
 
 /// One fault, ready to be shown: `file:line:column: key.path: what is wrong; what to do`.
@@ -46,41 +58,55 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// Everything that is wrong with a configuration. Never empty.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", lines(.0))]
-pub struct Complaints(pub Vec<Complaint>);
+/// Complaints beyond this number are counted and not shown.
+pub const MAX_COMPLAINTS: usize = 100;
 
-fn lines(complaints: &[Complaint]) -> String {
-    complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+/// Everything that is wrong with a configuration, in reading order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lines(.list, *.more))]
+pub struct Complaints {
+    /// The first [`MAX_COMPLAINTS`] of them; never empty.
+    pub list: Vec<Complaint>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+fn lines(list: &[Complaint], more: usize) -> String {
+    let mut lines: Vec<String> = list.iter().map(ToString::to_string).collect();
+    if more > 0 {
+        lines.push(format!("… and {more} more"));
+    }
+    lines.join("\n")
 }
 
 impl Complaints {
     /// Puts faults in reading order, drops repetitions, and gives each its file, line, column and key path.
     pub fn locate(mut faults: Vec<Fault>, tree: &Node, sources: &Sources) -> Self {
-        faults.sort_by_key(|fault| fault.mark);
-        let mut complaints: Vec<Complaint> = Vec::with_capacity(faults.len());
-        for fault in faults {
+        faults.sort_by(|a, b| (a.mark, &a.what).cmp(&(b.mark, &b.what)));
+        faults.dedup_by(|a, b| (a.mark, &a.what) == (b.mark, &b.what));
+        let more = faults.len().saturating_sub(MAX_COMPLAINTS);
+        faults.truncate(MAX_COMPLAINTS);
+        let complain = |fault: Fault| {
             let (line, column) = sources.line_column(fault.mark);
             let path = fault.path.or_else(|| tree.path_to(fault.mark)).unwrap_or_default();
-            let complaint = Complaint {
+            Complaint {
                 file: sources.get(fault.mark.file).map(|source| source.path.clone()).unwrap_or_default(),
                 line,
                 column,
                 path: Path(&path).to_string(),
                 what: fault.what,
                 fix: fault.fix,
-            };
-            if !complaints.contains(&complaint) {
-                complaints.push(complaint);
             }
-        }
-        Self(complaints)
+        };
+        Self { list: faults.into_iter().map(complain).collect(), more }
     }
 }
 
 /// The known name that the operator most likely meant.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if given.len() > 64 {
+        return None;
+    }
     let given = given.to_lowercase();
     known
         .into_iter()

@@ -19,7 +19,7 @@ noun! {
         /// How a changed file is taken up.
         "reload" => reload: Reload = Reload::default();
         /// Addresses of reverse proxies whose forwarding headers are believed.
-        "trustedProxies" => trusted_proxies: Vec<String> = Vec::new();
+        "trustedProxies" => trusted_proxies: Vec<String> = Vec::new(), check |all: &Vec<String>| addresses(all);
     }
 }
 
@@ -76,5 +76,14 @@ word! {
         "restart" => Restart,
         /// Nothing, until the operator says reload.
         "off" => Off,
+    }
+}
+
+fn addresses(all: &[String]) -> Result<(), (String, String)> {
+    match all.iter().find(|text| text.parse::<std::net::IpAddr>().is_err()) {
+        Some(text) => {
+            Err((format!("\"{text}\" is no address"), "write an IP address such as \"10.0.0.1\"".into()))
+        }
+        None => Ok(()),
     }
 }

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::fault::Fault;
 use crate::files::Files;
-use crate::node::{Key, Node, NodeKind};
+use crate::node::{Key, MAX_DEPTH, Node, NodeKind};
 use crate::sources::Sources;
 use crate::{json5, toml_text};
 
 /// How deep files may include one another.
-pub(crate) const MAX_DEPTH: usize = 10;
+pub(crate) const MAX_NESTED: usize = 10;
+/// How many files one configuration may be made of, each counted as often as it is included.
+pub(crate) const MAX_FILES: usize = 256;
 const INCLUDE: &str = "$include";
 
 /// Reads a file and everything it includes into one tree.
@@ -25,7 +27,7 @@ pub(crate) fn read(
     files: &dyn Files,
     sources: &mut Sources,
 ) -> Result<Node, Vec<Fault>> {
-    let mut reader = Reader { files, sources, chain: Vec::new(), faults: Vec::new() };
+    let mut reader = Reader { files, sources, chain: Vec::new(), depth: 0, faults: Vec::new() };
     let node = reader.file(text, path);
     match node {
         Some(node) if reader.faults.is_empty() => Ok(node),
@@ -37,6 +39,8 @@ struct Reader<'a> {
     files: &'a dyn Files,
     sources: &'a mut Sources,
     chain: Vec<PathBuf>,
+    /// Levels of tables and lists above the value in hand, over all files.
+    depth: usize,
     faults: Vec<Fault>,
 }
 
@@ -60,6 +64,17 @@ impl Reader<'_> {
     }
 
     fn resolve(&mut self, node: Node) -> Option<Node> {
+        if self.depth > MAX_DEPTH {
+            self.faults.push(Fault::too_deep(node.mark));
+            return None;
+        }
+        self.depth += 1;
+        let resolved = self.resolve_at(node);
+        self.depth -= 1;
+        resolved
+    }
+
+    fn resolve_at(&mut self, node: Node) -> Option<Node> {
         let Node { mark, kind } = node;
         let kind = match kind {
             NodeKind::List(items) => {
@@ -126,11 +141,19 @@ impl Reader<'_> {
             );
             return None;
         }
-        if self.chain.len() > MAX_DEPTH {
+        if self.chain.len() > MAX_NESTED {
             self.fault(
                 at,
-                format!("$include is nested more than {MAX_DEPTH} levels deep"),
+                format!("$include is nested more than {MAX_NESTED} levels deep"),
                 "include the file from a file nearer to the main one".into(),
+            );
+            return None;
+        }
+        if self.sources.paths().count() >= MAX_FILES {
+            self.fault(
+                at,
+                format!("the configuration is made of more than {MAX_FILES} files"),
+                "include each file once".into(),
             );
             return None;
         }

@@ -1,11 +1,13 @@
 //! JSON5 text to the value tree.
 
+use std::collections::HashSet;
+
 use jsonc_parser::ast::{ObjectPropName, Value};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use crate::fault::Fault;
-use crate::node::{Key, Mark, Node, NodeKind};
+use crate::node::{Key, MAX_DEPTH, Mark, Node, NodeKind};
 
 /// The notation: all of JSON5, but no missing commas.
 pub(crate) fn options() -> ParseOptions {
@@ -37,7 +39,7 @@ pub(crate) fn read(text: &str, file: u32) -> Result<Node, Vec<Fault>> {
     })?;
     let node = parsed.value.map_or_else(
         || Node { mark: Mark { file, offset: 0 }, kind: NodeKind::Table(Vec::new()) },
-        |value| reader.node(&value),
+        |value| reader.node(&value, 0),
     );
     if reader.faults.is_empty() { Ok(node) } else { Err(reader.faults) }
 }
@@ -53,22 +55,30 @@ impl Reader {
         Mark { file: self.file, offset: offset + self.skipped }
     }
 
-    fn node(&mut self, value: &Value<'_>) -> Node {
+    fn node(&mut self, value: &Value<'_>, depth: usize) -> Node {
+        if depth > MAX_DEPTH {
+            let mark = self.mark(value.range().start);
+            self.faults.push(Fault::too_deep(mark));
+            return Node { mark, kind: NodeKind::Null };
+        }
         let kind = match value {
             Value::NullKeyword(_) => NodeKind::Null,
             Value::BooleanLit(lit) => NodeKind::Bool(lit.value),
             Value::StringLit(lit) => NodeKind::Text(lit.value.clone().into_owned()),
             Value::NumberLit(lit) => number(lit.value),
-            Value::Array(array) => NodeKind::List(array.elements.iter().map(|v| self.node(v)).collect()),
+            Value::Array(array) => {
+                NodeKind::List(array.elements.iter().map(|v| self.node(v, depth + 1)).collect())
+            }
             Value::Object(object) => {
                 let mut entries: Vec<(Key, Node)> = Vec::with_capacity(object.properties.len());
+                let mut seen = HashSet::with_capacity(object.properties.len());
                 for property in &object.properties {
                     let text = match &property.name {
                         ObjectPropName::String(lit) => lit.value.clone().into_owned(),
                         ObjectPropName::Word(lit) => lit.value.to_owned(),
                     };
                     let key = Key { text, mark: self.mark(property.name.range().start) };
-                    if entries.iter().any(|(k, _)| k.text == key.text) {
+                    if !seen.insert(key.text.clone()) {
                         self.faults.push(Fault {
                             mark: key.mark,
                             path: None,
@@ -76,7 +86,7 @@ impl Reader {
                             fix: "keep one of the two".into(),
                         });
                     }
-                    let value = self.node(&property.value);
+                    let value = self.node(&property.value, depth + 1);
                     entries.push((key, value));
                 }
                 NodeKind::Table(entries)

@@ -107,7 +107,7 @@ impl<'a> Loader<'a> {
         if !faults.is_empty() {
             return Err(Complaints::locate(faults, &tree, &sources));
         }
-        let warnings = Complaints::locate(findings.warnings, &tree, &sources).0;
+        let warnings = Complaints::locate(findings.warnings, &tree, &sources).list;
         Ok(Loaded { config, warnings, files: sources.paths().map(Path::to_owned).collect() })
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// How deep tables and lists may be nested in one file. The configuration itself needs eight levels.
+pub const MAX_DEPTH: usize = 64;
+
 /// A place in one of the files that were read: which file, and the byte offset in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub struct Mark {

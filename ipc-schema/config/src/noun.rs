@@ -106,7 +106,7 @@ macro_rules! word {
                 match node.as_text() {
                     $( Some($word) => Some(Self::$variant), )*
                     Some(other) => {
-                        let hint = $crate::fault::did_you_mean(other, Self::WORDS.iter().copied());
+                        let hint = at.hint(other, Self::WORDS);
                         at.fault(
                             node.mark,
                             format!("\"{other}\" is no value of this key"),

@@ -37,6 +37,11 @@ impl Paths {
             .or_else(|| env.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from));
         let runtime = base.as_ref().and_then(|dirs| dirs.runtime_dir()).map(Path::to_owned);
         let mut paths = Self::compose(overrides, user_home, runtime)?;
+        for path in [&mut paths.home, &mut paths.config, &mut paths.runtime] {
+            if let Ok(absolute) = std::path::absolute(&*path) {
+                *path = absolute;
+            }
+        }
         if overrides.config.is_none() {
             paths.config = crate::disk::config_file(&paths.home);
         }
@@ -120,6 +125,7 @@ impl Paths {
     /// A path from the configuration: `~/` is the user's home, a relative path counts from Creel's home.
     pub fn expand(&self, path: &Path) -> PathBuf {
         match path.strip_prefix("~") {
+            Ok(rest) if rest.as_os_str().is_empty() => self.user_home.clone(),
             Ok(rest) => self.user_home.join(rest),
             Err(_) => self.home.join(path),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::noun::{noun, within, within_if_given, word};
-use crate::scalar::Entry;
+use crate::scalar::{Entry, Id};
 
 noun! {
     /// Which messages share a conversation.
@@ -14,7 +14,7 @@ noun! {
         /// One person under several names: `{alice: ["telegram:1", "irc:alice"]}`.
         "identityLinks" => identity_links: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
         /// The last part of the key of the main session.
-        "mainKey" => main_key: String = "main".into();
+        "mainKey" => main_key: Id = Id::main();
         /// When a session starts afresh.
         "reset" => reset: Reset = Reset::default();
         /// The same by kind of conversation; wins over `reset`.

@@ -7,7 +7,7 @@ use creel_ipc::Secret;
 use serde_json::{Value, json};
 
 use crate::Env;
-use crate::fault::{Fault, did_you_mean};
+use crate::fault::{Fault, MAX_COMPLAINTS, did_you_mean};
 use crate::files::Files;
 use crate::node::{Mark, Node, NodeKind};
 use crate::sources::Sources;
@@ -78,6 +78,15 @@ impl<'a> Reading<'a> {
         None
     }
 
+    /// ` (did you mean …?)` or nothing. Guessing stops when there are more faults than will be shown.
+    pub fn hint(&self, given: &str, known: &[&str]) -> String {
+        if self.faults.len() < MAX_COMPLAINTS {
+            did_you_mean(given, known.iter().copied())
+        } else {
+            String::new()
+        }
+    }
+
     /// The faults so far.
     pub fn into_faults(self) -> Vec<Fault> {
         self.faults
@@ -90,7 +99,7 @@ impl<'a> Reading<'a> {
         };
         for (key, _) in entries {
             if !known.contains(&key.text.as_str()) {
-                let hint = did_you_mean(&key.text, known.iter().copied());
+                let hint = self.hint(&key.text, known);
                 let fix = if hint.is_empty() {
                     format!("remove it, or use one of: {}", known.join(", "))
                 } else {

@@ -1,7 +1,7 @@
 //! `${VAR}` in text values.
 
 use crate::Env;
-use crate::fault::{Fault, did_you_mean};
+use crate::fault::{Fault, MAX_COMPLAINTS, did_you_mean};
 use crate::node::{Node, NodeKind};
 
 /// Replaces every `${VAR}` by the variable's value; `$${VAR}` stands for the characters `${VAR}` themselves.
@@ -10,13 +10,15 @@ pub(crate) fn substitute(node: &mut Node, env: &Env, faults: &mut Vec<Fault>) {
     match &mut node.kind {
         NodeKind::Text(text) if text.contains("${") => match expand(text, env) {
             Ok(expanded) => *text = expanded,
-            Err(missing) => faults.extend(missing.into_iter().map(|name| Fault {
-                mark: node.mark,
-                path: None,
-                what: format!("the environment variable {name} is missing or empty"),
-                fix: format!("set {name}, or write $${{{name}}} for the characters themselves")
-                    + &did_you_mean(&name, env.keys().map(String::as_str)),
-            })),
+            Err(missing) => {
+                for name in missing {
+                    let known = env.keys().map(String::as_str).filter(|_| faults.len() < MAX_COMPLAINTS);
+                    let fix = format!("set {name}, or write $${{{name}}} for the characters themselves")
+                        + &did_you_mean(&name, known);
+                    let what = format!("the environment variable {name} is missing or empty");
+                    faults.push(Fault { mark: node.mark, path: None, what, fix });
+                }
+            }
         },
         NodeKind::List(items) => items.iter_mut().for_each(|item| substitute(item, env, faults)),
         NodeKind::Table(entries) => entries.iter_mut().for_each(|(_, value)| substitute(value, env, faults)),

@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::Fault;
-use crate::node::{Key, Mark, Node, NodeKind};
+use crate::node::{Key, MAX_DEPTH, Mark, Node, NodeKind};
 
 /// Reads one TOML text.
 ///
@@ -24,24 +24,28 @@ pub(crate) fn read(text: &str, file: u32) -> Result<Node, Vec<Fault>> {
     if !faults.is_empty() {
         return Err(faults);
     }
-    let node = Node { mark: Mark { file, offset: 0 }, kind: entries(table.get_ref(), file, &mut faults) };
+    let node = Node { mark: Mark { file, offset: 0 }, kind: entries(table.get_ref(), file, 0, &mut faults) };
     if faults.is_empty() { Ok(node) } else { Err(faults) }
 }
 
-fn entries(table: &DeTable<'_>, file: u32, faults: &mut Vec<Fault>) -> NodeKind {
+fn entries(table: &DeTable<'_>, file: u32, depth: usize, faults: &mut Vec<Fault>) -> NodeKind {
     let mut entries: Vec<(Key, Node)> = table
         .iter()
         .map(|(key, value)| {
             let mark = Mark { file, offset: key.span().start };
-            (Key { text: key.get_ref().to_string(), mark }, node(value, file, faults))
+            (Key { text: key.get_ref().to_string(), mark }, node(value, file, depth + 1, faults))
         })
         .collect();
     entries.sort_by_key(|(key, _)| key.mark);
     NodeKind::Table(entries)
 }
 
-fn node(value: &Spanned<DeValue<'_>>, file: u32, faults: &mut Vec<Fault>) -> Node {
+fn node(value: &Spanned<DeValue<'_>>, file: u32, depth: usize, faults: &mut Vec<Fault>) -> Node {
     let mark = Mark { file, offset: value.span().start };
+    if depth > MAX_DEPTH {
+        faults.push(Fault::too_deep(mark));
+        return Node { mark, kind: NodeKind::Null };
+    }
     let kind = match value.get_ref() {
         DeValue::String(text) => NodeKind::Text(text.to_string()),
         DeValue::Integer(integer) => match i128::from_str_radix(integer.as_str(), integer.radix()) {
@@ -50,8 +54,10 @@ fn node(value: &Spanned<DeValue<'_>>, file: u32, faults: &mut Vec<Fault>) -> Nod
         },
         DeValue::Float(float) => NodeKind::Float(float.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(value) => NodeKind::Bool(*value),
-        DeValue::Array(items) => NodeKind::List(items.iter().map(|item| node(item, file, faults)).collect()),
-        DeValue::Table(table) => entries(table, file, faults),
+        DeValue::Array(items) => {
+            NodeKind::List(items.iter().map(|item| node(item, file, depth + 1, faults)).collect())
+        }
+        DeValue::Table(table) => entries(table, file, depth, faults),
         DeValue::Datetime(_) => {
             faults.push(Fault {
                 mark,

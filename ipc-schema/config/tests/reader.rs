@@ -168,3 +168,67 @@ fn deep_nesting_is_an_error_and_no_crash() {
     let toml = format!("a = {}{}", "[".repeat(50_000), "]".repeat(50_000));
     assert!(tree(&toml, Path::new("x.toml")).is_err());
 }
+
+/// Inputs that make anything worse than linear show itself.
+#[test]
+fn large_and_wrong_inputs_end() {
+    let many = |piece: &dyn Fn(usize) -> String, count| (0..count).map(piece).collect::<Vec<_>>().join(",");
+    let texts = [
+        format!("{{{}}}", many(&|n| format!("k{n}:1"), 60_000)),
+        format!("{{channels:{{irc:{{{}}}}}}}", many(&|n| format!("nic{n}:1"), 60_000)),
+        format!("{{channels:{{irc:{{accounts:{{{}}}}}}}}}", many(&|n| format!("a{n}:{{}}"), 20_000)),
+        format!("{{agents:{{list:[{}]}}}}", many(&|n| format!("{{id:'a{n}'}}"), 50_000)),
+        format!("{{agents:{{list:[{}]}}}}", many(&|n| format!("{{id:'a{n}'}}"), 1000)),
+        format!("{{bindings:[{}]}}", many(&|_| "{agentId:'x',match:{channel:'irc'}}".to_owned(), 20_000)),
+        format!("{{models:{{providers:{{{}}}}}}}", many(&|n| format!("p{n}:{{baseUrl:'http://h{n}'}}"), 250)),
+        format!("[{}]", many(&|_| "'${A}'".to_owned(), 50_000)),
+        format!("{{logging:{{level:'{}'}}}}", "x".repeat(1_000_000)),
+        format!("{{'{}':1}}", "port".repeat(200_000)),
+    ];
+    for text in texts {
+        load_everything(&text);
+    }
+}
+
+#[test]
+fn complaints_are_counted_beyond_what_is_shown() {
+    let keys: Vec<String> = (0..1000).map(|n| format!("k{n}: 1")).collect();
+    let files: BTreeMap<PathBuf, String> = BTreeMap::new();
+    let text = format!("{{ {} }}", keys.join(", "));
+    let complaints = Loader::new(&files, &Env::new()).text(text, Path::new("creel.json")).unwrap_err();
+    assert_eq!((complaints.list.len(), complaints.more), (100, 900));
+    assert!(complaints.to_string().ends_with("… and 900 more"));
+}
+
+#[test]
+fn includes_that_multiply_end() {
+    let level = |n: usize| {
+        let next = format!("\"l{}.json5\"", n + 1);
+        format!("{{ $include: [{}] }}", vec![next; 20].join(", "))
+    };
+    let mut files: BTreeMap<PathBuf, String> =
+        (0..9).map(|n| (PathBuf::from(format!("l{n}.json5")), level(n))).collect();
+    files.insert("l9.json5".into(), "{}".into());
+    let env = Env::new();
+    let error = Loader::new(&files, &env).file(Path::new("l0.json5")).unwrap_err();
+    assert!(error.to_string().contains("more than 256 files"), "{error}");
+}
+
+/// Ten files, each nested as deep as one may be: the worst case for the stack of a thread.
+#[test]
+fn the_deepest_tree_fits_a_small_stack() {
+    let nested = |inside: &str| format!("{}{inside}{}", "[".repeat(60), "]".repeat(60));
+    let mut files: BTreeMap<PathBuf, String> = (0..10)
+        .map(|n| {
+            (PathBuf::from(format!("d{n}.json5")), nested(&format!("{{ $include: \"d{}.json5\" }}", n + 1)))
+        })
+        .collect();
+    files.insert("d10.json5".into(), nested("1"));
+    let run = move || {
+        let env = Env::new();
+        Loader::new(&files, &env).file(Path::new("d0.json5")).unwrap_err().to_string()
+    };
+    let small = std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap();
+    let said = small.join().unwrap();
+    assert!(said.contains("nested more than 64 levels deep"), "{said}");
+}

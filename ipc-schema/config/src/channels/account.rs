@@ -95,7 +95,8 @@ impl<P: Platform> Channel<P> {
         let account_keys = Account::<P>::keys();
         let table = at.table(node, &[account_keys.as_slice(), &[ACCOUNTS]].concat())?;
         let entries = table.as_table().unwrap_or_default();
-        let own: Vec<(Key, Node)> = entries.iter().filter(|(key, _)| key.text != ACCOUNTS).cloned().collect();
+        let own: Vec<(Key, Node)> =
+            entries.iter().filter(|(key, _)| account_keys.contains(&key.text.as_str())).cloned().collect();
         let shared: Vec<(Key, Node)> =
             own.iter().filter(|(key, _)| !P::IDENTITY.contains(&key.text.as_str())).cloned().collect();
 
@@ -121,14 +122,15 @@ impl<P: Platform> Channel<P> {
             let table = at.table(account, &account_keys);
             if let (Some(id), Some(table)) = (id, table) {
                 let base = if id == Id::default_account() { &own } else { &shared };
-                let whole = over(table.mark, [table.as_table().unwrap_or_default(), base, defaults]);
+                let whole =
+                    over(table.mark, [table.as_table().unwrap_or_default(), base, defaults], &account_keys);
                 channel.accounts.insert(id.clone(), Account::read(&id, &whole, on, at));
             }
         }
         let flat = listed.is_none() || own.len() > shared.len();
         let id = Id::default_account();
         if flat && !channel.accounts.contains_key(&id) {
-            let whole = over(table.mark, [own.as_slice(), defaults, &[]]);
+            let whole = over(table.mark, [own.as_slice(), defaults, &[]], &account_keys);
             channel.accounts.insert(id.clone(), Account::read(&id, &whole, on, at));
         }
         Some(channel)
@@ -136,10 +138,11 @@ impl<P: Platform> Channel<P> {
 }
 
 /// One table out of several; the first that has a key gives its value.
-fn over(mark: Mark, layers: [&Entries; 3]) -> Node {
+fn over(mark: Mark, layers: [&Entries; 3], known: &[&str]) -> Node {
     let mut whole: Vec<(Key, Node)> = Vec::new();
     for (key, value) in layers.into_iter().flatten() {
-        if !whole.iter().any(|(k, _)| k.text == key.text) {
+        // Unknown keys were reported; there may be any number of them.
+        if known.contains(&key.text.as_str()) && !whole.iter().any(|(k, _)| k.text == key.text) {
             whole.push((key.clone(), value.clone()));
         }
     }

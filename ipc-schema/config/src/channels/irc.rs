@@ -125,6 +125,7 @@ impl Platform for Irc {
     }
 
     fn complete(&mut self, id: &Id, table: &Node, at: &mut Reading<'_>) {
+        self.port = Some(self.effective_port());
         for (key, missing, example) in
             [("host", self.host.is_none(), "irc.libera.chat"), ("nick", self.nick.is_none(), "creel")]
         {

@@ -1,10 +1,14 @@
 //! The hosts that a unit may reach.
 
+use std::collections::BTreeMap;
+
+use creel_ipc::msg::egress::HostRule;
 use serde::Serialize;
 
 use crate::config::{Config, ResolvedAgent};
 use crate::endpoint::Endpoint;
-use crate::found::Found;
+use crate::found::{EffectiveProvider, Found};
+use crate::scalar::Id;
 
 /// One host that a unit may reach.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -17,44 +21,70 @@ pub struct EgressHost {
     pub tls: bool,
     /// Whether the operator wrote this very host although it is on this machine or in a private network.
     pub private: bool,
+    /// The key that it comes from, for messages.
+    pub source: String,
 }
 
-/// Endpoints that the operator wrote: private ones are meant.
-pub(super) fn written(endpoints: impl IntoIterator<Item = Endpoint>) -> Vec<EgressHost> {
-    let host = |endpoint: Endpoint| EgressHost {
+impl From<EgressHost> for HostRule {
+    fn from(host: EgressHost) -> Self {
+        Self { host: host.host, port: host.port, private: host.private, tls: host.tls, source: host.source }
+    }
+}
+
+/// An endpoint that the operator wrote: a private one is meant.
+pub(super) fn written(endpoint: Endpoint, source: String) -> EgressHost {
+    EgressHost {
         private: endpoint.is_private(),
         host: endpoint.host,
         port: endpoint.port,
         tls: endpoint.tls,
-    };
-    let mut hosts: Vec<EgressHost> = endpoints.into_iter().map(host).collect();
-    hosts.sort();
-    hosts.dedup();
+        source,
+    }
+}
+
+/// One rule for each host and port. Where several keys name the same, the first is shown, and what any allows
+/// is allowed.
+pub(super) fn merged(mut hosts: Vec<EgressHost>) -> Vec<EgressHost> {
+    hosts.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+    hosts.dedup_by(|later, first| {
+        let same = (&later.host, later.port) == (&first.host, first.port);
+        if same {
+            first.private |= later.private;
+            first.tls &= later.tls;
+        }
+        same
+    });
     hosts
 }
 
 impl Config {
     /// Every provider that the agent may use, and the hosts of `egress`. A provider that only a probe showed
     /// counts when the agent's own models name it.
-    pub(super) fn agent_hosts(&self, agent: &ResolvedAgent, found: &Found) -> Vec<EgressHost> {
+    pub(super) fn agent_hosts(
+        &self,
+        agent: &ResolvedAgent,
+        found: &Found,
+        providers: &BTreeMap<Id, EffectiveProvider>,
+    ) -> Vec<EgressHost> {
         let chain = self.model_chain(agent, found);
-        let providers = self
-            .providers(found)
-            .into_iter()
-            .filter(|(id, provider)| !provider.probed || chain.iter().any(|model| model.provider == *id))
-            .filter_map(|(_, provider)| provider.url.map(|url| url.endpoint().clone()));
-        let mut hosts = written(providers);
-        // What stands in these lists is plain host:port; whether TLS is spoken there is the agent's business.
-        let extra = self.egress.allow.iter().map(|entry| (entry, false));
-        let private = self.egress.allow_private.iter().map(|entry| (entry, true));
-        hosts.extend(extra.chain(private).map(|(entry, private)| EgressHost {
+        let mut hosts: Vec<EgressHost> = providers
+            .iter()
+            .filter(|(id, provider)| !provider.probed || chain.iter().any(|model| model.provider == **id))
+            .filter_map(|(id, provider)| {
+                let source = format!("models.providers.{id}");
+                provider.url.as_ref().map(|url| written(url.endpoint().clone(), source))
+            })
+            .collect();
+        let extra = self.egress.allow.iter().map(|entry| (entry, false, "egress.allow"));
+        let private = self.egress.allow_private.iter().map(|entry| (entry, true, "egress.allowPrivate"));
+        // These lists say nothing of TLS. On its own port it is required, elsewhere it is the agent's business.
+        hosts.extend(extra.chain(private).map(|(entry, private, source)| EgressHost {
             host: entry.host.clone(),
             port: entry.port,
             tls: entry.port == 443,
             private,
+            source: source.to_owned(),
         }));
-        hosts.sort();
-        hosts.dedup();
-        hosts
+        merged(hosts)
     }
 }

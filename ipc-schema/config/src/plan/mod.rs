@@ -1,12 +1,13 @@
 //! The units that a configuration amounts to, without secrets.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
 use crate::config::{Config, ResolvedAgent};
-use crate::found::Found;
+use crate::found::{EffectiveProvider, Found};
 use crate::gateway::{Bind, ReloadMode};
 use crate::operation::Supervisor;
 use crate::paths::Paths;
@@ -172,7 +173,8 @@ impl Config {
             database: paths.database(self),
         };
         let mut units = vec![plain(UnitName::Gateway, gateway), plain(UnitName::Egress, UnitKind::Egress)];
-        units.extend(self.agents().iter().map(|agent| self.agent_unit(agent, paths, found)));
+        let providers = self.providers(found);
+        units.extend(self.agents().iter().map(|agent| self.agent_unit(agent, paths, found, &providers)));
         units.extend(self.channel_units());
         Plan {
             units,
@@ -190,7 +192,13 @@ impl Config {
         Some(UnitLimits { memory: self.supervisor.worker_memory.0, tasks: self.supervisor.worker_tasks })
     }
 
-    fn agent_unit(&self, agent: &ResolvedAgent, paths: &Paths, found: &Found) -> Unit {
+    fn agent_unit(
+        &self,
+        agent: &ResolvedAgent,
+        paths: &Paths,
+        found: &Found,
+        providers: &BTreeMap<Id, EffectiveProvider>,
+    ) -> Unit {
         Unit {
             name: UnitName::Agent(agent.id.clone()),
             kind: UnitKind::Agent {
@@ -199,9 +207,9 @@ impl Config {
                 dir: paths.agent_dir(&agent.id),
                 tools: agent.tool_policy.clone(),
             },
-            egress: self.agent_hosts(agent, found),
+            egress: self.agent_hosts(agent, found, providers),
             limits: self.worker_limits(),
-            settled: print::providers(&self.providers(found)),
+            settled: print::providers(providers),
         }
     }
 
@@ -210,6 +218,7 @@ impl Config {
         let unit = |account: &crate::channels::AccountView<'_>| {
             let channel = Id::new(account.channel)?;
             let name = UnitName::Channel { channel: channel.clone(), account: account.id.clone() };
+            let source = format!("channels.{}.accounts.{}", account.channel, account.id);
             let mut settings = account.settings(Show::Revealed);
             if let Some(settings) = settings.as_object_mut() {
                 // What all platforms have in common is the gateway's business and can change at any time.
@@ -218,7 +227,13 @@ impl Config {
             Some(Unit {
                 name,
                 kind: UnitKind::Channel { channel, account: account.id.clone() },
-                egress: hosts::written(account.endpoints()),
+                egress: hosts::merged(
+                    account
+                        .endpoints()
+                        .into_iter()
+                        .map(|endpoint| hosts::written(endpoint, source.clone()))
+                        .collect(),
+                ),
                 limits: self.worker_limits(),
                 settled: Print::of(&settings),
             })
