@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use creel_ipc::Secret;
+
 use crate::agents::positions;
 use crate::bindings::Binding;
 use crate::channels::Channels;
@@ -35,6 +37,7 @@ pub(crate) fn check(config: &Config, tree: &Node, paths: Option<&Paths>) -> Find
     }
     check.bindings();
     check.channel_names();
+    check.bots();
     check.providers();
     check.numbers();
     check.egress();
@@ -323,6 +326,30 @@ impl Check<'_> {
                 let mut path: Vec<Step> = at.into_iter().map(Step::from).collect();
                 path.push(Step::Key(name.clone()));
                 self.unknown_channel(path, name);
+            }
+        }
+    }
+
+    /// Telegram hands each message to one reader: two accounts on one bot would take them from each other.
+    fn bots(&mut self) {
+        let config = self.config;
+        let mut seen: Vec<(&str, &Id)> = Vec::new();
+        for (id, account) in &config.channels.telegram.accounts {
+            let token = account.platform.bot_token.as_ref().map_or("", Secret::expose);
+            if !account.common.enabled || token.is_empty() {
+                continue;
+            }
+            match seen.iter().find(|(other, _)| *other == token) {
+                Some((_, first)) => {
+                    let listed = path!["channels", "telegram", "accounts", id.as_str(), "botToken"];
+                    let flat = path!["channels", "telegram", "botToken"];
+                    let path = if self.tree_has(&listed) { listed.to_vec() } else { flat.to_vec() };
+                    let what = format!(
+                        "\"{id}\" has the same botToken as \"{first}\", and a bot can serve only one account"
+                    );
+                    self.fault(path, what, "give it a bot of its own, or enabled: false");
+                }
+                None => seen.push((token, id)),
             }
         }
     }

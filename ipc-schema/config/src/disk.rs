@@ -29,6 +29,14 @@ impl Files for Disk {
     }
 }
 
+/// The environment of this process. Variables that are not UTF-8 are left out; none of ours can be such.
+pub fn environment() -> crate::Env {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
 /// The configuration of a home: `creel.json`, or `creel.toml` when only that is there.
 pub fn config_file(home: &Path) -> PathBuf {
     let (json5, toml) = (home.join("creel.json"), home.join("creel.toml"));

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use creel_config::disk::Disk;
-use creel_config::edit::{Edit, EditError, edit, edit_file, edit_text, get};
+use creel_config::edit::{Edit, EditError, edit, edit_file, edit_text, get, parse_value};
 use creel_config::{Config, Env, Loader, Show};
 use serde_json::{Value, json};
 
@@ -155,4 +155,24 @@ fn a_file_is_replaced_whole_or_not_at_all() {
         std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["creel.json", "link.json", "link.json.bak"], "nothing is left behind");
+}
+
+#[test]
+fn typed_values_are_json5_or_text() {
+    for (typed, value) in [
+        ("true", json!(true)),
+        ("0x10", json!(16)),
+        ("anthropic/claude", json!("anthropic/claude")),
+        ("hello world", json!("hello world")),
+        ("'quoted'", json!("quoted")),
+        ("[1, 'a',]", json!([1, "a"])),
+        ("{a: 1}", json!({"a": 1})),
+        ("", json!("")),
+        ("/srv/x", json!("/srv/x")),
+        ("~/x", json!("~/x")),
+        ("${TOKEN}", json!("${TOKEN}")),
+        ("007", json!("007")),
+    ] {
+        assert_eq!(parse_value(typed), value, "{typed}");
+    }
 }

@@ -282,3 +282,13 @@ fn a_loader_without_secrets_plans_the_same_units() {
     let (bare, full) = (bare.config.plan(&paths(), &Found::default()), plan(TWO_OF_EACH));
     assert_eq!(serde_json::to_value(&bare).unwrap(), serde_json::to_value(&full).unwrap());
 }
+
+#[test]
+fn unit_names_are_read_as_they_are_written() {
+    for unit in plan(TWO_OF_EACH).units {
+        assert_eq!(unit.name.to_string().parse(), Ok(unit.name));
+    }
+    for wrong in ["", "agent", "agent:", "agent:Main", "agent:a:b", "channel:irc", "gateway:1", "tool:1"] {
+        assert!(wrong.parse::<creel_config::UnitName>().is_err(), "{wrong}");
+    }
+}

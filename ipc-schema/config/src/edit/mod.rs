@@ -103,6 +103,16 @@ pub enum Edit {
     Unset,
 }
 
+/// A value as it is typed at a prompt: JSON5 where it is some, else text.
+pub fn parse_value(text: &str) -> Value {
+    let trimmed = text.trim();
+    let plain = || Value::String(text.to_owned());
+    if trimmed.is_empty() || trimmed.starts_with('/') {
+        return plain();
+    }
+    crate::load::tree(text, FilePath::new("value.json5")).map_or_else(|_| plain(), |node| node.to_json())
+}
+
 /// The value of a key, defaults included; the empty path is the whole configuration. Keys of a channel that are
 /// written flat are those of its account `default`.
 ///

@@ -81,6 +81,7 @@ pub fn edit_text(text: &str, path: &str, edit: &Edit) -> Result<String, EditErro
             match (element, edit) {
                 (Some(element), Edit::Unset) => element.remove(),
                 (None, Edit::Unset) => {}
+                // In place, because a comment behind the element is worth more than its indentation.
                 (Some(element), Edit::Set(value)) => replace(element, input(value)),
                 (None, Edit::Set(value)) if *index == array.elements().len() => {
                     array.append(input(value));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
@@ -49,6 +50,29 @@ impl fmt::Display for UnitName {
             Self::Agent(id) => write!(f, "agent:{id}"),
             Self::Channel { channel, account } => write!(f, "channel:{channel}:{account}"),
         }
+    }
+}
+
+/// The text names no unit of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" names no unit; write gateway, egress, agent:<id> or channel:<channel>:<account>.")]
+pub struct NoUnitName(pub String);
+
+impl FromStr for UnitName {
+    type Err = NoUnitName;
+
+    fn from_str(text: &str) -> Result<Self, NoUnitName> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let name = match parts.as_slice() {
+            ["gateway"] => Some(Self::Gateway),
+            ["egress"] => Some(Self::Egress),
+            ["agent", id] => Id::new(id).map(Self::Agent),
+            ["channel", channel, account] => Id::new(channel)
+                .zip(Id::new(account))
+                .map(|(channel, account)| Self::Channel { channel, account }),
+            _ => None,
+        };
+        name.ok_or_else(|| NoUnitName(text.to_owned()))
     }
 }
 
