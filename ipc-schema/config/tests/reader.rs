@@ -180,6 +180,11 @@ fn large_and_wrong_inputs_end() {
         format!("{{agents:{{list:[{}]}}}}", many(&|n| format!("{{id:'a{n}'}}"), 50_000)),
         format!("{{agents:{{list:[{}]}}}}", many(&|n| format!("{{id:'a{n}'}}"), 1000)),
         format!("{{bindings:[{}]}}", many(&|_| "{agentId:'x',match:{channel:'irc'}}".to_owned(), 20_000)),
+        format!(
+            "{{agents:{{list:[{}]}},bindings:[{}]}}",
+            many(&|n| format!("{{id:'a{n}'}}"), 1000),
+            many(&|n| format!("{{agentId:'b{n}',match:{{channel:'irc'}}}}"), 10_000)
+        ),
         format!("{{models:{{providers:{{{}}}}}}}", many(&|n| format!("p{n}:{{baseUrl:'http://h{n}'}}"), 250)),
         format!("[{}]", many(&|_| "'${A}'".to_owned(), 50_000)),
         format!("{{logging:{{level:'{}'}}}}", "x".repeat(1_000_000)),
