@@ -19,6 +19,7 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Option<Foreground> {
     let mut run = Foreground {
         workspace: PathBuf::from("."),
         access: WorkspaceAccess::None,
+        protect_git: true,
         ro: Vec::new(),
         wall: Duration::from_secs(30),
         level: Level::L2,
@@ -35,6 +36,7 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Option<Foreground> {
                     _ => return None,
                 }
             }
+            "--git-writable" => run.protect_git = false,
             "--ro" => run.ro.push(args.next()?.into()),
             "--wall" => run.wall = Duration::from_secs(args.next()?.parse().ok()?),
             "--level" => {

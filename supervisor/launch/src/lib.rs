@@ -6,27 +6,38 @@
 mod error;
 mod isolation;
 mod launching;
+mod levels;
 #[cfg(target_os = "linux")]
 mod linux;
 mod note;
 mod profile;
+mod selftest;
 mod spec;
 pub mod tool;
 
 pub use error::{LaunchError, Stage};
 pub use isolation::Isolation;
 pub use launching::{Exit, Launched, Launching, Stdio};
+pub use levels::{Measured, probe_levels};
 pub use rustix::process::Signal;
 pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Level, Limits, Net, Role, View};
 
 /// First argument of a run that is the launcher stage.
 pub const STAGE_ARG: &str = "__exec";
 
-/// To be called first thing in `main`, before any thread or runtime: when this run of the binary is the launcher stage,
-/// it does that work and does not return.
+/// To be called first thing in `main`, before any thread or runtime. When this run of the binary is the launcher stage or
+/// the self-test inside a unit, it does that work and ends the process; else it returns at once.
 pub fn reenter() {
-    if std::env::args_os().nth(1).is_some_and(|a| a == STAGE_ARG) {
-        #[cfg(target_os = "linux")]
-        linux::stage::run();
+    #[cfg(target_os = "linux")]
+    {
+        let mut args = std::env::args_os().skip(1);
+        match args.next() {
+            Some(arg) if arg == STAGE_ARG => linux::stage::run(),
+            Some(arg) if arg == selftest::SELFTEST_ARG => {
+                let aim = args.next().unwrap_or_default();
+                linux::sys::leave(selftest::run(&aim.to_string_lossy()));
+            }
+            _ => {}
+        }
     }
 }

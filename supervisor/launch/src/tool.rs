@@ -43,6 +43,8 @@ pub struct Foreground {
     pub workspace: PathBuf,
     /// What the command may do there.
     pub access: WorkspaceAccess,
+    /// Show `.git` of a writable workspace read-only. Without it a command can plant hooks that the host's git runs.
+    pub protect_git: bool,
     /// Further folders to show read-only.
     pub ro: Vec<PathBuf>,
     /// The time the command has.
@@ -60,6 +62,7 @@ pub struct Foreground {
 pub fn spec(run: &Foreground) -> Result<LaunchSpec, LaunchError> {
     let mut spec = LaunchSpec::new("tool:foreground", Role::Tool, run.command.clone());
     spec.level = run.level;
+    spec.protect_git = run.protect_git;
     spec.env = BTreeMap::from(
         [
             ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),

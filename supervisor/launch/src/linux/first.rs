@@ -22,8 +22,10 @@ pub(crate) enum Realm {
 const PASSED_ON: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGCONT];
 
-/// Signals are taken with `sigwait`; they must be blocked before the child exists.
-pub(crate) fn block_signals() -> nix::Result<SigSet> {
+/// Before the child exists: signals are taken with `sigwait` and must be blocked, and nobody of the unit may look into the
+/// first process, not even for the moment until it is ready. The child is dumpable again by its exec.
+pub(crate) fn prepare() -> nix::Result<SigSet> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
     let mut set = SigSet::empty();
     set.add(Signal::SIGCHLD);
     set.add(Signal::SIGQUIT);
@@ -36,7 +38,6 @@ pub(crate) fn block_signals() -> nix::Result<SigSet> {
 
 /// Waits until `child` ends and then leaves with its exit code, or 128 + signal. Holds no descriptor and no capability.
 pub(crate) fn keep(child: Pid, signals: &SigSet, realm: &Realm, at_end: impl FnOnce()) -> ! {
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = sys::close_from(0, false);
     let code = loop {
         match signals.wait() {

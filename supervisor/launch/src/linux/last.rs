@@ -12,7 +12,7 @@ use super::{credentials, limits, sys};
 use crate::error::{At as _, LaunchError, Stage};
 use crate::isolation::Isolation;
 use crate::note::{self, Note};
-use crate::spec::{LaunchSpec, Level, Net};
+use crate::spec::{LaunchSpec, Level, Net, Role};
 
 /// Everything the last steps need, prepared before they begin.
 pub(crate) struct Last<'a> {
@@ -130,10 +130,13 @@ impl Last<'_> {
     }
 
     fn env(&self) -> Result<Vec<CString>, LaunchError> {
-        let mut env = self.spec.env.clone();
-        if let (Net::Listener, Some((_, port))) = (self.spec.net, &self.listener) {
-            for name in ["HTTPS_PROXY", "HTTP_PROXY"] {
-                env.insert(name.to_owned(), format!("http://127.0.0.1:{port}"));
+        let spec = self.spec;
+        let mut env = spec.env.clone();
+        if let (Net::Listener, Some((_, port))) = (spec.net, &self.listener) {
+            // Small letters for the programs of others: curl takes http_proxy in no other form.
+            let small: &[&str] = if spec.role == Role::Tool { &["https_proxy", "http_proxy"] } else { &[] };
+            for name in ["HTTPS_PROXY", "HTTP_PROXY"].iter().chain(small) {
+                env.insert((*name).to_owned(), format!("http://127.0.0.1:{port}"));
             }
         }
         if let Some(scratch) = &self.scratch {

@@ -223,7 +223,7 @@ pub(crate) fn with_first_process(
     realm: &Realm,
     at_end: impl FnOnce(),
 ) -> Result<std::convert::Infallible, LaunchError> {
-    let signals = first::block_signals().at(Stage::Session, || "Signals cannot be blocked")?;
+    let signals = first::prepare().at(Stage::Session, || "The first process cannot be prepared")?;
     // SAFETY: this process has one thread; the child may do whatever its parent may.
     let forked = unsafe { fork() }.at(Stage::Spawn, || "The unit's program cannot be given a process")?;
     match forked {
@@ -262,16 +262,21 @@ fn rules(spec: &LaunchSpec, profile: &RoleProfile) -> Rules {
             rules.allow(loader, Grant::ReadExecute);
         }
     }
-    let writable = if views_execute { Grant::WriteExecute } else { Grant::Write };
-    for path in ["/tmp", "/dev"] {
-        rules.allow(path, writable);
-    }
+    let (writable, view) = if views_execute {
+        (Grant::WriteExecute, Grant::WriteExecuteView)
+    } else {
+        (Grant::Write, Grant::WriteView)
+    };
+    let below_tmp = spec.fs.iter().any(|v| v.access == Access::Rw && v.at.starts_with("/tmp"));
+    // What a rule grants holds below every mount on the way: a view in /tmp would inherit it.
+    rules.allow("/tmp", if below_tmp { view } else { writable });
+    rules.allow("/dev", writable);
     if views_execute {
         // Names of threads, own memory limits; what administers the host is read-only below.
         rules.allow("/proc", writable);
     }
-    for view in spec.fs.iter().filter(|v| v.access == Access::Rw) {
-        rules.allow(&view.at, if views_execute { Grant::WriteExecuteView } else { Grant::WriteView });
+    for shown in spec.fs.iter().filter(|v| v.access == Access::Rw) {
+        rules.allow(&shown.at, view);
     }
     rules
 }

@@ -131,6 +131,19 @@ pub(crate) fn landlock_abi() -> i32 {
     i32::try_from(abi).unwrap_or(0).max(0)
 }
 
+/// True when `io_uring_setup` says that there is no such call.
+pub(crate) fn io_uring_is_absent() -> bool {
+    // SAFETY: with a null argument the call fails with EFAULT where it exists.
+    let done = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, std::ptr::null::<libc::c_void>()) };
+    done < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS)
+}
+
+/// True when a new user namespace is refused. Should it be granted, this process has it.
+pub(crate) fn user_namespace_is_refused() -> bool {
+    // SAFETY: takes no pointers.
+    unsafe { libc::unshare(libc::CLONE_NEWUSER) != 0 }
+}
+
 /// Leaves at once: no destructors, no handlers of a process we are a copy of.
 pub(crate) fn leave(code: i32) -> ! {
     // SAFETY: takes no pointers and does not return.
