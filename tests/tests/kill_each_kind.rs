@@ -1,0 +1,108 @@
+//! `kill -9` of each kind of process while an answer is being written: the reply arrives, once.
+
+use anyhow::{Context, Result};
+use creel_ipc::msg::unit::ExitCause;
+use creel_kit::{Creel, TelegramHome, deadline};
+use nix::sys::signal::Signal;
+
+use crate::with;
+
+const CHAT: i64 = 7;
+const WORDS: &str = "a reply that takes its time and must not be lost on the way";
+
+async fn killed_while_streaming(unit: &str) -> Result<()> {
+    let home = TelegramHome::new().await?;
+    with(home.start().await?, async |creel: &Creel| {
+        home.say(CHAT, &format!("slow 1500 {WORDS}"))?;
+        creel_kit::until("the answer begins", deadline::PATIENCE, async || {
+            Ok((home.model.control().stats().pieces > 0).then_some(()))
+        })
+        .await?;
+        let others = others(creel, unit).await?;
+        let killed = creel.kill(unit, Signal::SIGKILL).await?;
+
+        assert_eq!(home.wait_said(CHAT, 1).await?, [WORDS]);
+        let status = creel.wait_replaced(unit, killed).await?;
+        assert!(status.restarts >= 1, "{status:?}");
+        let exit = status.last_exit.context("a killed unit has a last exit")?;
+        assert_eq!((exit.cause, exit.signal), (ExitCause::Signal, Some(9)), "{exit:?}");
+        assert_eq!(others, self::others(creel, unit).await?, "only {unit} was killed");
+
+        // Once: what follows comes right behind it.
+        home.say(CHAT, "echo next")?;
+        assert_eq!(home.wait_said(CHAT, 2).await?, [WORDS, "next"]);
+        Ok(())
+    })
+    .await
+}
+
+/// The processes of all other units.
+async fn others(creel: &Creel, unit: &str) -> Result<Vec<(String, Option<u32>)>> {
+    let units = creel.status().await?.units;
+    // Tool runs come and go by themselves.
+    let rows = units.into_iter().filter(|row| row.name != unit && !row.name.starts_with("tool:"));
+    let mut rows: Vec<_> = rows.map(|row| (row.name, row.pid)).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+#[tokio::test]
+async fn gateway() -> Result<()> {
+    killed_while_streaming("gateway").await
+}
+
+#[tokio::test]
+async fn egress() -> Result<()> {
+    killed_while_streaming("egress").await
+}
+
+#[tokio::test]
+async fn agent() -> Result<()> {
+    killed_while_streaming("agent:main").await
+}
+
+#[tokio::test]
+async fn channel() -> Result<()> {
+    killed_while_streaming("channel:telegram:default").await
+}
+
+/// A finished side effect is not done again when the agent dies after it.
+#[tokio::test]
+async fn a_tool_that_has_run_does_not_run_again() -> Result<()> {
+    let home = TelegramHome::new().await?;
+    with(home.start().await?, async |creel: &Creel| {
+        // The tool's result goes to the model, and that request hangs: the agent is killed right there.
+        home.say(CHAT, "tool echo x >> ran.txt; wc -l < ran.txt")?;
+        home.model.control().wait_asked(|asked| asked.last.starts_with("tool ")).await;
+        home.model.control().pace(fake_model::Pace { delay_ms: 3000, gap_ms: 0 });
+        home.model.control().wait_asked(|asked| !asked.last.starts_with("tool ")).await;
+        creel.kill("agent:main", Signal::SIGKILL).await?;
+        home.model.control().pace(fake_model::Pace::default());
+        assert_eq!(home.wait_said(CHAT, 1).await?, ["tool said: 1"]);
+        let ran = std::fs::read_to_string(home.home.path().join("workspace/ran.txt"))?;
+        assert_eq!(ran.lines().count(), 1, "{ran:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// A stopped process is not a dead one: when it goes on, everything does.
+#[tokio::test]
+async fn a_gateway_that_slept() -> Result<()> {
+    let home = TelegramHome::new().await?;
+    with(home.start().await?, async |creel: &Creel| {
+        home.say(CHAT, &format!("slow 800 {WORDS}"))?;
+        home.model.control().wait_asked(|_| true).await;
+        let gateway = creel.kill("gateway", Signal::SIGSTOP).await?;
+        // The model finishes while nobody is there to take the answer.
+        creel_kit::until("the model is done", deadline::PATIENCE, async || {
+            Ok((home.model.control().stats().finished > 0).then_some(()))
+        })
+        .await?;
+        gateway.signal(Signal::SIGCONT)?;
+        assert_eq!(home.wait_said(CHAT, 1).await?, [WORDS]);
+        assert_eq!(creel.process("gateway").await?, gateway, "it was not restarted");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,20 @@
+//! Creel as a whole: the real binaries, in real processes, against fakes of the outside and a real ngircd.
+//!
+//! One program for all of them, so that they link once. Run some by name: `cargo test -p creel-tests irc`.
+
+mod bad_input;
+mod irc;
+mod kill_each_kind;
+mod offline;
+mod reload;
+mod start_and_chat;
+mod supervisor;
+mod telegram;
+
+use creel_kit::Creel;
+
+/// Runs a test with its Creel and stops that in order afterwards, so that every test also shows a clean end.
+async fn with(creel: Creel, test: impl AsyncFnOnce(&Creel) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    test(&creel).await?;
+    creel.stop().await
+}

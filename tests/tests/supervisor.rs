@@ -1,0 +1,84 @@
+//! The supervisor itself: killed, doubled, stopped.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use creel_kit::creel::left_of;
+use creel_kit::{Creel, TelegramHome, TestHome, process};
+
+use crate::with;
+
+const EX_TEMPFAIL: i32 = 75;
+
+#[tokio::test]
+async fn a_killed_supervisor_leaves_nothing_and_loses_nothing() -> Result<()> {
+    const CHATS: i64 = 8;
+    let home = TelegramHome::new().await?;
+    let creel = home.start().await?;
+    for chat in 1..=CHATS {
+        home.say(chat, &format!("slow 2000 answer {chat}"))?;
+    }
+    // A tool run is under way too.
+    home.say(100, "tool sleep 30")?;
+    home.model.control().wait_asked(|asked| asked.last.starts_with("slow")).await;
+    home.model.control().wait_asked(|asked| asked.last.starts_with("tool")).await;
+    let before = creel.kill_supervisor().await?;
+    assert!(before.len() >= 5, "{}", process::show(&before));
+    let left = left_of(&before, Duration::from_secs(5)).await;
+    assert!(left.is_empty(), "left behind: {}", process::show(&left));
+
+    with(home.start().await?, async |_| {
+        for chat in 1..=CHATS {
+            home.say(chat, "echo after")?;
+        }
+        for chat in 1..=CHATS {
+            assert_eq!(home.wait_said(chat, 2).await?, [format!("answer {chat}"), "after".into()]);
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_second_supervisor_is_refused() -> Result<()> {
+    let home = TestHome::new()?;
+    with(home.start().await?, async |creel: &Creel| {
+        let second = home.cli(&["up"]).await?;
+        assert_eq!(second.code, Some(EX_TEMPFAIL), "{second:?}");
+        assert!(
+            second.stderr.contains(&creel.supervisor().pid.to_string()) || second.stderr.contains("already"),
+            "{second:?}"
+        );
+        assert_eq!(creel.status().await?.supervisor_pid, creel.supervisor().pid);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn stop_stops_in_order() -> Result<()> {
+    let home = TestHome::new()?;
+    let creel = home.start().await?;
+    creel.cli(&["stop"]).await?.success()?;
+    let status = creel.ended(Duration::from_secs(30)).await?;
+    assert!(status.success(), "{status}");
+    // Commands that need it say that it is not there.
+    let output = home.cli(&["status"]).await?;
+    assert_ne!(output.code, Some(0), "{output:?}");
+    assert!(output.stderr.contains("creel up"), "{output:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_log_of_a_unit_can_be_read() -> Result<()> {
+    let home = TestHome::new()?;
+    with(home.start().await?, async |creel: &Creel| {
+        let logs = creel.cli(&["logs", "gateway"]).await?;
+        assert!(!logs.success()?.trim().is_empty());
+        assert!(!home.log("gateway").is_empty());
+        let unknown = creel.cli(&["logs", "agent:nobody"]).await?;
+        assert_ne!(unknown.code, Some(0), "{unknown:?}");
+        Ok(())
+    })
+    .await
+}
