@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use creel_launch::{Exit, Ids, Level, Role, View};
+use creel_launch::{Access, Exit, Ids, Level, Role, View};
 
 use crate::bench::{at, folder, is_root, launch, run, shell, worker};
 
@@ -117,13 +117,11 @@ fn a_git_that_is_a_link_opens_nothing_of_the_host() {
 
 #[test]
 fn no_pipe_or_socket_takes_the_place_of_a_file_in_a_view() {
-    // Not below the host's /tmp, whose private counterpart may hold pipes.
-    let base = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let keep = tempfile::tempdir_in(base).unwrap();
-    let dir = keep.path().canonicalize().unwrap();
+    let (_keep, dir) = folder();
     let mut spec = shell("mkfifo notes.md; mkfifo /tmp/fine && echo fine");
-    spec.fs.push(View::rw(&dir));
-    spec.cwd.clone_from(&dir);
+    // Not below /tmp, where pipes are fine.
+    spec.fs.push(View { path: dir.clone(), at: "/shown".into(), access: Access::Rw });
+    spec.cwd = "/shown".into();
     let (_, text) = run(&spec);
     assert!(text.contains("notes.md") && text.ends_with("fine\n"), "{text}");
     assert!(!dir.join("notes.md").exists());
