@@ -13,8 +13,8 @@ use crate::profile::{Condition, Denial, Errno, SeccompProfile};
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The programs in the order of installation: EPERM class, ENOSYS class, foreign system call tables.
-/// Both compiled programs kill the process when a call comes from another architecture's table.
+/// The programs in the order of installation: EPERM class, ENOSYS class.
+/// Both kill the process when a call comes from another architecture's table.
 pub(crate) fn programs(profile: &SeccompProfile, classes: &[&str]) -> Result<Vec<BpfProgram>, LaunchError> {
     let mut denied: Vec<&Denial> = profile.eperm.iter().collect();
     let mut absent: Vec<&Denial> = profile.enosys.iter().collect();
@@ -30,11 +30,11 @@ pub(crate) fn programs(profile: &SeccompProfile, classes: &[&str]) -> Result<Vec
             Errno::Enosys => absent.extend(&class.calls),
         }
     }
-    let mut programs = vec![compile(&denied, libc::EPERM)?, compile(&absent, libc::ENOSYS)?];
+    let mut first = compile(&denied, libc::EPERM)?;
     if cfg!(target_arch = "x86_64") {
-        programs.push(no_x32());
+        first = no_x32(first);
     }
-    Ok(programs)
+    Ok(vec![first, compile(&absent, libc::ENOSYS)?])
 }
 
 fn compile(denials: &[&Denial], errno: i32) -> Result<BpfProgram, LaunchError> {
@@ -61,9 +61,62 @@ fn compile(denials: &[&Denial], errno: i32) -> Result<BpfProgram, LaunchError> {
         rules.insert(number, Vec::new());
     }
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| broken("the architecture", &e))?;
-    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.unsigned_abs()), arch)
-        .and_then(BpfProgram::try_from)
-        .map_err(|e| broken("the program", &e))
+    let leaves = chunks(rules)
+        .into_iter()
+        .map(|rules| {
+            let first = rules.keys().next().copied().unwrap_or(0);
+            let action = SeccompAction::Errno(errno.unsigned_abs());
+            SeccompFilter::new(rules, SeccompAction::Allow, action, arch)
+                .and_then(BpfProgram::try_from)
+                .map(|program| (first, program))
+                .map_err(|e| broken("the program", &e))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut program = vec![sock_filter { code: LOAD_WORD, jt: 0, jf: 0, k: 0 }];
+    program.extend(tree(leaves));
+    Ok(program)
+}
+
+const LOAD_WORD: u16 = 0x20;
+const JUMP: u16 = 0x05;
+const JUMP_IF_AT_LEAST: u16 = 0x35;
+const JUMP_IF_ANY_BIT: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+/// How many calls one leaf of the tree compares one after the other.
+const LEAF: usize = 8;
+
+fn chunks(rules: Rules) -> Vec<Rules> {
+    let mut all = vec![Rules::new()];
+    for (number, alternatives) in rules {
+        if all.last().is_some_and(|last| last.len() == LEAF) {
+            all.push(Rules::new());
+        }
+        if let Some(last) = all.last_mut() {
+            last.insert(number, alternatives);
+        }
+    }
+    all
+}
+
+/// Joins complete programs to one that finds the right one by halving. A plain chain of a hundred comparisons would be
+/// walked through by the kernel for each of its calls when the program is installed, and for each call that a program
+/// looks into at run time. The accumulator holds the number of the call; a leaf loads what it needs itself.
+fn tree(mut leaves: Vec<(i64, BpfProgram)>) -> BpfProgram {
+    if leaves.len() < 2 {
+        return leaves.pop().map(|(_, program)| program).unwrap_or_default();
+    }
+    let upper = leaves.split_off(leaves.len() / 2);
+    let pivot = upper.first().map_or(0, |(first, _)| u32::try_from(*first).unwrap_or(u32::MAX));
+    let (lower, upper) = (tree(leaves), tree(upper));
+    let skip = u32::try_from(lower.len()).unwrap_or(u32::MAX);
+    let mut joined = vec![
+        sock_filter { code: JUMP_IF_AT_LEAST, jt: 0, jf: 1, k: pivot },
+        sock_filter { code: JUMP, jt: 0, jf: 0, k: skip },
+    ];
+    joined.extend(lower);
+    joined.extend(upper);
+    joined
 }
 
 fn rule(conditions: &[Condition]) -> Result<SeccompRule, seccompiler::BackendError> {
@@ -86,17 +139,15 @@ fn broken(what: &str, error: &seccompiler::BackendError) -> LaunchError {
 }
 
 /// x32 calls carry the x86_64 architecture mark and bit 30 in their number: all of them are absent.
-fn no_x32() -> BpfProgram {
-    const LOAD_WORD: u16 = 0x20;
-    const JUMP_IF_ANY_BIT: u16 = 0x45;
-    const RETURN: u16 = 0x06;
+fn no_x32(program: BpfProgram) -> BpfProgram {
     let errno = libc::ENOSYS.unsigned_abs();
-    vec![
+    let mut all = vec![
         sock_filter { code: LOAD_WORD, jt: 0, jf: 0, k: 0 },
         sock_filter { code: JUMP_IF_ANY_BIT, jt: 0, jf: 1, k: 0x4000_0000 },
         sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ERRNO | errno },
-        sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
-    ]
+    ];
+    all.extend(program);
+    all
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{ForkResult, fork};
 use rustix::fs::Mode;
 
 use super::first::{self, Realm};
@@ -224,23 +223,20 @@ pub(crate) fn with_first_process(
     at_end: impl FnOnce(),
 ) -> Result<std::convert::Infallible, LaunchError> {
     let signals = first::prepare().at(Stage::Session, || "The first process cannot be prepared")?;
-    // SAFETY: this process has one thread; the child may do whatever its parent may.
-    let forked = unsafe { fork() }.at(Stage::Spawn, || "The unit's program cannot be given a process")?;
-    match forked {
-        ForkResult::Child => {
-            let socket = last.socket;
-            let outcome = credentials::die_with_parent().and_then(|()| {
-                let _ = rustix::process::setsid();
-                last.run()
-            });
-            fail(socket, outcome)
-        }
-        ForkResult::Parent { child } => {
-            drop(last);
-            let _ = credentials::drop_all(matches!(realm, Realm::Namespace));
-            first::keep(child, &signals, realm, at_end)
-        }
-    }
+    let mut last = Some(last);
+    // In our memory while we stand still: no page of it is copied. What the child leaves behind in it is not used again.
+    let child = sys::in_our_place(&mut || {
+        let Some(last) = last.take() else { sys::leave(FAILED) };
+        let socket = last.socket;
+        let outcome = credentials::die_with_parent().and_then(|()| {
+            let _ = rustix::process::setsid();
+            last.run()
+        });
+        fail(socket, outcome)
+    })
+    .at(Stage::Spawn, || "The unit's program cannot be given a process")?;
+    let _ = credentials::drop_all(matches!(realm, Realm::Namespace));
+    first::keep(child, &signals, realm, at_end)
 }
 
 /// The program of a unit that may execute nothing else, when it lies outside the system folders.

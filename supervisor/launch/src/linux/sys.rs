@@ -33,6 +33,47 @@ pub(crate) fn clone(flags: libc::c_int, exit_signal: libc::c_int) -> io::Result<
     }
 }
 
+/// Room for the stack of a process that shares our memory.
+const STACK: usize = 256 << 10;
+
+/// Runs `body` in a new process in our own memory (with descriptors of its own), while we stand still until it executes a
+/// program or ends. Nothing is copied, and the two never run at once.
+pub(crate) fn in_our_place(body: &mut dyn FnMut() -> isize) -> io::Result<nix::unistd::Pid> {
+    let mut stack = vec![0_u8; STACK];
+    let flags = nix::sched::CloneFlags::CLONE_VM | nix::sched::CloneFlags::CLONE_VFORK;
+    // SAFETY: CLONE_VFORK: we go on only after the child has left this memory, so stack and closure outlive its use of
+    // them, and there is never more than one running user of it.
+    let child = unsafe { nix::sched::clone(Box::new(&mut *body), &mut stack, flags, Some(libc::SIGCHLD)) };
+    Ok(child?)
+}
+
+/// Starts a process whose only use is its new user namespace, and which ends when the writing end of a pipe does. `end` is
+/// the reading end, `other` the writing one.
+pub(crate) fn hold_namespace(end: RawFd, other: RawFd) -> io::Result<i32> {
+    extern "C" fn wait(pipe: *mut libc::c_void) -> libc::c_int {
+        let mut byte = 0_u8;
+        // SAFETY: `pipe` is the leaked pair below; the descriptors are this process's own copies; the buffer is one byte
+        // of its own stack. Nothing else of the shared memory is touched (neither call fails, so not even errno).
+        unsafe {
+            let [end, other] = *pipe.cast::<[RawFd; 2]>();
+            libc::syscall(libc::SYS_close, other);
+            libc::syscall(libc::SYS_read, end, &raw mut byte, 1);
+        }
+        0
+    }
+    // Both leaked: the child uses them while we go on, and the stage is gone in a moment.
+    let pipe = Box::leak(Box::new([end, other]));
+    let stack = vec![0_u8; STACK].leak();
+    // SAFETY: the top of a stack of our own, aligned to 16; stack and argument live as long as this memory.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(STACK);
+        let top = top.sub(top.addr() % 16);
+        let flags = libc::CLONE_VM | libc::CLONE_NEWUSER | libc::SIGCHLD;
+        libc::clone(wait, top.cast(), flags, std::ptr::from_mut(pipe).cast())
+    };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
+}
+
 /// Attributes for [`set_mount`].
 #[derive(Default)]
 pub(crate) struct MountChange<'a> {

@@ -1,14 +1,14 @@
 //! Files and folders of the host as detached mounts, ready to be put into the unit's root.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
-use super::sys::{self, Cloned, MountChange};
+use super::sys::{self, MountChange};
 use crate::error::{At as _, LaunchError, Stage};
 use crate::spec::{Access, Ids, LaunchSpec, View};
 
@@ -196,25 +196,14 @@ impl Maps {
 /// Makes a user namespace in which `uid` and `gid` on disk are the unit's ids, and keeps only its descriptor.
 fn mapping(uid: u32, gid: u32, ids: Ids) -> std::io::Result<OwnedFd> {
     let (hold, release) = std::io::pipe()?;
-    match sys::clone(libc::CLONE_NEWUSER, libc::SIGCHLD)? {
-        Cloned::Child => {
-            drop(release);
-            let _ = (&hold).read(&mut [0]);
-            sys::leave(0)
-        }
-        Cloned::Parent { pid, pidfd } => {
-            drop(hold);
-            let made = write_map(pid, "uid_map", uid, ids.uid)
-                .and_then(|()| write_map(pid, "gid_map", gid, ids.gid))
-                .and_then(|()| File::open(format!("/proc/{pid}/ns/user")));
-            drop(release);
-            let _ = rustix::process::waitid(
-                rustix::process::WaitId::PidFd(pidfd.as_fd()),
-                rustix::process::WaitIdOptions::EXITED,
-            );
-            made.map(OwnedFd::from)
-        }
-    }
+    let child = sys::hold_namespace(hold.as_raw_fd(), release.as_raw_fd())?;
+    drop(hold);
+    let made = write_map(child, "uid_map", uid, ids.uid)
+        .and_then(|()| write_map(child, "gid_map", gid, ids.gid))
+        .and_then(|()| File::open(format!("/proc/{child}/ns/user")));
+    drop(release);
+    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child), None)?;
+    made.map(OwnedFd::from)
 }
 
 /// Writes a one-line id map of the process `pid`.
