@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,7 +22,7 @@ pub struct Creel {
     home: TestHome,
     child: Child,
     process: Process,
-    over: bool,
+    over: AtomicBool,
 }
 
 impl Creel {
@@ -31,7 +32,7 @@ impl Creel {
         command.arg("up").stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
         let child = process::start(&mut command)?;
         let process = Process::of(child.id()).context("creel up ended before it could be looked at")?;
-        Ok(Self { home, child, process, over: false })
+        Ok(Self { home, child, process, over: AtomicBool::new(false) })
     }
 
     pub(crate) async fn start(home: TestHome) -> Result<Self> {
@@ -171,8 +172,13 @@ impl Creel {
         let before = self.processes();
         self.process.signal(Signal::SIGKILL)?;
         until("a killed supervisor is gone", PATIENCE, async || Ok(self.child.try_wait()?)).await?;
-        self.over = true;
+        self.forget();
         Ok(before)
+    }
+
+    /// The supervisor was killed by other means: from now on this handle is worth nothing, and that is as it should be.
+    pub fn forget(&self) {
+        self.over.store(true, Ordering::Relaxed);
     }
 
     /// Waits for the end of the supervisor and everything below it.
@@ -184,7 +190,7 @@ impl Creel {
         let status = until("creel up ends", patience, async || Ok(self.child.try_wait()?)).await?;
         let left = left_of(&before, Duration::from_secs(2)).await;
         ensure!(left.is_empty(), "creel up ended and left behind: {}", process::show(&left));
-        self.over = true;
+        self.forget();
         Ok(status)
     }
 }
@@ -203,7 +209,8 @@ pub async fn left_of(before: &[Stat], patience: Duration) -> Vec<Stat> {
 
 impl Drop for Creel {
     fn drop(&mut self) {
-        if self.over {
+        if self.over.load(Ordering::Relaxed) {
+            let _ = self.child.try_wait();
             return;
         }
         let below = self.processes();
