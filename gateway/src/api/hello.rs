@@ -1,0 +1,69 @@
+//! What a client is told when it is let in.
+
+use std::time::Duration;
+
+use creel_ipc::client::HelloOk;
+use creel_ipc::client::connect::{Features, Granted, Policy, ServerInfo, SessionDefaults, Snapshot};
+use creel_ipc::client::frames::StateVersion;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::clients::Client;
+use super::connection::{MAX_BUFFERED, MAX_PAYLOAD, OLD_MAX_BUFFERED};
+use super::desk::Desk;
+use super::fault::Protocol;
+use super::feed::TICK;
+use super::methods::{catalog, health, presence};
+
+/// Events that may come, in both protocols.
+const EVENTS: &[&str] = &["connect.challenge", "agent", "chat", "presence", "tick", "shutdown", "health"];
+/// Events of protocol 4 only.
+const NEW_EVENTS: &[&str] = &["sessions.changed", "channels.pairing.changed"];
+
+/// 122 random bits as a UUID.
+pub(crate) fn nonce() -> String {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
+        // The kernel has no randomness yet: unique is enough here, nothing is proved with it.
+        Err(_) => uuid::Uuid::now_v7().to_string(),
+    }
+}
+
+/// The payload of `hello-ok`.
+pub(crate) async fn hello(desk: &Desk, client: &Client) -> Value {
+    // A supervisor that does not answer must not keep clients out.
+    let health = timeout(Duration::from_secs(2), health::snapshot(desk)).await.unwrap_or_else(|_| json!({}));
+    let agent = desk.hub.default_agent();
+    let (presence_version, health_version) = desk.clients.versions();
+    let old = client.protocol == Protocol::V3;
+    let events = EVENTS.iter().chain(if old { &[] } else { NEW_EVENTS });
+    let hello = HelloOk {
+        kind: "hello-ok".to_owned(),
+        protocol: client.protocol.number(),
+        server: ServerInfo { version: env!("CARGO_PKG_VERSION").to_owned(), conn_id: client.id.clone() },
+        features: Features {
+            methods: catalog::names(),
+            events: events.map(|&name| name.to_owned()).collect(),
+        },
+        snapshot: Snapshot {
+            presence: presence::entries(desk),
+            state_version: StateVersion { presence: presence_version, health: health_version },
+            uptime_ms: health["uptimeMs"].as_u64().unwrap_or(0),
+            health,
+            session_defaults: SessionDefaults {
+                main_session_key: format!("agent:{agent}:main"),
+                default_agent_id: agent,
+                main_key: "main".to_owned(),
+            },
+            auth_mode: Some("token".to_owned()),
+        },
+        auth: Granted { role: client.role.as_str().to_owned(), scopes: client.scopes.names() },
+        policy: Policy {
+            max_payload: MAX_PAYLOAD as u64,
+            max_buffered_bytes: if old { OLD_MAX_BUFFERED } else { MAX_BUFFERED } as u64,
+            tick_interval_ms: TICK.as_millis() as u64,
+        },
+    };
+    serde_json::to_value(hello).unwrap_or_default()
+}

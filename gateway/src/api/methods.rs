@@ -1,0 +1,28 @@
+//! The methods, one file a noun.
+
+pub(crate) mod agent;
+pub(crate) mod catalog;
+pub(crate) mod channels;
+pub(crate) mod chat;
+pub(crate) mod health;
+pub(crate) mod operate;
+pub(crate) mod outbox;
+pub(crate) mod pairing;
+pub(crate) mod presence;
+pub(crate) mod sessions;
+
+use super::method::Method;
+
+/// All of them.
+pub(crate) const ALL: &[&[Method]] = &[
+    health::METHODS,
+    presence::METHODS,
+    chat::METHODS,
+    agent::METHODS,
+    sessions::METHODS,
+    channels::METHODS,
+    pairing::METHODS,
+    outbox::METHODS,
+    operate::METHODS,
+    catalog::METHODS,
+];

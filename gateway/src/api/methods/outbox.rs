@@ -1,0 +1,27 @@
+//! `outbox.list`: what was said, is being said, or may have been said.
+
+use serde_json::{Value, json};
+
+use crate::api::method::{Call, Method, Outcome, Reply, method};
+use crate::api::params::{Kind, Shape, may};
+use crate::hub::OutboxRow;
+
+const LIST: Shape = Shape { fields: &[may("limit", Kind::Int(1, 1000))], open: false };
+
+/// Rows.
+pub(crate) const METHODS: &[Method] = &[method!("outbox.list", Read, &LIST, list)];
+
+async fn list(call: Call) -> Outcome {
+    let limit = call.count("limit").unwrap_or(100) as u32;
+    let rows = call.desk.hub.outbox_list(limit).await?;
+    let rows: Vec<Value> = rows.iter().map(row).collect();
+    Ok(Reply::Now(json!({"count": rows.len(), "rows": rows})))
+}
+
+fn row(row: &OutboxRow) -> Value {
+    json!({
+        "key": row.key, "channel": row.channel, "accountId": row.account, "to": row.to, "text": row.text,
+        "state": row.state.as_str(), "partsSent": row.parts_sent, "error": row.error,
+        "createdAtMs": row.created_at_ms, "runId": row.run_id,
+    })
+}

@@ -1,0 +1,579 @@
+//! What clients see of a run: the core's events, turned into the events of both protocols. Pure: time is given.
+//!
+//! A token costs little: text is escaped once when it comes, and what came within [`WINDOW_MS`] is told at once.
+
+use std::collections::HashMap;
+
+use creel_ipc::msg::agent::{DeltaKind, ToolPhase, TurnOutcome, TurnTool};
+use creel_ipc::msg::transcript::Usage;
+use serde_json::{Value, json};
+
+use super::clients::{Audience, Note};
+
+/// Milliseconds between two deltas of one run; the first goes out at once.
+const WINDOW_MS: i64 = 25;
+/// The same for chat events of protocol 3.
+const OLD_WINDOW_MS: i64 = 150;
+/// Bytes of a running tool's output that are shown.
+const TOOL_OUTPUT: usize = 16 * 1024;
+
+/// A run as clients see it.
+#[derive(Debug)]
+struct Run {
+    session: String,
+    /// The session key as protocol 3 says it.
+    echo: String,
+    agent: String,
+    seq: u64,
+    started_ms: i64,
+    /// The answer so far, escaped for JSON.
+    text: String,
+    /// Bytes of `text` that were told.
+    told: usize,
+    told_ms: i64,
+    old_told_ms: i64,
+    /// The next piece begins a new paragraph: a tool ran since the last one.
+    paragraph: bool,
+    /// The next delta starts over.
+    replace: bool,
+    /// Pieces were missed: only the end is told.
+    torn: bool,
+    tools: HashMap<String, Tool>,
+}
+
+#[derive(Debug)]
+struct Tool {
+    name: String,
+    output: String,
+    told: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending<'a> {
+    /// How.
+    pub(crate) outcome: TurnOutcome,
+    /// A sentence, when it did not end well.
+    pub(crate) error: Option<&'a str>,
+    /// The whole answer.
+    pub(crate) text: &'a str,
+    /// Tokens.
+    pub(crate) usage: Usage,
+}
+
+/// For which protocols there is anybody: text is not rendered for nobody.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Protocol 4.
+    pub(crate) new: bool,
+    /// Protocol 3.
+    pub(crate) old: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { new: true, old: true }
+    }
+}
+
+/// All runs under way.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    runs: HashMap<String, Run>,
+    /// For whom text is rendered.
+    pub(crate) wanted: Wanted,
+}
+
+impl Runs {
+    /// A run was handed to its agent, perhaps not for the first time.
+    pub(crate) fn began(
+        &mut self,
+        id: &str,
+        session: &str,
+        echo: Option<String>,
+        now: i64,
+        out: &mut Vec<Note>,
+    ) {
+        let again = self.runs.contains_key(id);
+        let run = self.runs.entry(id.to_owned()).or_insert_with(|| Run::new(session, echo, now));
+        if again {
+            run.text.clear();
+            run.told = 0;
+            run.tools.clear();
+            run.paragraph = false;
+            run.replace = true;
+        }
+        run.torn = false;
+        run.seq += 1;
+        out.push(run.status(id, "preparing_context"));
+        out.push(run.agent(id, "lifecycle", json!({"phase": "start", "startedAt": now}), now));
+    }
+
+    /// A model request left.
+    pub(crate) fn model(
+        &mut self,
+        id: &str,
+        session: &str,
+        provider: &str,
+        model: &str,
+        now: i64,
+        out: &mut Vec<Note>,
+    ) {
+        let run = self.known(id, session, now);
+        run.seq += 1;
+        out.push(run.status(id, "starting_model"));
+        out.push(run.agent_new_only(id, "run_status", json!({"phase": "starting_model"}), now));
+        run.seq += 1;
+        let data = json!({"phase": "model", "provider": provider, "model": model});
+        out.push(run.agent_new_only(id, "lifecycle", data, now));
+    }
+
+    /// A piece of the answer came.
+    pub(crate) fn delta(
+        &mut self,
+        id: &str,
+        session: &str,
+        kind: DeltaKind,
+        text: &str,
+        now: i64,
+        out: &mut Vec<Note>,
+    ) {
+        if kind == DeltaKind::Thinking || text.is_empty() {
+            return;
+        }
+        let unknown = !self.runs.contains_key(id);
+        let wanted = self.wanted;
+        let run = self.known(id, session, now);
+        // The beginning was said to an earlier gateway.
+        run.torn |= unknown;
+        if run.torn {
+            return;
+        }
+        if run.paragraph && !run.text.is_empty() {
+            run.text.push_str("\\n\\n");
+        }
+        run.paragraph = false;
+        escape(text, &mut run.text);
+        if due(run.told_ms, now, WINDOW_MS) {
+            run.flush(id, wanted, now, out);
+        }
+    }
+
+    /// A tool call as it runs.
+    pub(crate) fn tool(&mut self, id: &str, session: &str, tool: &TurnTool, now: i64, out: &mut Vec<Note>) {
+        let wanted = self.wanted;
+        let run = self.known(id, session, now);
+        match &tool.phase {
+            ToolPhase::Start { arguments } => {
+                run.flush(id, wanted, now, out);
+                run.paragraph = true;
+                let known = Tool { name: tool.name.clone(), output: String::new(), told: true };
+                run.tools.insert(tool.call_id.clone(), known);
+                let data = json!({"phase": "start", "name": tool.name, "toolCallId": tool.call_id, "args": arguments});
+                run.seq += 1;
+                out.push(run.tool(id, data, now));
+            }
+            ToolPhase::Update { text } => {
+                let known = run.tools.entry(tool.call_id.clone()).or_insert_with(|| Tool {
+                    name: tool.name.clone(),
+                    output: String::new(),
+                    told: true,
+                });
+                known.output.push_str(text);
+                keep_tail(&mut known.output);
+                known.told = false;
+                if due(run.told_ms, now, WINDOW_MS) {
+                    run.flush(id, wanted, now, out);
+                }
+            }
+            ToolPhase::End { text, is_error, duration_ms } => {
+                run.tools.remove(&tool.call_id);
+                run.seq += 1;
+                let data = json!({
+                    "phase": "result", "name": tool.name, "toolCallId": tool.call_id, "isError": is_error,
+                    "durationMs": duration_ms, "result": {"content": [{"type": "text", "text": text}]},
+                });
+                out.push(run.tool(id, data, now));
+            }
+        }
+    }
+
+    /// A run ended and is durable.
+    pub(crate) fn ended(
+        &mut self,
+        id: &str,
+        session: &str,
+        ending: Ending<'_>,
+        now: i64,
+        out: &mut Vec<Note>,
+    ) {
+        let wanted = self.wanted;
+        let mut run = self.runs.remove(id).unwrap_or_else(|| Run::new(session, None, now));
+        run.flush(id, wanted, now, out);
+        run.end(id, ending, now, out);
+    }
+
+    /// Pieces may have been missed: nothing is told of the runs under way until they end.
+    pub(crate) fn tear(&mut self) -> Vec<String> {
+        self.runs.values_mut().for_each(|run| run.torn = true);
+        self.runs.keys().cloned().collect()
+    }
+
+    /// The session of a run under way.
+    pub(crate) fn session(&self, id: &str) -> Option<String> {
+        self.runs.get(id).map(|run| run.session.clone())
+    }
+
+    /// Tells what waited long enough.
+    pub(crate) fn flush(&mut self, now: i64, out: &mut Vec<Note>) {
+        let wanted = self.wanted;
+        for (id, run) in &mut self.runs {
+            if run.waits() && due(run.told_ms, now, WINDOW_MS) {
+                run.flush(id, wanted, now, out);
+            }
+        }
+    }
+
+    /// Milliseconds until [`Self::flush`] has something to do.
+    pub(crate) fn next_flush(&self, now: i64) -> Option<u64> {
+        let waiting = self.runs.values().filter(|run| run.waits());
+        waiting.map(|run| (run.told_ms + WINDOW_MS - now).clamp(0, WINDOW_MS) as u64).min()
+    }
+
+    fn known(&mut self, id: &str, session: &str, now: i64) -> &mut Run {
+        self.runs.entry(id.to_owned()).or_insert_with(|| Run::new(session, None, now))
+    }
+}
+
+fn due(before: i64, now: i64, window: i64) -> bool {
+    // The wall clock may have been set back.
+    now < before || now - before >= window
+}
+
+fn keep_tail(output: &mut String) {
+    if output.len() > 2 * TOOL_OUTPUT {
+        let cut = (output.len() - TOOL_OUTPUT..).find(|&n| output.is_char_boundary(n)).unwrap_or(0);
+        output.drain(..cut);
+    }
+}
+
+/// Appends `text` as the inside of a JSON string.
+fn escape(text: &str, to: &mut String) {
+    // A string always serialises.
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    to.push_str(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default());
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// The agent that a session key names.
+pub(crate) fn agent_of(session: &str) -> &str {
+    session.strip_prefix("agent:").and_then(|rest| rest.split(':').next()).unwrap_or("main")
+}
+
+impl Run {
+    fn new(session: &str, echo: Option<String>, now: i64) -> Self {
+        Self {
+            session: session.to_owned(),
+            echo: echo.unwrap_or_else(|| session.to_owned()),
+            agent: agent_of(session).to_owned(),
+            seq: 0,
+            started_ms: now,
+            text: String::new(),
+            told: 0,
+            told_ms: i64::MIN / 2,
+            old_told_ms: i64::MIN / 2,
+            paragraph: false,
+            replace: false,
+            torn: false,
+            tools: HashMap::new(),
+        }
+    }
+
+    fn waits(&self) -> bool {
+        !self.torn && (self.told < self.text.len() || self.tools.values().any(|tool| !tool.told))
+    }
+
+    /// Tells what is new of text and tools.
+    fn flush(&mut self, id: &str, wanted: Wanted, now: i64, out: &mut Vec<Note>) {
+        if !self.waits() {
+            return;
+        }
+        self.told_ms = now;
+        if self.told < self.text.len() {
+            self.seq += 1;
+            out.push(self.assistant(id, wanted, now));
+            out.push(self.chat_delta(id, wanted, now));
+            self.told = self.text.len();
+            self.replace = false;
+        }
+        let untold = self.tools.iter_mut().filter(|(_, tool)| !tool.told);
+        let updates: Vec<Value> = untold
+            .map(|(call, tool)| {
+                tool.told = true;
+                json!({"phase": "update", "name": tool.name, "toolCallId": call, "partialResult": tool.output})
+            })
+            .collect();
+        for data in updates {
+            self.seq += 1;
+            out.push(self.tool(id, data, now));
+        }
+    }
+
+    fn assistant(&self, id: &str, wanted: Wanted, now: i64) -> Note {
+        let (id, text, delta, seq) = (quoted(id), &self.text, &self.text[self.told..], self.seq);
+        let (session, echo, agent) = (quoted(&self.session), quoted(&self.echo), quoted(&self.agent));
+        let data = format!("\"stream\":\"assistant\",\"data\":{{\"text\":\"{text}\",\"delta\":\"{delta}\"}}");
+        Note {
+            event: "agent",
+            v4: wanted.new.then(|| {
+                format!(
+                    "{{\"runId\":{id},{data},\"sessionKey\":{session},\"agentId\":{agent},\"seq\":{seq},\"ts\":{now}}}"
+                )
+            }),
+            v3: wanted.old.then(|| {
+                format!("{{\"runId\":{id},{data},\"sessionKey\":{echo},\"seq\":{seq},\"ts\":{now}}}")
+            }),
+            audience: Audience::Readers,
+            may_be_missed: true,
+            versioned: false,
+        }
+    }
+
+    fn chat_delta(&mut self, id: &str, wanted: Wanted, now: i64) -> Note {
+        let (id, text, delta, seq) = (quoted(id), &self.text, &self.text[self.told..], self.seq);
+        let (session, echo, agent) = (quoted(&self.session), quoted(&self.echo), quoted(&self.agent));
+        let message = format!(
+            "\"message\":{{\"role\":\"assistant\",\"content\":[{{\"type\":\"text\",\"text\":\"{text}\"}}],\"timestamp\":{now}}}"
+        );
+        let replace = if self.replace { ",\"replace\":true" } else { "" };
+        let delta = if self.replace { text } else { delta };
+        let v4 = wanted.new.then(|| {
+            format!(
+                "{{\"runId\":{id},\"sessionKey\":{session},\"agentId\":{agent},\"seq\":{seq},\"state\":\"delta\",\
+                 \"deltaText\":\"{delta}\"{replace},{message}}}"
+            )
+        });
+        let v3 = (wanted.old && due(self.old_told_ms, now, OLD_WINDOW_MS)).then(|| {
+            format!("{{\"runId\":{id},\"sessionKey\":{echo},\"seq\":{seq},\"state\":\"delta\",{message}}}")
+        });
+        if v3.is_some() {
+            self.old_told_ms = now;
+        }
+        let audience = Audience::Readers;
+        Note { event: "chat", v4, v3, audience, may_be_missed: true, versioned: false }
+    }
+
+    fn status(&self, id: &str, phase: &str) -> Note {
+        let payload = json!({
+            "runId": id, "sessionKey": self.session, "agentId": self.agent, "seq": self.seq,
+            "state": "status", "phase": phase,
+        });
+        Note::new_only("chat", &payload, Audience::Readers)
+    }
+
+    fn payloads(&self, id: &str, stream: &str, data: &Value, now: i64) -> (Value, Value) {
+        let new = json!({
+            "runId": id, "stream": stream, "data": data, "sessionKey": self.session, "agentId": self.agent,
+            "seq": self.seq, "ts": now,
+        });
+        let old = json!({
+            "runId": id, "stream": stream, "data": data, "sessionKey": self.echo, "seq": self.seq, "ts": now,
+        });
+        (new, old)
+    }
+
+    fn agent(&self, id: &str, stream: &str, data: Value, now: i64) -> Note {
+        let (new, old) = self.payloads(id, stream, &data, now);
+        Note { v3: Some(old.to_string()), ..Note::new_only("agent", &new, Audience::Readers) }
+    }
+
+    fn agent_new_only(&self, id: &str, stream: &str, data: Value, now: i64) -> Note {
+        Note { v3: None, ..self.agent(id, stream, data, now) }
+    }
+
+    fn tool(&self, id: &str, data: Value, now: i64) -> Note {
+        let is_update = data["phase"] == "update";
+        let (new, old) = self.payloads(id, "tool", &data, now);
+        Note {
+            v3: Some(old.to_string()),
+            may_be_missed: is_update,
+            ..Note::new_only("agent", &new, Audience::ToolWatchers)
+        }
+    }
+
+    fn end(&mut self, id: &str, ending: Ending<'_>, now: i64, out: &mut Vec<Note>) {
+        let well = matches!(ending.outcome, TurnOutcome::Done | TurnOutcome::Aborted);
+        let aborted = ending.outcome == TurnOutcome::Aborted;
+        let stop = if aborted { "aborted" } else { "stop" };
+        let sentence = ending.error.unwrap_or(match ending.outcome {
+            TurnOutcome::TimedOut => "The run took too long and was stopped.",
+            _ => "The run failed.",
+        });
+        self.seq += 1;
+        if well {
+            let disposition = if ending.text.is_empty() { "silent" } else { "visible" };
+            let data = json!({
+                "phase": "end", "startedAt": self.started_ms, "endedAt": now, "stopReason": stop, "aborted": aborted,
+                "terminalReply": {"disposition": disposition, "text": ending.text},
+            });
+            let old = json!({"phase": "end", "endedAt": now});
+            let (_, old) = self.payloads(id, "lifecycle", &old, now);
+            out.push(Note { v3: Some(old.to_string()), ..self.agent(id, "lifecycle", data, now) });
+        } else {
+            let data =
+                json!({"phase": "error", "error": sentence, "startedAt": self.started_ms, "endedAt": now});
+            out.push(self.agent(id, "lifecycle", data, now));
+        }
+        let mut new = json!({
+            "runId": id, "sessionKey": self.session, "agentId": self.agent, "seq": self.seq,
+        });
+        let mut old = json!({"runId": id, "sessionKey": self.echo, "seq": self.seq});
+        let state = match ending.outcome {
+            TurnOutcome::Done => "final",
+            TurnOutcome::Aborted => "aborted",
+            TurnOutcome::Failed | TurnOutcome::TimedOut => "error",
+        };
+        for payload in [&mut new, &mut old] {
+            payload["state"] = state.into();
+            if !ending.text.is_empty() {
+                payload["message"] = json!({
+                    "role": "assistant", "content": [{"type": "text", "text": ending.text}], "timestamp": now,
+                });
+            }
+            if !well {
+                payload["errorMessage"] = sentence.into();
+            }
+        }
+        if well {
+            new["stopReason"] = stop.into();
+            new["usage"] = usage(&ending.usage);
+        } else {
+            let kind = if ending.outcome == TurnOutcome::TimedOut { "timeout" } else { "unknown" };
+            new["errorKind"] = kind.into();
+        }
+        out.push(Note { v3: Some(old.to_string()), ..Note::new_only("chat", &new, Audience::Readers) });
+    }
+}
+
+/// Tokens, as clients read them.
+pub(crate) fn usage(usage: &Usage) -> Value {
+    let total = usage.input + usage.output + usage.cache_read + usage.cache_write;
+    json!({
+        "input": usage.input, "output": usage.output, "cacheRead": usage.cache_read,
+        "cacheWrite": usage.cache_write, "totalTokens": total,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(notes: &[Note]) -> Vec<(String, Value)> {
+        let parsed = |note: &Note| note.v4.as_ref().map(|json| serde_json::from_str(json).unwrap());
+        notes.iter().filter_map(|note| Some((note.event.to_owned(), parsed(note)?))).collect()
+    }
+
+    fn old(notes: &[Note]) -> Vec<(String, Value)> {
+        let parsed = |note: &Note| note.v3.as_ref().map(|json| serde_json::from_str(json).unwrap());
+        notes.iter().filter_map(|note| Some((note.event.to_owned(), parsed(note)?))).collect()
+    }
+
+    fn done(text: &str) -> Ending<'_> {
+        Ending { outcome: TurnOutcome::Done, error: None, text, usage: Usage::default() }
+    }
+
+    const KEY: &str = "agent:main:main";
+
+    #[test]
+    fn a_run_reads_as_recorded_in_both_protocols() {
+        let (mut runs, mut out) = (Runs::default(), Vec::new());
+        runs.began("r", KEY, Some("main".to_owned()), 1000, &mut out);
+        runs.model("r", KEY, "fake", "fake-1", 1001, &mut out);
+        runs.delta("r", KEY, DeltaKind::Text, "wörd0", 1002, &mut out);
+        runs.delta("r", KEY, DeltaKind::Text, " \"1\"", 1003, &mut out);
+        runs.delta("r", KEY, DeltaKind::Text, " 2\n", 1004, &mut out);
+        assert_eq!(runs.next_flush(1004), Some(23));
+        runs.flush(1030, &mut out);
+        runs.ended("r", KEY, done("wörd0 \"1\" 2\n"), 1040, &mut out);
+
+        let new = seen(&out);
+        let chat: Vec<_> =
+            new.iter().filter(|(event, _)| event == "chat").map(|(_, payload)| payload).collect();
+        let states: Vec<_> = chat.iter().map(|payload| payload["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["status", "status", "delta", "delta", "final"]);
+        assert_eq!(chat[3]["deltaText"], " \"1\" 2\n");
+        assert_eq!(chat[3]["message"]["content"][0]["text"], "wörd0 \"1\" 2\n");
+        assert!(chat.iter().all(|payload| payload["sessionKey"] == KEY && payload["agentId"] == "main"));
+        let seqs: Vec<_> = new
+            .iter()
+            .filter(|(event, _)| event == "agent")
+            .map(|(_, p)| p["seq"].as_u64().unwrap())
+            .collect();
+        assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+
+        let old = old(&out);
+        let streams: Vec<_> =
+            old.iter().map(|(_, p)| p["stream"].as_str().or(p["state"].as_str()).unwrap()).collect();
+        assert_eq!(streams, ["lifecycle", "assistant", "delta", "assistant", "lifecycle", "final"]);
+        assert!(old.iter().all(|(_, p)| p["sessionKey"] == "main" && p.get("deltaText").is_none()));
+    }
+
+    #[test]
+    fn a_run_that_starts_over_replaces_what_it_said() {
+        let (mut runs, mut out) = (Runs::default(), Vec::new());
+        runs.began("r", KEY, None, 0, &mut out);
+        runs.delta("r", KEY, DeltaKind::Text, "half", 1, &mut out);
+        runs.began("r", KEY, None, 100, &mut out);
+        out.clear();
+        runs.delta("r", KEY, DeltaKind::Text, "whole", 200, &mut out);
+        let chat = &seen(&out)[1].1;
+        assert_eq!((&chat["replace"], &chat["deltaText"]), (&json!(true), &json!("whole")));
+    }
+
+    #[test]
+    fn a_run_whose_beginning_was_missed_only_tells_its_end() {
+        let (mut runs, mut out) = (Runs::default(), Vec::new());
+        runs.delta("r", KEY, DeltaKind::Text, "tail", 1, &mut out);
+        assert!(out.is_empty());
+        runs.ended("r", KEY, done("head and tail"), 2, &mut out);
+        assert_eq!(seen(&out).last().unwrap().1["message"]["content"][0]["text"], "head and tail");
+    }
+
+    #[test]
+    fn tools_show_all_their_output_so_far_to_who_wants_it() {
+        let (mut runs, mut out) = (Runs::default(), Vec::new());
+        let tool = |phase| TurnTool { turn: "t".into(), call_id: "c".into(), name: "exec".into(), phase };
+        runs.began("r", KEY, None, 0, &mut out);
+        runs.delta("r", KEY, DeltaKind::Text, "Looking.", 1, &mut out);
+        out.clear();
+        runs.tool("r", KEY, &tool(ToolPhase::Start { arguments: json!({"command": "ls"}) }), 30, &mut out);
+        runs.tool("r", KEY, &tool(ToolPhase::Update { text: "a\n".into() }), 60, &mut out);
+        runs.tool("r", KEY, &tool(ToolPhase::Update { text: "b\n".into() }), 90, &mut out);
+        let end = ToolPhase::End { text: "a\nb\n".into(), is_error: false, duration_ms: 70 };
+        runs.tool("r", KEY, &tool(end), 100, &mut out);
+        assert!(out.iter().all(|note| note.audience == Audience::ToolWatchers));
+        let data: Vec<_> = seen(&out).into_iter().map(|(_, p)| p["data"].clone()).collect();
+        assert_eq!(data[0]["args"]["command"], "ls");
+        assert_eq!(data[2]["partialResult"], "a\nb\n");
+        assert_eq!((&data[3]["phase"], &data[3]["isError"]), (&json!("result"), &json!(false)));
+        out.clear();
+        runs.delta("r", KEY, DeltaKind::Text, "Done.", 200, &mut out);
+        assert_eq!(seen(&out)[1].1["deltaText"], "\n\nDone.");
+    }
+
+    #[test]
+    fn ends_that_are_not_well_say_why() {
+        let (mut runs, mut out) = (Runs::default(), Vec::new());
+        runs.began("r", KEY, None, 0, &mut out);
+        let ending = Ending { outcome: TurnOutcome::Failed, error: Some("No model answers."), ..done("") };
+        runs.ended("r", KEY, ending, 5, &mut out);
+        let (_, chat) = seen(&out).pop().unwrap();
+        assert_eq!((&chat["state"], &chat["errorMessage"]), (&json!("error"), &json!("No model answers.")));
+        let aborted = Ending { outcome: TurnOutcome::Aborted, ..done("half") };
+        runs.ended("s", KEY, aborted, 5, &mut out);
+        assert_eq!(seen(&out).pop().unwrap().1["state"], "aborted");
+    }
+}
