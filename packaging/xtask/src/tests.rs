@@ -11,15 +11,12 @@ pub(crate) struct Args {
     /// Only the tests of one package; nothing is installed for them.
     #[arg(long)]
     package: Option<String>,
-    /// Skip the page in Chromium.
-    #[arg(long)]
-    no_browser: bool,
 }
 
 impl Args {
     /// Everything.
     pub(crate) fn all() -> Self {
-        Self { package: None, no_browser: false }
+        Self { package: None }
     }
 }
 
@@ -31,11 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     page::build(true)?;
     must(command("npm", &["run", "--silent", "check"]).current_dir(root().join("gateway/ui")))?;
     run::build(false)?;
-    cargo_test(&["--workspace"])?;
-    if !args.no_browser {
-        browser()?;
-    }
-    Ok(())
+    cargo_test(&["--workspace"])
 }
 
 /// nextest where it is installed, else cargo's own runner; the same tests either way.
@@ -46,9 +39,4 @@ fn cargo_test(scope: &[&str]) -> Result<()> {
         must(command("cargo", &["test"]).args(scope))?;
     }
     must(command("cargo", &["test", "--doc"]).args(scope))
-}
-
-/// The page in Chromium against a Creel of its own.
-fn browser() -> Result<()> {
-    must(&mut command("cargo", &["run", "--package", "creel-tests", "--bin", "page-test"]))
 }

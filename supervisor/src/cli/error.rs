@@ -1,0 +1,85 @@
+//! Why a command failed, in sentences that say what to do.
+
+use creel_config::edit::EditError;
+use creel_config::load::LoadError;
+use creel_config::overrides::BadVariable;
+use creel_config::paths::NoHome;
+use creel_ipc::RpcError;
+use creel_ipc::client::ErrorShape;
+use creel_ipc::exit::ExitCode;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// An environment variable cannot be used.
+    #[error(transparent)]
+    Variable(#[from] BadVariable),
+    /// There is no home.
+    #[error(transparent)]
+    Home(#[from] NoHome),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The configuration cannot be changed like this.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// No supervisor answers.
+    #[error("Creel is not running: {path} does not answer ({error}). Start it with `creel up`.")]
+    NotRunning {
+        /// The control socket.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// No gateway answers.
+    #[error("The gateway at {address} does not answer: {error}. `creel status` shows why.")]
+    NoGateway {
+        /// Where it was looked for.
+        address: String,
+        /// What went wrong.
+        error: String,
+    },
+    /// The gateway's token is not known.
+    #[error(
+        "The gateway's token cannot be read from {path}: {error}. It is written when Creel starts; or set CREEL_GATEWAY_TOKEN."
+    )]
+    NoToken {
+        /// The file.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The connection ended in the middle.
+    #[error("The connection to the {peer} ended before it answered: {error}.")]
+    Broken {
+        /// `supervisor` or `gateway`.
+        peer: &'static str,
+        /// What went wrong.
+        error: String,
+    },
+    /// The supervisor said no.
+    #[error("{}", .0.message)]
+    Supervisor(RpcError),
+    /// The gateway said no.
+    #[error("{} ({})", .0.message, .0.code)]
+    Gateway(Box<ErrorShape>),
+    /// What was typed makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The run did not end well.
+    #[error("{0}")]
+    Run(String),
+    /// Output cannot be written.
+    #[error("The output cannot be written: {0}.")]
+    Output(#[from] std::io::Error),
+}
+
+impl CliError {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Load(_) | Self::Edit(_) => ExitCode::Config,
+            Self::Usage(_) | Self::Variable(_) | Self::Home(_) => ExitCode::Usage,
+            _ => ExitCode::Failure,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The command line: `creel …`.
+//!
+//! One file for each noun. Commands that only read files answer without any process running; those that need the
+//! supervisor use the control socket; those that need the gateway use its WebSocket, as every client does.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use creel_config::{Env, Overrides, Paths};
+
+mod completions;
+mod config;
+mod control;
+mod error;
+mod gateway;
+mod logs;
+mod message;
+mod output;
+mod pairing;
+mod sandbox;
+mod session;
+mod socket;
+mod status;
+mod table;
+mod token;
+mod units;
+mod up;
+
+#[cfg(test)]
+mod tests;
+
+use error::CliError;
+use output::Output;
+
+/// A home for AI agents that cannot take each other down.
+#[derive(Debug, Parser)]
+#[command(
+    name = "creel",
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  creel up                               start everything in the foreground\n  \
+                  creel status                           every process, and how it is confined\n  \
+                  creel agent --message \"What time is it?\"\n  \
+                  creel pairing approve telegram ABCD2345"
+)]
+pub struct Cli {
+    /// The home folder [default: $CREEL_HOME, else ~/.creel]
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// The configuration file [default: creel.json in the home]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The gateway's port [default: gateway.port, else 18789]
+    #[arg(long, global = true, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start Creel and stay in the foreground until SIGTERM or Ctrl-C
+    Up(up::Args),
+    /// Stop Creel in order
+    Stop,
+    /// Show every process: state, restarts, last exit, memory and measured isolation
+    Status(status::Args),
+    /// Show the log of one unit, or of all
+    Logs(logs::Args),
+    /// Restart one unit and lift its quarantine
+    Restart(units::Restart),
+    /// Read the configuration again and apply what changed
+    Reload,
+    /// Send one message to an agent and print its reply
+    Agent(session::Agent),
+    /// Say something on a channel
+    #[command(subcommand)]
+    Message(message::Command),
+    /// Let people who asked for it write to you
+    #[command(subcommand)]
+    Pairing(pairing::Command),
+    /// List sessions
+    Sessions(session::List),
+    /// Read, check and change the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Call the gateway directly
+    #[command(subcommand)]
+    Gateway(gateway::Command),
+    /// Run commands in the tool sandbox
+    #[command(subcommand)]
+    Sandbox(sandbox::Command),
+    /// Print the address of the web page, with the token that opens it
+    Token(token::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// What every command needs to find its way.
+struct Context {
+    env: Env,
+    overrides: Overrides,
+    paths: Paths,
+    out: Output,
+}
+
+/// Runs the command of this process's arguments and returns the exit code.
+pub fn main() -> std::process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` are errors to clap, too; they go to stdout and end well.
+            let code = if error.use_stderr() {
+                creel_ipc::exit::ExitCode::Usage
+            } else {
+                creel_ipc::exit::ExitCode::Ok
+            };
+            // Nobody is left to tell that the terminal is gone.
+            let _gone = error.print();
+            return code.into();
+        }
+    };
+    let out = Output::new(cli.json);
+    match run(cli, &out) {
+        Ok(code) => code,
+        Err(error) => {
+            out.error(&error);
+            error.exit_code().into()
+        }
+    }
+}
+
+fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
+    let env = creel_config::disk::environment();
+    let flags = Overrides { home: cli.home, config: cli.config, port: cli.port, ..Overrides::default() };
+    let overrides = flags.over(Overrides::from_env(&env)?);
+    let paths = Paths::find(&overrides, &env)?;
+    let context = Context { env, overrides, paths, out: out.clone() };
+    match cli.command {
+        Command::Up(args) => Ok(up::run(&context, &args)),
+        Command::Stop => units::stop(&context),
+        Command::Status(args) => status::run(&context, &args),
+        Command::Logs(args) => logs::run(&context, &args),
+        Command::Restart(args) => units::restart(&context, &args),
+        Command::Reload => units::reload(&context),
+        Command::Agent(args) => session::agent(&context, args),
+        Command::Message(command) => message::run(&context, command),
+        Command::Pairing(command) => pairing::run(&context, command),
+        Command::Sessions(args) => session::list(&context, &args),
+        Command::Config(command) => config::run(&context, command),
+        Command::Gateway(command) => gateway::run(&context, command),
+        Command::Sandbox(command) => sandbox::run(command),
+        Command::Token(args) => token::run(&context, &args),
+        Command::Completions(args) => completions::run(&context, &args),
+    }
+}
+
+/// Everything went well.
+const OK: std::process::ExitCode = std::process::ExitCode::SUCCESS;

@@ -1,0 +1,88 @@
+//! `creel sandbox`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use creel_launch::tool::{Foreground, WorkspaceAccess, run_foreground};
+
+use super::error::CliError;
+
+/// Run commands in the tool sandbox.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Run a command exactly as the `exec` tool would
+    #[command(after_help = "Examples:\n  creel sandbox exec -- id\n  \
+                            creel sandbox exec --workspace . --access rw --wall 60 -- make test\n\n\
+                            The exit code is the command's; 128 + n when signal n killed it, 124 when its time was up, 125 when \
+                            the sandbox could not be built (then nothing ran).")]
+    Exec(Exec),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Exec {
+    /// The workspace folder, which is also the working directory
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    workspace: PathBuf,
+    /// What the command may do in the workspace
+    #[arg(long, value_enum, default_value = "rw")]
+    access: Access,
+    /// A further folder to show read-only; may be given several times
+    #[arg(long, value_name = "PATH")]
+    ro: Vec<PathBuf>,
+    /// Seconds after which the command is killed
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    wall: u64,
+    /// How strongly to confine it; a sandbox that cannot be built is an error, never a weaker one
+    #[arg(long, value_enum, default_value = "l2")]
+    level: Level,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Access {
+    /// Nothing: the working directory is the private /tmp
+    None,
+    /// Read-only
+    Ro,
+    /// Writable, `.git` protected
+    Rw,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Level {
+    /// Landlock and seccomp, for hosts without user namespaces
+    L1,
+    /// Namespaces of its own, Landlock and seccomp
+    L2,
+}
+
+impl From<Level> for creel_launch::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::L1 => Self::L1,
+            Level::L2 => Self::L2,
+        }
+    }
+}
+
+pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
+    let Command::Exec(exec) = command;
+    let access = match exec.access {
+        Access::None => WorkspaceAccess::None,
+        Access::Ro => WorkspaceAccess::Ro,
+        Access::Rw => WorkspaceAccess::Rw,
+    };
+    let code = run_foreground(&Foreground {
+        workspace: exec.workspace,
+        access,
+        ro: exec.ro,
+        protect_git: true,
+        wall: Duration::from_secs(exec.wall),
+        level: exec.level.into(),
+        command: exec.command,
+    });
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+}

@@ -1,0 +1,80 @@
+//! Columns of text, as wide as they need to be.
+
+/// Lays rows out in columns. The first row is the heading. Widths count characters.
+pub(crate) fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| seen(cell)).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width - seen(cell) + 2));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Characters of a cell that are seen: colour sequences are not.
+fn seen(cell: &str) -> usize {
+    let mut count = 0;
+    let mut chars = cell.chars();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            chars.by_ref().find(|c| *c == 'm');
+        } else {
+            count += 1;
+        }
+    }
+    count
+}
+
+/// A duration as a person says it: `950 ms`, `12 s`, `3 min`, `2 h 5 min`, `4 d 1 h`.
+pub(crate) fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0 => format!("{ms} ms"),
+        1..60 => format!("{s} s"),
+        60..3600 => format!("{} min", s / 60),
+        3600..86_400 => format!("{} h {} min", s / 3600, s % 3600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// A size as a person says it: `812 B`, `3.1 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let unit =
+        [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")].into_iter().find(|(unit, _)| bytes >= *unit);
+    unit.map_or_else(
+        || format!("{bytes} B"),
+        |(unit, name)| format!("{:.1} {name}", bytes as f64 / unit as f64),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_whatever_the_colours() {
+        let rows = [
+            vec!["A".to_owned(), "B".to_owned()],
+            vec!["\u{1b}[31mlong\u{1b}[0m".to_owned(), "x".to_owned()],
+        ];
+        assert_eq!(columns(&rows), "A     B\n\u{1b}[31mlong\u{1b}[0m  x\n");
+    }
+
+    #[test]
+    fn people_read_durations_and_sizes() {
+        assert_eq!(
+            [999, 59_000, 7_500_000, 90_000_000].map(duration),
+            ["999 ms", "59 s", "2 h 5 min", "1 d 1 h"]
+        );
+        assert_eq!([812, 3_250_586].map(size), ["812 B", "3.1 MiB"]);
+    }
+}
