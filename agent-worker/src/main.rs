@@ -1,2 +1,7 @@
 //! Entry point.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    creel_agent::run()
+}

@@ -1,0 +1,220 @@
+//! The tools: what the model is told of them, and what they do.
+//!
+//! A tool never fails in any other way than by telling the model a sentence: [`Outcome`] is what it reads.
+
+use creel_ipc::msg::agent::ToolPolicy;
+use serde_json::{Value, json};
+
+use crate::model::ToolSpec;
+
+pub mod arguments;
+pub mod edit;
+pub mod exec;
+pub mod read;
+pub mod truncate;
+pub mod workspace;
+pub mod write;
+
+/// What the model gets to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Text.
+    pub text: String,
+    /// Whether the tool failed.
+    pub is_error: bool,
+}
+
+impl Outcome {
+    /// It worked.
+    pub fn ok(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_error: false }
+    }
+
+    /// It did not.
+    pub fn error(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_error: true }
+    }
+}
+
+/// What to do with a call that an earlier life began and whose end nobody heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenUncertain {
+    /// Doing it twice is the same as doing it once: do it again.
+    Again,
+    /// Look whether it was done; do it if not.
+    Check,
+    /// Doing it twice may do harm: tell the model and let it find out.
+    Tell,
+}
+
+/// What a tool declares about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nature {
+    /// After a crash.
+    pub when_uncertain: WhenUncertain,
+    /// Whether calls next to each other may run at the same time.
+    pub parallel: bool,
+}
+
+/// The nature of a tool. One that does not exist only ever answers that it does not exist.
+pub fn nature(name: &str) -> Nature {
+    match name {
+        "exec" => Nature { when_uncertain: WhenUncertain::Tell, parallel: false },
+        "edit" => Nature { when_uncertain: WhenUncertain::Check, parallel: false },
+        "write" => Nature { when_uncertain: WhenUncertain::Again, parallel: false },
+        _ => Nature { when_uncertain: WhenUncertain::Again, parallel: true },
+    }
+}
+
+/// What the model is told instead of running a call again.
+pub fn outcome_unknown(name: &str) -> String {
+    format!(
+        "The outcome of this `{name}` call is unknown: Creel was interrupted after it had started, and it was not run \
+         again because running it twice could do harm. Check what it did (look at the files it would have changed, \
+         or run a command that only reads) before you decide to run it again."
+    )
+}
+
+/// The tools that the policy offers.
+pub fn offered(policy: &ToolPolicy) -> Vec<ToolSpec> {
+    catalog().into_iter().filter(|tool| allows(policy, tool.name)).collect()
+}
+
+/// Whether the policy offers a tool. A deny wins; an empty list of allowed ones means all.
+pub fn allows(policy: &ToolPolicy, name: &str) -> bool {
+    let lists = |list: &[String]| list.iter().any(|entry| matches(entry, name));
+    !lists(&policy.deny) && (policy.allow.is_empty() || lists(&policy.allow))
+}
+
+fn matches(entry: &str, name: &str) -> bool {
+    match entry {
+        "*" => true,
+        "group:fs" => matches!(name, "read" | "write" | "edit"),
+        "group:runtime" => name == "exec",
+        "bash" => name == "exec",
+        _ => entry == name,
+    }
+}
+
+fn catalog() -> Vec<ToolSpec> {
+    vec![
+        ToolSpec {
+            name: "read",
+            description: "Read a text file of the workspace. Shows at most 2000 lines or 50 KB from `offset` on; \
+                          the end of the text says how to go on.",
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string", "description": "Path in the workspace"},
+                    "offset": {"type": "integer", "minimum": 1, "description": "First line, from 1"},
+                    "limit": {"type": "integer", "minimum": 1, "description": "Number of lines"}
+                },
+                "required": ["path"],
+                "additionalProperties": false
+            }),
+        },
+        ToolSpec {
+            name: "write",
+            description: "Write a whole file of the workspace; replaces it if it exists and makes its folders.",
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string", "description": "Path in the workspace"},
+                    "content": {"type": "string", "description": "The whole text"}
+                },
+                "required": ["path", "content"],
+                "additionalProperties": false
+            }),
+        },
+        ToolSpec {
+            name: "edit",
+            description: "Replace exact text in a file of the workspace. Each `oldText` must occur exactly once and \
+                          is matched against the file as it is before any of the edits.",
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string", "description": "Path in the workspace"},
+                    "edits": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "oldText": {"type": "string", "description": "Exact text, unique in the file"},
+                                "newText": {"type": "string", "description": "What replaces it"}
+                            },
+                            "required": ["oldText", "newText"],
+                            "additionalProperties": false
+                        }
+                    }
+                },
+                "required": ["path", "edits"],
+                "additionalProperties": false
+            }),
+        },
+        ToolSpec {
+            name: "exec",
+            description: "Run a shell command (`/bin/sh -c`) in the tool sandbox, in the workspace. It has no \
+                          network. Shows the end of what it printed, and its exit code.",
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "command": {"type": "string", "description": "The command line"},
+                    "timeout": {"type": "integer", "minimum": 1, "description": "Seconds it may take"}
+                },
+                "required": ["command"],
+                "additionalProperties": false
+            }),
+        },
+    ]
+}
+
+/// The arguments as an object, or the sentence for the model.
+pub(crate) fn object<'a>(
+    tool: &str,
+    arguments: &'a Value,
+) -> Result<&'a serde_json::Map<String, Value>, String> {
+    match arguments {
+        Value::Object(object) => Ok(object),
+        Value::String(text) => {
+            let why =
+                serde_json::from_str::<Value>(text).err().map_or_else(String::new, |e| format!(" ({e})"));
+            Err(format!(
+                "The arguments of `{tool}` are not valid JSON{why}. Call it again with a JSON object."
+            ))
+        }
+        _ => Err(format!("The arguments of `{tool}` must be a JSON object.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(allow: &[&str], deny: &[&str]) -> ToolPolicy {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        ToolPolicy { allow: list(allow), deny: list(deny), exec_wall_ms: 0 }
+    }
+
+    fn names(policy: &ToolPolicy) -> Vec<&'static str> {
+        offered(policy).iter().map(|tool| tool.name).collect()
+    }
+
+    #[test]
+    fn a_deny_wins_and_no_list_means_all() {
+        assert_eq!(names(&policy(&[], &[])), ["read", "write", "edit", "exec"]);
+        assert_eq!(names(&policy(&["read", "exec"], &["exec"])), ["read"]);
+        assert_eq!(names(&policy(&["group:fs"], &["write"])), ["read", "edit"]);
+        assert_eq!(names(&policy(&["*"], &["*"])), [""; 0]);
+    }
+
+    #[test]
+    fn schemas_are_flat_objects() {
+        for tool in catalog() {
+            for key in ["anyOf", "oneOf", "allOf", "$ref"] {
+                assert!(!tool.schema.to_string().contains(key), "{} has {key}", tool.name);
+            }
+            assert_eq!(tool.schema["type"], "object", "{}", tool.name);
+        }
+    }
+}
