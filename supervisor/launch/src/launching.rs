@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, pidfd_send_signal, waitid,
 };
 
 use crate::STAGE_ARG;
@@ -207,7 +207,14 @@ impl Launching {
             let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
         }
         if let Some(stage) = &mut self.stage {
-            let _ = stage.kill();
+            // At level 1 the stage may be the first process already, with descendants and a folder to clear away.
+            let pid = i32::try_from(stage.id()).ok().and_then(Pid::from_raw);
+            let _ = match pid {
+                Some(pid) if self.level == Level::L1 && self.stub => {
+                    kill_process(pid, Signal::QUIT).map_err(Into::into)
+                }
+                _ => stage.kill(),
+            };
         }
         self.reap_stage()
     }

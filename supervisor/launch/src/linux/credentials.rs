@@ -19,6 +19,13 @@ pub(crate) fn die_with_parent() -> Result<(), LaunchError> {
         .at(Stage::Session, || "The death signal cannot be set")
 }
 
+/// For a first process on the host, which takes this signal for "end everything at once": the death of the supervisor
+/// then ends the whole unit, not this process alone.
+pub(crate) fn sweep_with_parent() -> Result<(), LaunchError> {
+    set_parent_process_death_signal(Some(Signal::QUIT))
+        .at(Stage::Session, || "The death signal cannot be set")
+}
+
 /// Becomes `ids`, for good and without supplementary groups. The process stays dumpable: its own `/proc` files must
 /// open, and only processes of its own pid namespace could use that.
 pub(crate) fn become_unit(ids: Ids) -> Result<(), LaunchError> {

@@ -223,6 +223,9 @@ pub(crate) fn with_first_process(
     at_end: impl FnOnce(),
 ) -> Result<std::convert::Infallible, LaunchError> {
     let signals = first::prepare().at(Stage::Session, || "The first process cannot be prepared")?;
+    if matches!(realm, Realm::Subreaper) {
+        credentials::sweep_with_parent()?;
+    }
     let mut last = Some(last);
     // In our memory while we stand still: no page of it is copied. What the child leaves behind in it is not used again.
     let child = sys::in_our_place(&mut || {

@@ -24,6 +24,13 @@ fn ends(pidfd: &OwnedFd) -> bool {
     poll(&mut fds, PollTimeout::from(10_000_u16)).unwrap() == 1
 }
 
+/// True when nobody holds the other end after ten seconds at most.
+fn closes(log: impl Into<OwnedFd>) -> bool {
+    let log = log.into();
+    let mut fds = [PollFd::new(log.as_fd(), PollFlags::empty())];
+    poll(&mut fds, PollTimeout::from(10_000_u16)).unwrap() == 1
+}
+
 #[test]
 fn a_unit_dies_with_its_supervisor() {
     for kind in ["tool", "worker", "l1"] {
@@ -31,6 +38,7 @@ fn a_unit_dies_with_its_supervisor() {
             .args([crate::trial::ARG, "supervise", kind])
             .stdin(ChildStdio::piped())
             .stdout(ChildStdio::piped())
+            .stderr(ChildStdio::piped())
             .process_group(0)
             .spawn()
             .unwrap();
@@ -40,7 +48,14 @@ fn a_unit_dies_with_its_supervisor() {
         supervisor.kill().unwrap();
         supervisor.wait().unwrap();
         assert!(ends(&unit), "the {kind} unit lives on");
+        assert!(closes(supervisor.stderr.take().unwrap()), "something of the {kind} unit lives on");
     }
+}
+
+#[test]
+fn a_tool_at_level_1_leaves_no_scratch_folder() {
+    let (_, scratch) = run(&at(Level::L1, shell("echo x > $TMPDIR/x; echo $TMPDIR")));
+    assert!(scratch.starts_with("/tmp/creel-") && !std::path::Path::new(scratch.trim()).exists());
 }
 
 #[test]

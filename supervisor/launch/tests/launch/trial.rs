@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use creel_launch::tool::{Foreground, WorkspaceAccess, run_foreground};
-use creel_launch::{Level, Role};
+use creel_launch::{Launching, Level, Role, Stdio};
 
 use crate::bench;
 
@@ -133,11 +133,15 @@ fn proxy(elsewhere: &str) -> i32 {
 fn supervise(kind: &str) -> i32 {
     let spec = match kind {
         "tool" => bench::shell("sleep 1000 & sleep 1000"),
-        "l1" => bench::at(Level::L1, bench::shell("sleep 1000")),
+        "l1" => bench::at(Level::L1, bench::shell("setsid sleep 1000 & sleep 1000")),
         _ => bench::worker(Role::Agent, "wait"),
     };
-    let running = bench::launch(&spec).unwrap();
-    say(&running.unit.pid.to_string());
+    // The unit holds our stderr: whoever reads it learns when the last of the unit is gone.
+    let log = || std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned().unwrap();
+    let stdin = std::fs::File::open("/dev/null").unwrap().into();
+    let unit =
+        Launching::begin(&spec, Stdio { stdin, stdout: log(), stderr: log() }).unwrap().wait().unwrap();
+    say(&unit.pid.to_string());
     let _ = std::io::stdin().read(&mut [0]);
     0
 }
