@@ -6,6 +6,7 @@ mod bad_input;
 mod irc;
 mod kill_each_kind;
 mod offline;
+mod page;
 mod reload;
 mod start_and_chat;
 mod supervisor;
