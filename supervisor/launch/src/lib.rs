@@ -11,6 +11,7 @@ mod levels;
 mod linux;
 mod note;
 mod profile;
+mod seatbelt;
 mod selftest;
 mod spec;
 pub mod tool;
@@ -20,6 +21,7 @@ pub use isolation::Isolation;
 pub use launching::{Exit, Launched, Launching, Stdio};
 pub use levels::{Measured, probe_levels};
 pub use rustix::process::Signal;
+pub use seatbelt::seatbelt_profile;
 pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Level, Limits, Net, Role, View};
 
 /// First argument of a run that is the launcher stage.

@@ -47,7 +47,8 @@ pub struct LaunchSpec {
 }
 
 impl LaunchSpec {
-    /// A spec with the defaults of `role`: no view, no network, the role's limits, level 2.
+    /// A spec with the defaults of `role`: no view, no network, the role's limits, level 2; `.git` protected for the roles
+    /// that act on workspaces.
     #[must_use]
     pub fn new(unit: impl Into<String>, role: Role, argv: Vec<String>) -> Self {
         let profile = crate::profile::role(role);
@@ -63,7 +64,7 @@ impl LaunchSpec {
             tmp_bytes: profile.tmp_bytes,
             level: Level::L2,
             landlock: LandlockExtras::default(),
-            protect_git: true,
+            protect_git: matches!(role, Role::Tool | Role::Agent),
             ids: None,
         }
     }

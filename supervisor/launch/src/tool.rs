@@ -1,8 +1,9 @@
 //! `creel sandbox exec`: one command exactly as an agent's `exec` tool would run it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, PipeReader, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, PipeReader, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -148,11 +149,23 @@ impl Relay {
         self.dropped += rest.len();
         // Our reader may be gone; the command goes on all the same, as in a pipe that is drained.
         let _ = if self.name == "stdout" {
-            io::stdout().write_all(pass).and_then(|()| io::stdout().flush())
+            let mut out = io::stdout();
+            let terminal = out.is_terminal();
+            out.write_all(&shown(pass, terminal)).and_then(|()| out.flush())
         } else {
-            io::stderr().write_all(pass)
+            let terminal = io::stderr().is_terminal();
+            io::stderr().write_all(&shown(pass, terminal))
         };
     }
+}
+
+/// A terminal obeys control characters (it can be made to type, or to fill the clipboard): it gets none but tab and newline.
+fn shown(bytes: &[u8], terminal: bool) -> Cow<'_, [u8]> {
+    if !terminal {
+        return Cow::Borrowed(bytes);
+    }
+    let harmless = |b: &u8| !b.is_ascii_control() || matches!(b, b'\n' | b'\t');
+    Cow::Owned(bytes.iter().map(|b| if harmless(b) { *b } else { b'?' }).collect())
 }
 
 fn relay(run: &Foreground, launched: &Launched, mut streams: [Relay; 2]) -> i32 {
@@ -238,4 +251,16 @@ fn turn(state: &Run, launched: &Launched, streams: &mut [Relay; 2], buffer: &mut
 
 fn say(sentence: &str) {
     let _ = writeln!(io::stderr(), "creel: {sentence}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_escape_sequences_and_a_pipe_gets_every_byte() {
+        let hostile = b"a\x1b]52;c;cnQ=\x07\tb\r\n";
+        assert_eq!(&*shown(hostile, true), b"a?]52;c;cnQ=?\tb?\n");
+        assert_eq!(&*shown(hostile, false), hostile);
+    }
 }

@@ -147,6 +147,14 @@ fn a_sealed_worker_can_neither_fork_nor_execute() {
 }
 
 #[test]
+fn a_worker_that_panics_says_so_in_one_line_and_exits_101() {
+    // As process 1 it could not die of SIGABRT.
+    let (exit, text) = run(&worker(Role::Channel, "panic"));
+    assert_eq!(exit, Exit::Code(101));
+    assert!(text.lines().count() == 1 && text.contains("a broken invariant"), "{text}");
+}
+
+#[test]
 fn level_1_confines_without_namespaces() {
     let (_keep, dir) = folder();
     std::fs::write(dir.join("secret"), "s").unwrap();

@@ -41,6 +41,10 @@ fn trial(args: &[&str]) -> i32 {
             say(&format!("resolved {found:?}"));
             0
         }
+        ["panic"] => {
+            creel_seal::seal().unwrap();
+            panic!("a broken\ninvariant")
+        }
         ["wait"] => loop {
             std::thread::sleep(Duration::from_secs(60));
         },
