@@ -347,3 +347,41 @@ pub(crate) fn text(content: &[Block]) -> String {
     });
     texts.collect::<Vec<_>>().join("\n")
 }
+
+impl Gateway {
+    /// Closes the gateway's end for good; gives the worker's handle.
+    pub(crate) fn hang_up(self) -> JoinHandle<u8> {
+        self.worker
+    }
+}
+
+/// A server whose model calls the same tool with the same arguments for ever. Gives its base URL.
+pub(crate) async fn provider_that_insists() -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let call = json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "delta": {"tool_calls": [
+        {"index": 0, "id": "call_1", "type": "function", "function": {"name": "exec", "arguments": "{\"command\":\"ls\"}"}}
+    ]}}]});
+    let body = format!("data: {call}\n\ndata: [DONE]\n\n");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut seen = Vec::new();
+            // The request ends with its last closing brace; what matters here is only that it was read.
+            while !seen.ends_with(b"}") {
+                let mut buffer = [0; 4096];
+                let n = socket.read(&mut buffer).await.unwrap_or(0);
+                if n == 0 {
+                    break;
+                }
+                seen.extend_from_slice(&buffer[..n]);
+            }
+            let _gone = socket.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}/v1")
+}

@@ -1,0 +1,207 @@
+//! The worker's life on its link: crashes, renewals, aborts, and its end.
+
+mod gateway;
+
+use std::time::Duration;
+
+use creel_ipc::hello::{Reconfigure, WorkerConfig};
+use creel_ipc::msg::agent::{StepEnd, ToolPhase, TurnDone, TurnOutcome};
+use creel_ipc::msg::tool::{ToolKill, ToolOutput, ToolRun};
+use creel_ipc::msg::transcript::Entry;
+use creel_ipc::{Reject, Request};
+use gateway::{Gateway, demo, printed, start};
+
+#[tokio::test]
+async fn a_finished_tool_is_not_run_again_by_the_next_life() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = Gateway::with(demo(home.path())).await;
+    first.turn(start("t1", "run touch x")).await;
+    assert_eq!(first.runs.len(), 1);
+
+    // The answer and the command are in the journal; the last answer is not.
+    let mut second = Gateway::with(demo(home.path())).await;
+    second.journal = first.journal.clone();
+    second.journal.remove(&2);
+    let mut again = start("t1", "run touch x");
+    again.journal = 2;
+    let done = second.turn(again).await;
+    assert_eq!((done.outcome, second.runs.len()), (TurnOutcome::Done, 0));
+    assert_eq!(done.replies, first.done.unwrap().replies);
+
+    // The command was begun, and nobody knows its end.
+    let mut third = Gateway::with(demo(home.path())).await;
+    third.journal = first.journal.clone();
+    third.journal.remove(&2);
+    third.journal.insert(1, None);
+    let mut again = start("t1", "run touch x");
+    again.journal = 2;
+    let done = third.turn(again).await;
+    assert_eq!((done.outcome, third.runs.len()), (TurnOutcome::Done, 0));
+    assert!(third.results()[0].contains("unknown"), "{:?}", third.results());
+}
+
+#[tokio::test]
+async fn a_new_gateway_takes_over_in_the_middle_of_an_answer() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::greeting(Duration::from_millis(2)).await;
+    gateway.welcome(demo(home.path())).await;
+    gateway.begin(start("t1", "run ls")).await;
+    gateway.until(|gateway| gateway.deltas > 0).await;
+    // The journal's answers never arrive, and the gateway dies.
+    gateway.mute = vec![StepEnd::METHOD];
+    gateway.until(|gateway| !gateway.muted.is_empty()).await;
+    gateway.reborn();
+    gateway.mute.clear();
+    gateway.hellos.clear();
+    gateway.link.renew("two").await.unwrap();
+    gateway.until(|gateway| !gateway.hellos.is_empty()).await;
+    let hello = gateway.hellos[0].clone();
+    assert_eq!(hello.session.as_deref(), Some("two"));
+    assert_eq!(hello.running.iter().map(|turn| turn.turn.as_str()).collect::<Vec<_>>(), ["t1"]);
+    gateway.welcome(demo(home.path())).await;
+    let done = gateway.until_done().await;
+    assert_eq!((done.outcome, gateway.runs.len()), (TurnOutcome::Done, 1));
+    // Asking for it again does not start it again.
+    assert_eq!(gateway.journal.len(), 3);
+}
+
+#[tokio::test]
+async fn a_turn_that_is_asked_for_twice_runs_once_under_the_newer_epoch() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    gateway.mute = vec![ToolRun::METHOD];
+    gateway.begin(start("t1", "run ls")).await;
+    gateway.until(|gateway| !gateway.muted.is_empty()).await;
+    let mut newer = start("t1", "run ls");
+    newer.turn.epoch = 7;
+    gateway.begin(newer).await;
+    let (id, _) = gateway.muted.remove(0);
+    gateway.link.respond(id, Ok(serde_json::to_value(printed("x\n")).unwrap())).await;
+    let done = gateway.until_done().await;
+    assert_eq!((done.turn.epoch, gateway.muted.len()), (7, 0));
+}
+
+#[tokio::test]
+async fn an_abort_kills_the_command_and_ends_the_turn_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    gateway.exec = Box::new(|_| None);
+    gateway.begin(start("t1", "run sleep 1000")).await;
+    gateway.until(|gateway| !gateway.runs.is_empty()).await;
+    let output = ToolOutput { run: "t1:1".to_owned(), text: "still here\n".to_owned() };
+    gateway.link.notify::<ToolOutput>(&output).await.unwrap();
+    gateway.until(|gateway| gateway.tools.len() > 1).await;
+    assert!(matches!(&gateway.tools[1].phase, ToolPhase::Update { text } if text == "still here\n"));
+    gateway.abort("t1").await;
+    let done = gateway.until_done().await;
+    assert_eq!(done.outcome, TurnOutcome::Aborted);
+    gateway.until(|gateway| !gateway.kills.is_empty()).await;
+    assert_eq!(gateway.kills, ["t1:1"]);
+    assert!(gateway.results()[0].contains("stopped because the turn was ended"), "{:?}", gateway.results());
+}
+
+#[tokio::test]
+async fn an_abort_in_the_middle_of_an_answer_keeps_what_was_said_even_without_a_journal() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::greeting(Duration::from_millis(20)).await;
+    gateway.welcome(demo(home.path())).await;
+    gateway.mute = vec![ToolKill::METHOD];
+    gateway.begin(start("t1", "hello")).await;
+    gateway.until(|gateway| gateway.deltas > 1).await;
+    gateway.abort("t1").await;
+    let done = gateway.until_done().await;
+    assert_eq!((done.outcome, done.replies.len()), (TurnOutcome::Aborted, 0));
+    let Entry::Assistant { content, .. } = gateway.entries()[0].clone() else { panic!("no answer") };
+    let kept = gateway::text(&content);
+    assert!(!kept.is_empty() && kept.starts_with(&gateway.text), "{kept} / {}", gateway.text);
+
+    // Nobody answers the journal: the end comes all the same.
+    gateway.mute = vec![StepEnd::METHOD];
+    gateway.journal.clear();
+    gateway.done = None;
+    gateway.begin(start("t2", "hello")).await;
+    gateway.until(|gateway| gateway.text.len() > kept.len()).await;
+    gateway.abort("t2").await;
+    assert_eq!(gateway.until_done().await.outcome, TurnOutcome::Aborted);
+}
+
+#[tokio::test]
+async fn a_turn_that_takes_too_long_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut config = demo(home.path());
+    config.turn_timeout_ms = 200;
+    let mut gateway = Gateway::with(config).await;
+    gateway.exec = Box::new(|_| None);
+    let done = gateway.turn(start("t1", "run sleep 1000")).await;
+    assert_eq!(done.outcome, TurnOutcome::TimedOut);
+    assert!(done.error.unwrap().contains("longer than 200 ms"));
+}
+
+#[tokio::test]
+async fn a_loop_is_warned_about_and_broken() {
+    let home = tempfile::tempdir().unwrap();
+    // A command whose result makes the demo model say nothing new is not enough: a real model has to insist.
+    let address = gateway::provider_that_insists().await;
+    let provider = gateway::provider("openai-completions", &address);
+    let config = gateway::config(home.path(), provider, vec![gateway::model("local", "m")]);
+    let mut gateway = Gateway::with(config).await;
+    let done = gateway.turn(start("t1", "go")).await;
+    assert_eq!((done.outcome, gateway.runs.len()), (TurnOutcome::Failed, 5));
+    assert!(gateway.results()[2].contains("[creel] This is call 3 in a row"), "{:?}", gateway.results());
+    assert!(done.error.unwrap().contains("5 times in a row"));
+}
+
+#[tokio::test]
+async fn the_end_of_a_turn_is_told_until_it_is_heard() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    gateway.mute = vec![TurnDone::METHOD];
+    gateway.begin(start("t1", "hello")).await;
+    gateway.until(|gateway| !gateway.muted.is_empty()).await;
+    gateway.reborn();
+    gateway.mute.clear();
+    gateway.link.renew("two").await.unwrap();
+    gateway.until(|gateway| gateway.hellos.len() > 1).await;
+    assert_eq!(gateway.hellos[1].running.len(), 1);
+    gateway.welcome(demo(home.path())).await;
+    assert_eq!(gateway.until_done().await.outcome, TurnOutcome::Done);
+}
+
+#[tokio::test]
+async fn a_new_configuration_counts_from_the_next_turn_on() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    let mut config = demo(home.path());
+    config.tools.deny = vec!["exec".to_owned()];
+    let config = WorkerConfig::Agent(Box::new(config));
+    gateway.link.notify::<Reconfigure>(&Reconfigure { config }).await.unwrap();
+    let done = gateway.turn(start("t1", "run ls")).await;
+    assert_eq!((done.outcome, gateway.runs.len()), (TurnOutcome::Done, 0));
+}
+
+#[tokio::test]
+async fn an_unknown_model_is_named_with_those_that_exist() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    let mut turn = start("t1", "hello");
+    turn.model = Some("openai/gpt-9".to_owned());
+    let done = gateway.turn(turn).await;
+    assert_eq!(done.outcome, TurnOutcome::Failed);
+    insta::assert_snapshot!(done.error.unwrap(), @"The session asks for the model `openai/gpt-9`, which is not configured. Choose one of: demo/demo.");
+}
+
+#[tokio::test]
+async fn it_ends_with_the_link_and_with_the_code_of_a_rejection() {
+    let gateway = Gateway::greeting(Duration::ZERO).await;
+    let reject = Reject { reason: "This agent is not configured.".to_owned(), exit_code: 78 };
+    gateway.link.notify::<Reject>(&reject).await.unwrap();
+    assert_eq!(gateway.worker.await.unwrap(), 78);
+
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    gateway.exec = Box::new(|_| None);
+    gateway.begin(start("t1", "run sleep 1000")).await;
+    gateway.until(|gateway| !gateway.runs.is_empty()).await;
+    let worker = gateway.hang_up();
+    assert_eq!(worker.await.unwrap(), 0);
+}
