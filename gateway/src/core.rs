@@ -1,88 +1,186 @@
-//! The gateway's core: what the seam in [`crate::hub`] stands on.
+//! The gateway's core: what the seam in [`crate::hub`] stands on, and what links, lanes and delivery share.
 
-use creel_ipc::msg::supervisor::{Reloaded, Units};
-use tokio::sync::broadcast;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::hub::*;
+use creel_ipc::Secret;
+use creel_ipc::hello::Role;
+use creel_ipc::msg::channel::ChannelStatus;
+use creel_ipc::msg::unit::UnitStatus;
+use creel_link::{Link, Vitals};
+use tokio::sync::{Notify, broadcast};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-type Answer<T> = Result<T, HubError>;
+use crate::hub::CoreEvent;
+use crate::lane::{LaneTable, Running};
+use crate::settings::Settings;
+use crate::store::{Desk, Held, Kept};
+
+mod clients;
+mod operations;
+
+/// Events that may wait for a slow subscriber before it misses some.
+const EVENTS: usize = 4096;
+
+/// The account of messages that come over the gateway's own port.
+pub(crate) const WEBCHAT: &str = "webchat:default";
+
+/// A worker whose link this gateway has.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub role: Role,
+    pub incarnation: u64,
+    pub link: Link,
+    /// Welcomed, and takes work.
+    pub ready: bool,
+    pub status: Option<ChannelStatus>,
+    /// Wakes the account's pump.
+    pub outbound: Arc<Notify>,
+    /// Ends the link's tasks.
+    pub gone: CancellationToken,
+}
+
+/// What changes all the time.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub workers: HashMap<String, Worker>,
+    pub lanes: LaneTable,
+    /// By the turn's id.
+    pub turns: HashMap<String, Running>,
+    /// By account.
+    pub held: HashMap<String, Held>,
+    /// Everybody who was let in by a code, as account and sender.
+    pub paired: HashSet<(String, String)>,
+    /// The unit that asked for each tool run.
+    pub tool_runs: HashMap<String, String>,
+    /// The last that the supervisor told of each unit.
+    pub units: HashMap<String, UnitStatus>,
+    /// The last error of the store, until a write succeeds.
+    pub store_error: Option<String>,
+}
 
 /// The running gateway.
 #[derive(Debug)]
 pub(crate) struct Core {
+    /// Names this life of the gateway.
+    pub who: String,
+    pub desk: Desk,
+    pub vitals: Vitals,
+    pub supervisor: Option<Link>,
+    pub stopping: CancellationToken,
+    /// What delivers; waited for at the end.
+    pub pumps: TaskTracker,
+    /// Wakes the scheduler.
+    pub wake: Notify,
+    settings: RwLock<Arc<Settings>>,
+    state: Mutex<State>,
     events: broadcast::Sender<CoreEvent>,
-}
-
-fn starting<T>() -> Answer<T> {
-    Err(HubError::unavailable("The gateway is still starting; ask again in a moment."))
+    token: RwLock<Secret>,
+    started: Instant,
 }
 
 impl Core {
-    pub(crate) async fn chat_send(&self, _: ChatSend) -> Answer<ChatAccepted> {
-        starting()
+    /// Takes up what the store holds. Nothing runs until [`crate::lane`]'s scheduler does.
+    ///
+    /// # Errors
+    /// When the store cannot be read and written.
+    pub(crate) async fn open(
+        desk: Desk,
+        settings: Settings,
+        token: Secret,
+        supervisor: Option<Link>,
+        vitals: Vitals,
+    ) -> Kept<Arc<Self>> {
+        let who = uuid::Uuid::now_v7().to_string();
+        let mut state = State::default();
+        let name = who.clone();
+        let held = desk.write(move |store| store.claim_account(&name, WEBCHAT)).await?;
+        state.held.insert(WEBCHAT.to_owned(), held);
+        state.paired = desk.read(|store| store.allowed()).await?.into_iter().collect();
+        let now = Instant::now();
+        for open in desk.read(|store| store.open_lanes()).await? {
+            state.lanes.arrived(&open.lane, &open.agent, now, std::time::Duration::ZERO);
+        }
+        Ok(Arc::new(Self {
+            who,
+            desk,
+            vitals,
+            supervisor,
+            stopping: CancellationToken::new(),
+            pumps: TaskTracker::new(),
+            wake: Notify::new(),
+            settings: RwLock::new(Arc::new(settings)),
+            state: Mutex::new(state),
+            events: broadcast::Sender::new(EVENTS),
+            token: RwLock::new(token),
+            started: now,
+        }))
     }
-    pub(crate) async fn chat_abort(&self, _: &str, _: Option<&str>) -> Answer<Vec<String>> {
-        starting()
+
+    /// What changes all the time. Never held over an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // The state is never left half-changed, so a poisoned lock is as good as another.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    pub(crate) async fn chat_history(&self, _: &str, _: u32) -> Answer<Vec<StoredEntry>> {
-        starting()
+
+    /// The configuration of this moment.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
-    pub(crate) async fn run_wait(&self, _: &str, _: u64) -> Answer<RunStatus> {
-        starting()
+
+    pub(crate) fn replace_settings(&self, settings: Settings, token: Secret) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
     }
-    pub(crate) async fn sessions_list(&self, _: SessionFilter) -> Answer<Vec<SessionRow>> {
-        starting()
+
+    /// Tells whoever listens.
+    pub(crate) fn tell(&self, event: CoreEvent) {
+        // Nobody may be listening.
+        let _nobody = self.events.send(event);
     }
-    pub(crate) async fn send(&self, _: SendRequest) -> Answer<SendAccepted> {
-        starting()
+
+    /// Holds an account for this life of the gateway.
+    pub(crate) async fn hold(&self, account: &str) -> Kept<Held> {
+        if let Some(held) = self.state().held.get(account) {
+            return Ok(held.clone());
+        }
+        let (who, name) = (self.who.clone(), account.to_owned());
+        let held = self.desk.write(move |store| store.claim_account(&who, &name)).await?;
+        Ok(self.state().held.entry(account.to_owned()).or_insert(held).clone())
     }
-    pub(crate) async fn outbox_list(&self, _: u32) -> Answer<Vec<OutboxRow>> {
-        starting()
-    }
-    pub(crate) async fn pairing_list(&self, _: Option<&str>) -> Answer<Vec<PairingRow>> {
-        starting()
-    }
-    pub(crate) async fn pairing_approve(&self, _: &str, _: &str, _: Option<&str>) -> Answer<Approved> {
-        starting()
-    }
-    pub(crate) async fn pairing_dismiss(&self, _: &str, _: &str) -> Answer<()> {
-        starting()
-    }
-    pub(crate) async fn channels_status(&self) -> Vec<ChannelRow> {
-        Vec::new()
-    }
-    pub(crate) async fn units(&self) -> Answer<Units> {
-        starting()
-    }
-    pub(crate) async fn unit_restart(&self, _: &str) -> Answer<()> {
-        starting()
-    }
-    pub(crate) async fn config_reload(&self) -> Answer<Reloaded> {
-        starting()
-    }
-    pub(crate) async fn health(&self) -> Health {
-        Health {
-            ready: false,
-            reasons: vec!["The gateway is still starting.".to_owned()],
-            store_ok: false,
-            units_running: 0,
-            units_total: 0,
-            uptime_ms: 0,
+
+    /// Wakes the pump of an account, if it has a worker.
+    pub(crate) fn wake_pump(&self, account: &str) {
+        if let Some(worker) = self.state().workers.get(&channel_unit(account)) {
+            worker.outbound.notify_one();
         }
     }
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<CoreEvent> {
-        self.events.subscribe()
+
+    /// Notes whether the store takes writes.
+    pub(crate) fn note_store<T>(&self, outcome: &Kept<T>) {
+        match outcome {
+            Ok(_) => self.state().store_error = None,
+            Err(error) if error.is_fenced() => {}
+            Err(error) => self.state().store_error = Some(error.to_string()),
+        }
     }
-    pub(crate) fn resolve_session_key(&self, _: &str) -> Answer<String> {
-        starting()
-    }
-    pub(crate) fn default_agent(&self) -> String {
-        "main".to_owned()
-    }
-    pub(crate) fn agents(&self) -> Vec<(String, String)> {
-        Vec::new()
-    }
-    pub(crate) fn token_ok(&self, _: &str) -> bool {
-        false
-    }
+}
+
+/// The unit of an account such as `telegram:default`.
+pub(crate) fn channel_unit(account: &str) -> String {
+    format!("channel:{account}")
+}
+
+/// The unit of an agent.
+pub(crate) fn agent_unit(agent: &str) -> String {
+    format!("agent:{agent}")
+}
+
+/// Milliseconds since the epoch, by this machine's clock.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -4,5 +4,14 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
+pub mod api;
 mod core;
+mod deliver;
 pub mod hub;
+mod inbound;
+mod lane;
+mod links;
+mod route;
+mod settings;
+mod store;

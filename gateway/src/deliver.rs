@@ -1,0 +1,271 @@
+//! The outbox of one account: each chat in order, several chats at once, nothing said twice by our own doing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use creel_ipc::msg::channel::{SendMessage, SendParams};
+use creel_ipc::{ErrorClass, RpcError};
+use creel_link::{CallError, Link};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::{Core, now_ms};
+use crate::store::{Held, Outbound, Settled, StoreError};
+
+/// Chats of one account that are written to at once.
+const AT_ONCE: usize = 8;
+/// Rows that are looked at.
+const LOOK: u32 = 256;
+/// The first wait before something is tried again.
+const BACKOFF_MS: i64 = 500;
+/// The longest.
+const BACKOFF_MAX_MS: i64 = 60_000;
+/// What could not be said for so long is given up.
+const GIVE_UP_MS: i64 = 24 * 3_600_000;
+/// Before the store is asked again that did not answer.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+
+/// Delivers through one life of an account's worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Pump {
+    pub core: Arc<Core>,
+    pub held: Held,
+    pub incarnation: u64,
+    pub link: Link,
+    pub wake: Arc<Notify>,
+    pub gone: CancellationToken,
+}
+
+/// What one send did to the account as a whole.
+struct Landed {
+    key: String,
+    chat: String,
+    /// Nothing goes out before this moment.
+    hold_until_ms: Option<i64>,
+}
+
+impl Pump {
+    /// Runs until the worker's link ends or the gateway does; then waits for what is on its way.
+    pub(crate) async fn run(self) {
+        let mut sends: JoinSet<Landed> = JoinSet::new();
+        let mut busy: HashSet<String> = HashSet::new();
+        let mut hold_until_ms = 0;
+        loop {
+            let pause = self.feed(&mut sends, &mut busy, hold_until_ms).await;
+            tokio::select! {
+                Some(landed) = sends.join_next() => {
+                    if let Ok(landed) = landed {
+                        busy.remove(&landed.chat);
+                        hold_until_ms = hold_until_ms.max(landed.hold_until_ms.unwrap_or(0));
+                        tracing::debug!("{} has landed.", landed.key);
+                    }
+                }
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = self.gone.cancelled() => break,
+                () = self.core.stopping.cancelled() => break,
+            }
+        }
+        while sends.join_next().await.is_some() {}
+    }
+
+    /// Starts what may go now; says how long to wait for what may not yet.
+    async fn feed(&self, sends: &mut JoinSet<Landed>, busy: &mut HashSet<String>, hold_ms: i64) -> Duration {
+        const LONG: Duration = Duration::from_secs(60);
+        let own = self.held.clone();
+        let rows = match self.core.desk.read(move |store| store.open_outbound(&own, LOOK)).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!("The outbox of {} cannot be read: {error}", self.held.account());
+                return STORE_RETRY;
+            }
+        };
+        let now = now_ms();
+        let mut next = i64::MAX;
+        for row in rows {
+            let chat = row.what.route.chat_id.clone() + "\u{1f}" + row.what.route.thread.as_deref().unwrap_or("");
+            if busy.contains(&chat) {
+                continue;
+            }
+            let not_before = row.not_before_ms.max(hold_ms);
+            if not_before > now {
+                next = next.min(not_before);
+            } else if sends.len() < AT_ONCE {
+                busy.insert(chat.clone());
+                sends.spawn(self.clone().send(row, chat));
+            }
+        }
+        u64::try_from(next.saturating_sub(now)).map_or(LONG, Duration::from_millis).min(LONG)
+    }
+
+    async fn send(self, row: Outbound, chat: String) -> Landed {
+        let key = row.what.key.clone();
+        let landed = |hold_until_ms| Landed { key: key.clone(), chat: chat.clone(), hold_until_ms };
+        let (own, named, incarnation) = (self.held.clone(), key.clone(), self.incarnation);
+        // The attempt is on the disk before the worker hears of it.
+        match self.core.desk.write(move |store| store.attempt(&own, &named, incarnation)).await {
+            Ok(true) => {}
+            Ok(false) => return landed(None),
+            Err(error) => {
+                tracing::error!("An attempt to send {key} was not stored: {error}");
+                return landed(Some(now_ms() + BACKOFF_MS));
+            }
+        }
+        let params = SendParams {
+            key: key.clone(),
+            route: row.what.route.clone(),
+            text: row.what.text.clone(),
+            attachments: row.what.attachments.clone(),
+            parts_sent: row.parts_sent,
+            draft: row.what.draft.clone(),
+        };
+        let answer = self.link.call::<SendMessage>(&params).await;
+        if self.core.stopping.is_cancelled() && matches!(answer, Err(CallError::Closed { .. })) {
+            // This gateway lets go; its successor asks the same worker again, or finds it gone.
+            return landed(None);
+        }
+        let verdict = match answer {
+            Ok(_) => Verdict { settled: Settled::Sent { now_ms: now_ms() }, hold_until_ms: None },
+            Err(CallError::Refused(error)) => refused(&row, &error, now_ms()),
+            Err(error @ CallError::Closed { .. }) => Verdict::plain(Settled::Unknown { error: error.to_string() }),
+            Err(error) => Verdict::plain(Settled::Failed { error: error.to_string() }),
+        };
+        if let Settled::Unknown { error } | Settled::Failed { error } = &verdict.settled {
+            tracing::warn!("The message {key} to {} was not settled well: {error}", self.held.account());
+        }
+        self.settle(&key, verdict.settled).await;
+        self.core.vitals.progress();
+        landed(verdict.hold_until_ms)
+    }
+
+    /// Tells the store until it has heard.
+    async fn settle(&self, key: &str, settled: Settled) {
+        loop {
+            let (own, named, what) = (self.held.clone(), key.to_owned(), settled.clone());
+            let told = self.core.desk.write(move |store| store.settle(&own, &named, &what)).await;
+            self.core.note_store(&told);
+            match told {
+                Ok(()) => return,
+                Err(error @ (StoreError::Fenced { .. } | StoreError::Closed)) => {
+                    tracing::warn!("How {key} went was not stored: {error}");
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!("How {key} went cannot be stored yet: {error}");
+                    tokio::time::sleep(STORE_RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+/// What an answer means for the row and for the account.
+#[derive(Debug, PartialEq, Eq)]
+struct Verdict {
+    settled: Settled,
+    hold_until_ms: Option<i64>,
+}
+
+impl Verdict {
+    fn plain(settled: Settled) -> Self {
+        Self { settled, hold_until_ms: None }
+    }
+}
+
+fn refused(row: &Outbound, error: &RpcError, now_ms: i64) -> Verdict {
+    let parts = error.data.as_ref().and_then(|data| data.parts_sent);
+    let said = error.message.clone();
+    let again = |not_before_ms| {
+        if now_ms - row.what.now_ms > GIVE_UP_MS {
+            return Settled::Failed { error: format!("It was tried for a day, then given up: {said}") };
+        }
+        Settled::Again { not_before_ms, error: said.clone(), parts }
+    };
+    match error.class() {
+        ErrorClass::RetryAfter => {
+            let wait = error.data.as_ref().and_then(|data| data.retry_after_ms).unwrap_or(1_000);
+            let until = now_ms.saturating_add(i64::try_from(wait).unwrap_or(BACKOFF_MAX_MS));
+            Verdict { settled: again(until), hold_until_ms: Some(until) }
+        }
+        ErrorClass::Transient | ErrorClass::Conflict => {
+            Verdict::plain(again(now_ms + backoff_ms(row.attempts)))
+        }
+        ErrorClass::UnknownOutcome => Verdict::plain(Settled::Unknown { error: said }),
+        ErrorClass::BadRequest | ErrorClass::AuthFatal | ErrorClass::ConfigFatal => {
+            Verdict::plain(Settled::Failed { error: said })
+        }
+        // A class that this build does not know may mean anything: saying it twice would be worse.
+        ErrorClass::Unknown => Verdict::plain(Settled::Unknown { error: said }),
+    }
+}
+
+fn backoff_ms(attempts: u32) -> i64 {
+    BACKOFF_MS.saturating_mul(1_i64 << attempts.min(16)).min(BACKOFF_MAX_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use creel_ipc::error::ErrorData;
+    use creel_ipc::msg::channel::{ChatKind, Route};
+
+    use super::*;
+    use crate::hub::OutboxState;
+    use crate::store::NewOutbound;
+
+    fn row(attempts: u32) -> Outbound {
+        let route =
+            Route { chat_id: "1".into(), kind: ChatKind::Direct, thread: None, reply_to: None, addressee: None };
+        Outbound {
+            what: NewOutbound {
+                key: "t/0".into(),
+                account: "telegram:default".into(),
+                route,
+                text: "hi".into(),
+                attachments: Vec::new(),
+                draft: None,
+                run: None,
+                now_ms: 1_000,
+            },
+            state: OutboxState::Attempting,
+            parts_sent: 0,
+            attempts,
+            not_before_ms: 0,
+            error: None,
+        }
+    }
+
+    fn verdict(class: ErrorClass) -> Verdict {
+        refused(&row(1), &RpcError::new(class, "No."), 2_000)
+    }
+
+    #[test]
+    fn a_limit_of_the_platform_holds_the_whole_account() {
+        let mut error = RpcError::retry_after("Too many.", 7_000);
+        error.data = error.data.map(|data| ErrorData { parts_sent: Some(2), ..data });
+        let again = Settled::Again { not_before_ms: 9_000, error: "Too many.".into(), parts: Some(2) };
+        assert_eq!(refused(&row(1), &error, 2_000), Verdict { settled: again, hold_until_ms: Some(9_000) });
+    }
+
+    #[test]
+    fn every_class_has_one_meaning() {
+        let again = Settled::Again { not_before_ms: 3_000, error: "No.".into(), parts: None };
+        assert_eq!(verdict(ErrorClass::Transient), Verdict::plain(again.clone()));
+        assert_eq!(verdict(ErrorClass::Conflict), Verdict::plain(again));
+        let failed = Verdict::plain(Settled::Failed { error: "No.".into() });
+        for class in [ErrorClass::BadRequest, ErrorClass::AuthFatal, ErrorClass::ConfigFatal] {
+            assert_eq!(verdict(class), failed);
+        }
+        for class in [ErrorClass::UnknownOutcome, ErrorClass::Unknown] {
+            assert_eq!(verdict(class), Verdict::plain(Settled::Unknown { error: "No.".into() }));
+        }
+    }
+
+    #[test]
+    fn what_failed_for_a_day_is_given_up() {
+        let late = refused(&row(30), &RpcError::new(ErrorClass::Transient, "Down."), 2_000 + GIVE_UP_MS);
+        assert!(matches!(late.settled, Settled::Failed { .. }), "{late:?}");
+        assert_eq!(backoff_ms(60), BACKOFF_MAX_MS);
+    }
+}

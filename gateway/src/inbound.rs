@@ -1,0 +1,267 @@
+//! What becomes of an inbound message: the one place where access, route and lane meet.
+
+use std::time::Duration;
+
+use creel_config::Config;
+use creel_config::messages::QueueMode;
+use creel_config::session::{Reset, ResetMode};
+use creel_ipc::blob::Attachment;
+use creel_ipc::msg::agent::InputMessage;
+use creel_ipc::msg::channel::{ChatKind, Inbound, Route};
+use jiff::Zoned;
+
+use crate::access::{self, Verdict};
+use crate::route::{self, Origin};
+use crate::settings::Settings;
+use crate::store::{Fate, NewMessage, NewPairing, Placed};
+
+/// A message with what was decided about it.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// For the store.
+    pub message: NewMessage,
+    /// The lane that has to be woken, and its agent, when it is to be answered.
+    pub lane: Option<(String, String)>,
+    /// Whether it only wants the running turn to stop.
+    pub stops: bool,
+    /// Why nothing becomes of it.
+    pub ignored: Option<&'static str>,
+}
+
+/// Decides. `paired` says whether the sender was let in by a code, `random` makes a code if one is needed.
+pub(crate) fn decide(
+    settings: &Settings,
+    channel: &str,
+    account: &str,
+    inbound: Inbound,
+    paired: bool,
+    random: [u8; 8],
+    now_ms: i64,
+) -> Decided {
+    let origin = Origin { channel, account, chat: &inbound.chat, sender: &inbound.sender };
+    let (agent, _) = route::agent(&settings.config, origin);
+    let lane = route::session_key(&settings.config, &agent, origin);
+    let verdict = match settings.config.channels.account(channel, account) {
+        Some(view) => access::judge(settings, view.common, &agent, &inbound, paired),
+        None => Verdict::Ignore("its account is not configured any more"),
+    };
+    let keep = settings
+        .config
+        .channels
+        .account(channel, account)
+        .map_or(0, |view| access::context_kept(settings, view.common));
+    let (ext_id, cursor) = (inbound.ext_id.clone(), inbound.cursor.clone());
+    let reply_to = (inbound.chat.kind != ChatKind::Direct).then(|| inbound.message_id.clone());
+    let to = answer_route(&inbound, reply_to);
+    let mut decided = Decided {
+        message: NewMessage { ext_id, cursor, now_ms, fate: Fate::Ignored },
+        lane: None,
+        stops: false,
+        ignored: None,
+    };
+    match verdict {
+        Verdict::Ignore(reason) => decided.ignored = Some(reason),
+        Verdict::Pair => {
+            let code = access::code(random);
+            decided.message.fate = Fate::Pairing(NewPairing {
+                sender: inbound.sender.id,
+                name: inbound.sender.name.or(inbound.sender.username),
+                text: access::pairing_text(channel, &code),
+                code,
+                expires_ms: now_ms + access::CODE_TTL_MS,
+                max: access::CODES_WAITING,
+                route: to,
+            });
+        }
+        Verdict::Context if keep == 0 => decided.ignored = Some("nobody is addressed"),
+        Verdict::Context => {
+            let placed = place(settings, agent, lane, inbound, to, true);
+            decided.message.fate = Fate::Context { placed, keep };
+        }
+        Verdict::Answer if inbound.text.trim().eq_ignore_ascii_case("/stop") => {
+            decided.stops = true;
+            decided.lane = Some((lane, agent));
+        }
+        Verdict::Answer => {
+            decided.lane = Some((lane.clone(), agent.clone()));
+            decided.message.fate = Fate::Turn(place(settings, agent, lane, inbound, to, false));
+        }
+    }
+    decided
+}
+
+/// The way back: to where it was said, whatever happens meanwhile.
+fn answer_route(inbound: &Inbound, reply_to: Option<String>) -> Route {
+    let addressee = (inbound.chat.kind != ChatKind::Direct)
+        .then(|| inbound.sender.name.clone().or_else(|| inbound.sender.username.clone()))
+        .flatten();
+    Route {
+        chat_id: inbound.chat.id.clone(),
+        kind: inbound.chat.kind,
+        thread: inbound.chat.thread.clone(),
+        reply_to,
+        addressee,
+    }
+}
+
+fn place(
+    settings: &Settings,
+    agent: String,
+    lane: String,
+    inbound: Inbound,
+    to: Route,
+    context_only: bool,
+) -> Placed {
+    let name = inbound.sender.name.or(inbound.sender.username).unwrap_or(inbound.sender.id);
+    let direct = inbound.chat.kind == ChatKind::Direct;
+    let (resets, text) = if context_only { (false, inbound.text) } else { resets(settings, inbound.text) };
+    Placed {
+        lane,
+        agent,
+        kind: inbound.chat.kind.as_str().to_owned(),
+        title: if direct { Some(name.clone()) } else { inbound.chat.title },
+        session_id: uuid::Uuid::now_v7().to_string(),
+        run: None,
+        resets,
+        route: Some(to),
+        input: InputMessage {
+            text,
+            sender: (!direct).then_some(name),
+            context_only,
+            quoted: inbound.quote.and_then(|quote| quote.text),
+            attachments: inbound.attachments,
+            at_ms: inbound.at_ms,
+        },
+    }
+}
+
+/// A message of the web page, the command line or the API.
+pub(crate) fn typed(
+    settings: &Settings,
+    lane: &str,
+    run: String,
+    text: String,
+    attachments: Vec<Attachment>,
+    now_ms: i64,
+) -> NewMessage {
+    let agent = route::agent_of(lane).unwrap_or_default().to_owned();
+    let (resets, text) = resets(settings, text);
+    let placed = Placed {
+        lane: lane.to_owned(),
+        agent,
+        kind: kind_of(lane).to_owned(),
+        title: None,
+        session_id: uuid::Uuid::now_v7().to_string(),
+        run: Some(run.clone()),
+        resets,
+        route: None,
+        input: InputMessage {
+            text,
+            sender: None,
+            context_only: false,
+            quoted: None,
+            attachments,
+            at_ms: now_ms,
+        },
+    };
+    NewMessage { ext_id: run, cursor: None, now_ms, fate: Fate::Turn(placed) }
+}
+
+/// The kind of conversation that a key names.
+fn kind_of(lane: &str) -> &'static str {
+    match lane {
+        _ if lane.contains(":group:") => "group",
+        _ if lane.contains(":channel:") => "channel",
+        _ => "direct",
+    }
+}
+
+/// Whether the text begins the session afresh, and what is left of it then.
+fn resets(settings: &Settings, text: String) -> (bool, String) {
+    let trimmed = text.trim();
+    let (first, rest) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
+    let triggers = &settings.config.session.reset_triggers;
+    if triggers.iter().any(|trigger| trigger.eq_ignore_ascii_case(first)) {
+        (true, rest.trim().to_owned())
+    } else {
+        (false, text)
+    }
+}
+
+/// The mode of a lane's queue. A lane of direct messages has no channel of its own.
+pub(crate) fn queue_mode(config: &Config, lane: &str) -> QueueMode {
+    let queue = &config.messages.queue;
+    channel_of(lane).and_then(|channel| queue.by_channel.get(channel)).copied().unwrap_or(queue.mode)
+}
+
+/// Whether messages that wait together become one turn. `steer` gathers as `collect` does: a running turn cannot
+/// be given messages yet.
+pub(crate) fn merges(config: &Config, lane: &str) -> bool {
+    queue_mode(config, lane) != QueueMode::Followup
+}
+
+/// Whether a message ends the turn that runs in its lane.
+pub(crate) fn interrupts(config: &Config, lane: &str) -> bool {
+    queue_mode(config, lane) == QueueMode::Interrupt
+}
+
+/// How long a lane waits for further messages behind a running turn.
+pub(crate) fn pause(config: &Config, lane: &str) -> Duration {
+    let queue = &config.messages.queue;
+    match queue_mode(config, lane) {
+        QueueMode::Followup | QueueMode::Interrupt => Duration::ZERO,
+        QueueMode::Steer | QueueMode::Collect | QueueMode::SteerBacklog | QueueMode::Queue => {
+            let by_channel =
+                channel_of(lane).and_then(|channel| queue.debounce_ms_by_channel.get(channel)).copied();
+            Duration::from_millis(by_channel.unwrap_or(queue.debounce_ms))
+        }
+    }
+}
+
+/// The channel in keys such as `agent:main:telegram:group:5`.
+fn channel_of(lane: &str) -> Option<&str> {
+    lane.split(':').nth(2)
+}
+
+/// The session begins afresh when its last turn ended before this moment.
+pub(crate) fn stale_before(config: &Config, lane: &str, now_ms: i64) -> i64 {
+    let reset = reset_of(config, lane);
+    let idle = reset.idle_minutes.map(|minutes| now_ms - i64::from(minutes) * 60_000);
+    match reset.mode {
+        ResetMode::None => i64::MIN,
+        ResetMode::Idle => idle.unwrap_or(i64::MIN),
+        ResetMode::Daily => {
+            let now = jiff::Timestamp::from_millisecond(now_ms).map(|now| now.to_zoned(jiff::tz::TimeZone::system()));
+            let daily = now.ok().and_then(|now| last_hour(&now, reset.at_hour)).unwrap_or(i64::MIN);
+            daily.max(idle.unwrap_or(i64::MIN))
+        }
+    }
+}
+
+fn reset_of<'a>(config: &'a Config, lane: &str) -> &'a Reset {
+    let session = &config.session;
+    let by_channel = channel_of(lane).and_then(|channel| session.reset_by_channel.get(channel));
+    let by_type = &session.reset_by_type;
+    let of_type = match kind_of(lane) {
+        _ if lane.contains(":thread:") || lane.contains(":topic:") => by_type.thread.as_ref(),
+        "direct" => by_type.direct.as_ref().or(by_type.dm.as_ref()),
+        _ => by_type.group.as_ref(),
+    };
+    by_channel.or(of_type).unwrap_or(&session.reset)
+}
+
+/// The last time that the clock showed this hour.
+fn last_hour(now: &Zoned, hour: u16) -> Option<i64> {
+    let hour = i8::try_from(hour).ok()?;
+    let today = now.date().at(hour, 0, 0, 0).to_zoned(now.time_zone().clone()).ok()?;
+    let last = if today <= *now {
+        today
+    } else {
+        let yesterday = now.date().yesterday().ok()?;
+        yesterday.at(hour, 0, 0, 0).to_zoned(now.time_zone().clone()).ok()?
+    };
+    Some(last.timestamp().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! One turn, from the claim of its lane to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use creel_ipc::msg::agent::{
+    Reply, SessionRef, TurnAbort, TurnOutcome, TurnRef, TurnStart, TurnStartParams,
+};
+use creel_ipc::msg::channel::{Route, Typing};
+use creel_ipc::msg::transcript::Usage;
+use creel_link::Link;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::core::{Core, agent_unit, channel_unit, now_ms};
+use crate::hub::CoreEvent;
+use crate::inbound;
+use crate::route;
+use crate::store::{Claimed, Finish, Finished, LaneClaim, MAX_ATTEMPTS};
+
+/// Beyond the agent's own limit, before the gateway steps in.
+const GRACE: Duration = Duration::from_secs(15);
+/// From an abort to the gateway's own ending of the turn.
+const ABORT_WITHIN: Duration = Duration::from_secs(10);
+/// The worker hides the typing indicator by itself after a minute.
+const TYPING_EVERY: Duration = Duration::from_secs(30);
+/// Before a lane is tried again that could not be claimed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What a running turn is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Its end is durable; so many messages of its lane wait.
+    Done {
+        /// How many.
+        pending: u32,
+    },
+    /// Its agent's link ended.
+    Lost,
+    /// Somebody wants it to stop.
+    Abort,
+}
+
+/// A turn that an agent has.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub turn: TurnRef,
+    pub run: String,
+    pub lane: String,
+    pub agent: String,
+    /// Incarnation of the agent's worker.
+    pub incarnation: u64,
+    /// The account that it came in on.
+    pub account: String,
+    pub route: Option<Route>,
+    /// The answer so far, for drafts.
+    pub draft: String,
+    pub drafted: Option<Instant>,
+    pub signal: mpsc::Sender<Signal>,
+}
+
+/// Takes up a lane: one turn, from its claim to its end.
+pub(crate) async fn run_lane(core: Arc<Core>, lane: String) {
+    let (more, after) = match take_up(&core, &lane).await {
+        Some(more) => (more, Duration::ZERO),
+        None => (true, RETRY),
+    };
+    core.state().lanes.ended(&lane, more, Instant::now(), after);
+    core.wake.notify_one();
+}
+
+/// Says whether there is more to do; `None` when it should be tried again in a moment.
+async fn take_up(core: &Arc<Core>, lane: &str) -> Option<bool> {
+    let settings = core.settings();
+    let claim = LaneClaim {
+        who: core.who.clone(),
+        lane: lane.to_owned(),
+        turn: uuid::Uuid::now_v7().to_string(),
+        merge: inbound::merges(&settings.config, lane),
+        fresh_id: uuid::Uuid::now_v7().to_string(),
+        stale_before_ms: inbound::stale_before(&settings.config, lane, now_ms()),
+        now_ms: now_ms(),
+    };
+    let claimed = core.desk.write(move |store| store.claim_lane(&claim)).await;
+    core.note_store(&claimed);
+    let claimed = match claimed {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) => return Some(false),
+        Err(error) => {
+            tracing::error!("The lane {lane} cannot be taken up: {error}");
+            return None;
+        }
+    };
+    if claimed.attempts > MAX_ATTEMPTS {
+        let sentence = format!(
+            "I could not answer this: the agent {} fell {MAX_ATTEMPTS} times while it was working on it. The \
+             message was set aside; its log says why (`creel logs agent:{}`).",
+            claimed.agent, claimed.agent
+        );
+        return end_here(core, &claimed, TurnOutcome::Failed, Some(sentence), None, true).await;
+    }
+    if claimed.fresh && claimed.input.iter().all(|input| input.text.trim().is_empty()) {
+        let told = Reply { text: "A new session begins.".to_owned(), attachments: Vec::new() };
+        return end_here(core, &claimed, TurnOutcome::Done, None, Some(told), false).await;
+    }
+    start(core, claimed).await
+}
+
+/// Ends a turn that no agent has.
+async fn end_here(
+    core: &Arc<Core>,
+    claimed: &Claimed,
+    outcome: TurnOutcome,
+    error: Option<String>,
+    reply: Option<Reply>,
+    parked: bool,
+) -> Option<bool> {
+    let finish = Finish {
+        outcome,
+        error,
+        replies: reply.into_iter().collect(),
+        usage: Usage::default(),
+        parked,
+        now_ms: now_ms(),
+    };
+    finish_turn(core, &claimed.turn, finish).await.map(|finished| finished.pending > 0)
+}
+
+/// Makes the end of a turn durable and tells everybody. `None` when it was refused or could not be written.
+pub(crate) async fn finish_turn(core: &Arc<Core>, turn: &TurnRef, finish: Finish) -> Option<Finished> {
+    let (named, ending) = (turn.clone(), finish.clone());
+    let finished = core.desk.write(move |store| store.finish_turn(&named, &ending)).await;
+    core.note_store(&finished);
+    match finished {
+        Ok(finished) => {
+            announce(core, &finished, finish);
+            Some(finished)
+        }
+        Err(error) => {
+            tracing::error!("The end of turn {} was not stored: {error}", turn.turn);
+            None
+        }
+    }
+}
+
+/// Tells clients and the pump of an end that is durable.
+pub(crate) fn announce(core: &Arc<Core>, finished: &Finished, finish: Finish) {
+    if finished.already {
+        return;
+    }
+    core.vitals.progress();
+    if let Some(account) = &finished.account {
+        core.wake_pump(account);
+    }
+    let text: Vec<String> = finish.replies.into_iter().map(|reply| reply.text).collect();
+    core.tell(CoreEvent::RunEnded {
+        run: finished.run.clone(),
+        session_key: finished.lane.clone(),
+        outcome: finish.outcome,
+        error: finish.error,
+        text: text.join("\n\n"),
+        usage: finish.usage,
+    });
+    core.tell(CoreEvent::SessionChanged { key: finished.lane.clone() });
+}
+
+async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
+    let Some((link, signals)) = register(core, &claimed) else { return Some(true) };
+    let settings = core.settings();
+    let channel = claimed.route.as_ref().map(|_| channel_of(&claimed.account).to_owned());
+    let params = TurnStartParams {
+        turn: claimed.turn.clone(),
+        session: SessionRef {
+            key: claimed.lane.clone(),
+            id: claimed.session_id.clone(),
+            main: claimed.lane == route::main_key(&settings.config, &claimed.agent),
+            chat_kind: claimed.kind.clone(),
+            channel,
+        },
+        input: claimed.input.clone(),
+        history: claimed.history,
+        journal: claimed.journal,
+        model: claimed.model.clone(),
+    };
+    match link.call::<TurnStart>(&params).await {
+        Ok(_) => {}
+        Err(creel_link::CallError::Closed { .. }) => return lost(core, &claimed),
+        Err(error) => {
+            core.state().turns.remove(&claimed.turn.turn);
+            let sentence = format!("The agent {} refused the message: {error}", claimed.agent);
+            return end_here(core, &claimed, TurnOutcome::Failed, Some(sentence), None, false).await;
+        }
+    }
+    wait(core, claimed, link, signals).await
+}
+
+/// Goes on with a turn that its agent still runs, under a gateway that took over.
+pub(crate) async fn adopted(core: Arc<Core>, claimed: Claimed, link: Link, signals: mpsc::Receiver<Signal>) {
+    let lane = claimed.lane.clone();
+    let more = wait(&core, claimed, link, signals).await.unwrap_or(true);
+    core.state().lanes.ended(&lane, more, Instant::now(), Duration::ZERO);
+    core.wake.notify_one();
+}
+
+/// Notes the turn as running. `None` when its agent is not there.
+pub(crate) fn register(core: &Arc<Core>, claimed: &Claimed) -> Option<(Link, mpsc::Receiver<Signal>)> {
+    let (signal, signals) = mpsc::channel(8);
+    let link = {
+        let mut state = core.state();
+        let worker = state.workers.get(&agent_unit(&claimed.agent))?;
+        let (link, incarnation) = (worker.link.clone(), worker.incarnation);
+        let running = Running {
+            turn: claimed.turn.clone(),
+            run: claimed.run.clone(),
+            lane: claimed.lane.clone(),
+            agent: claimed.agent.clone(),
+            incarnation,
+            account: claimed.account.clone(),
+            route: claimed.route.clone(),
+            draft: String::new(),
+            drafted: None,
+            signal,
+        };
+        state.turns.insert(claimed.turn.turn.clone(), running);
+        link
+    };
+    core.tell(CoreEvent::RunStarted {
+        run: claimed.run.clone(),
+        session_key: claimed.lane.clone(),
+        agent: claimed.agent.clone(),
+        channel: claimed.route.as_ref().map(|_| channel_of(&claimed.account).to_owned()),
+        at_ms: now_ms(),
+    });
+    Some((link, signals))
+}
+
+async fn wait(
+    core: &Arc<Core>,
+    claimed: Claimed,
+    link: Link,
+    mut signals: mpsc::Receiver<Signal>,
+) -> Option<bool> {
+    let limit = core.settings().config.agent(&claimed.agent).map_or(600, |agent| agent.timeout_seconds);
+    let mut deadline = Instant::now() + Duration::from_secs(u64::from(limit)) + GRACE;
+    let mut ending: Option<TurnOutcome> = None;
+    let mut typing = tokio::time::interval(TYPING_EVERY);
+    typing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let more = loop {
+        tokio::select! {
+            biased;
+            signal = signals.recv() => match signal {
+                Some(Signal::Done { pending }) => break Some(pending > 0),
+                Some(Signal::Lost) | None => return lost(core, &claimed),
+                Some(Signal::Abort) if ending.is_none() => {
+                    ending = Some(TurnOutcome::Aborted);
+                    deadline = Instant::now() + ABORT_WITHIN;
+                    abort(&link, &claimed.turn);
+                }
+                Some(Signal::Abort) => {}
+            },
+            () = tokio::time::sleep_until(deadline) => match ending {
+                None => {
+                    ending = Some(TurnOutcome::TimedOut);
+                    deadline = Instant::now() + ABORT_WITHIN;
+                    abort(&link, &claimed.turn);
+                }
+                Some(outcome) => {
+                    let sentence = format!("The agent {} did not end this in time.", claimed.agent);
+                    break end_here(core, &claimed, outcome, Some(sentence), None, false).await;
+                }
+            },
+            _ = typing.tick() => show_typing(core, &claimed, true),
+            () = core.stopping.cancelled() => return Some(true),
+        }
+    };
+    show_typing(core, &claimed, false);
+    core.state().turns.remove(&claimed.turn.turn);
+    more
+}
+
+fn lost(core: &Arc<Core>, claimed: &Claimed) -> Option<bool> {
+    tracing::warn!(
+        "The agent {} is gone in the middle of turn {}; it will be taken up again from its journal.",
+        claimed.agent,
+        claimed.turn.turn
+    );
+    core.state().turns.remove(&claimed.turn.turn);
+    Some(true)
+}
+
+fn abort(link: &Link, turn: &TurnRef) {
+    let (link, turn) = (link.clone(), turn.clone());
+    tokio::spawn(async move {
+        if let Err(error) = link.call::<TurnAbort>(&turn).await {
+            tracing::warn!("The turn {} could not be aborted: {error}", turn.turn);
+        }
+    });
+}
+
+fn show_typing(core: &Arc<Core>, claimed: &Claimed, on: bool) {
+    let Some(route) = claimed.route.clone() else { return };
+    if let Some(worker) = core.state().workers.get(&channel_unit(&claimed.account)).filter(|w| w.ready) {
+        worker.link.offer::<Typing>(&Typing { route, on });
+    }
+}
+
+/// The channel of an account such as `telegram:default`.
+fn channel_of(account: &str) -> &str {
+    account.split(':').next().unwrap_or(account)
+}

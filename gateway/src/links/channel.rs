@@ -1,0 +1,175 @@
+//! What a channel account's worker asks and tells.
+
+use std::sync::Arc;
+
+use creel_ipc::msg::channel::{ChannelStatus, Inbound, InboundMessage, PartSent, Stored};
+use creel_ipc::{ErrorClass, Notify, Request, RpcError, rpc};
+use creel_link::Event;
+use serde_json::Value;
+
+use super::worker::Attached;
+use crate::core::now_ms;
+use crate::deliver::Pump;
+use crate::hub::CoreEvent;
+use crate::inbound::{self, Decided};
+use crate::store::Accepted;
+
+/// The worker is up: what it may have left in doubt is settled, then its outbox flows.
+pub(super) async fn begin(this: &Attached) {
+    let held = match this.core.hold(this.name()).await {
+        Ok(held) => held,
+        Err(error) => return tracing::error!("{} cannot be held: {error}", this.unit),
+    };
+    // A new process knows nothing of its predecessor's sends, whatever its number.
+    let alive = (!this.fresh).then_some(this.incarnation);
+    let own = held.clone();
+    match this.core.desk.write(move |store| store.orphan_attempts(&own, alive)).await {
+        Ok(keys) if keys.is_empty() => {}
+        Ok(keys) => tracing::warn!(
+            "Of {} messages of {} nobody knows whether they were said: {}. They are not said again by themselves.",
+            keys.len(),
+            this.unit,
+            keys.join(", ")
+        ),
+        Err(error) => tracing::error!("The attempts of {} cannot be settled: {error}", this.unit),
+    }
+    let wake = {
+        let state = this.core.state();
+        let worker = state.workers.get(&this.unit).filter(|worker| worker.incarnation == this.incarnation);
+        worker.map(|worker| Arc::clone(&worker.outbound))
+    };
+    let Some(wake) = wake else { return };
+    let pump = Pump {
+        core: Arc::clone(&this.core),
+        held,
+        incarnation: this.incarnation,
+        link: this.link.clone(),
+        wake,
+        gone: this.gone.clone(),
+    };
+    this.core.pumps.spawn(pump.run());
+}
+
+/// Takes what the worker says. Messages get their place in the order of writes here, in the order they came.
+pub(super) async fn take(this: &Attached, event: Event) {
+    match event {
+        Event::Request { id, method, params } if method == InboundMessage::METHOD => {
+            match rpc::params::<Inbound>(&method, params) {
+                Ok(message) => accept(this, id, message).await,
+                Err(error) => respond(this, id, Err(error)),
+            }
+        }
+        Event::Request { id, method, .. } => {
+            let (link, error) = (this.link.clone(), RpcError::no_method(&method));
+            tokio::spawn(async move { link.respond(id, Err(error)).await });
+        }
+        Event::Notification { method, params, .. } => tell(this, &method, params).await,
+        Event::Stray { .. } => {}
+    }
+}
+
+async fn accept(this: &Attached, id: u64, message: Inbound) {
+    let held = match this.core.hold(this.name()).await {
+        Ok(held) => held,
+        Err(error) => {
+            return respond(this, id, Err(RpcError::new(ErrorClass::Transient, error.to_string())));
+        }
+    };
+    let Some((channel, account)) = this.name().split_once(':') else { return };
+    let mut random = [0; 8];
+    if getrandom::fill(&mut random).is_err() {
+        return respond(this, id, Err(RpcError::new(ErrorClass::Transient, "There is no randomness.")));
+    }
+    let paired =
+        this.core.state().paired.contains(&(this.name().to_owned(), message.sender.id.clone()));
+    let decided =
+        inbound::decide(&this.core.settings(), channel, account, message, paired, random, now_ms());
+    if let Some(reason) = decided.ignored {
+        tracing::debug!("A message to {} is not answered: {reason}.", this.unit);
+    }
+    let Decided { message, lane, stops, .. } = decided;
+    let ticket = this.core.desk.submit(move |store| store.accept(&held, &message)).await;
+    let this = this.clone();
+    tokio::spawn(async move {
+        let accepted = ticket.await;
+        this.core.note_store(&accepted);
+        match accepted {
+            Ok(accepted) => {
+                let stored = Stored { duplicate: matches!(accepted, Accepted::Duplicate { .. }) };
+                this.link.answer::<InboundMessage>(id, Ok(stored)).await;
+                this.core.vitals.progress();
+                act(&this, &accepted, lane, stops);
+            }
+            Err(error) => {
+                // Not stored: the worker must not move on, whatever the reason.
+                tracing::error!("A message to {} was not stored: {error}", this.unit);
+                let error = RpcError::new(ErrorClass::Transient, error.to_string());
+                this.link.answer::<InboundMessage>(id, Err(error)).await;
+            }
+        }
+    });
+}
+
+fn act(this: &Attached, accepted: &Accepted, lane: Option<(String, String)>, stops: bool) {
+    match accepted {
+        Accepted::PairingAsked => {
+            let (channel, account) = this.name().split_once(':').unwrap_or_default();
+            this.core.tell(CoreEvent::PairingChanged {
+                channel: channel.to_owned(),
+                account: account.to_owned(),
+            });
+            this.core.wake_pump(this.name());
+        }
+        Accepted::Fresh => {
+            let Some((lane, agent)) = lane else { return };
+            if stops {
+                this.core.stop_lane(&lane, None);
+            } else {
+                this.core.arrived(&lane, &agent);
+            }
+        }
+        Accepted::Duplicate { .. } | Accepted::PairingQuiet => {}
+    }
+}
+
+fn respond(this: &Attached, id: u64, outcome: Result<Stored, RpcError>) {
+    let link = this.link.clone();
+    tokio::spawn(async move { link.answer::<InboundMessage>(id, outcome).await });
+}
+
+async fn tell(this: &Attached, method: &str, params: Value) {
+    match method {
+        PartSent::METHOD => {
+            let Ok(part) = rpc::params::<PartSent>(method, params) else { return };
+            let Ok(held) = this.core.hold(this.name()).await else { return };
+            // Kept for a later attempt; the send itself tells how it ended.
+            let _ticket = this
+                .core
+                .desk
+                .submit(move |store| store.part_sent(&held, &part.key, part.parts_sent))
+                .await;
+        }
+        ChannelStatus::METHOD => {
+            let Ok(status) = rpc::params::<ChannelStatus>(method, params) else { return };
+            let changed = {
+                let mut state = this.core.state();
+                let Some(worker) = state.workers.get_mut(&this.unit) else { return };
+                let before = worker.status.replace(status.clone());
+                before.is_none_or(|before| {
+                    (before.state, &before.error, &before.self_name)
+                        != (status.state, &status.error, &status.self_name)
+                })
+            };
+            if changed {
+                let core = Arc::clone(&this.core);
+                let name = this.name().to_owned();
+                tokio::spawn(async move {
+                    if let Some(row) = core.channel_row(&name).await {
+                        core.tell(CoreEvent::ChannelChanged(row));
+                    }
+                });
+            }
+        }
+        _ => tracing::debug!("{} told of {method}, which is not known here.", this.unit),
+    }
+}

@@ -1,0 +1,52 @@
+/// This gateway holds an account. Only the store makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    account: String,
+    epoch: u64,
+}
+
+impl Held {
+    pub(in crate::store) fn new(account: &str, epoch: u64) -> Self {
+        Self { account: account.to_owned(), epoch }
+    }
+
+    /// The account.
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The fencing epoch, which the worker of the account is told.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+/// Whether the store keeps its rules. It always does, outside of the control runs that must fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    fenced: bool,
+}
+
+impl Rules {
+    /// As it must be.
+    pub(crate) const KEPT: Self = Self { fenced: true };
+
+    /// Without epochs, unique keys and the rule of attempts: for controls that must fail.
+    #[cfg(any(test, feature = "chaos-control"))]
+    pub(crate) const BROKEN: Self = Self { fenced: false };
+
+    /// The rules of this process.
+    pub(crate) fn of_process() -> Self {
+        #[cfg(feature = "chaos-control")]
+        if std::env::var_os("CREEL_CHAOS_NO_FENCE").is_some_and(|value| value == "1") {
+            tracing::error!("This is a control run without fences: messages will be lost and doubled.");
+            return Self::BROKEN;
+        }
+        Self::KEPT
+    }
+
+    /// Whether epochs and unique keys count.
+    pub(crate) fn fenced(self) -> bool {
+        self.fenced
+    }
+}

@@ -1,0 +1,178 @@
+//! The store in one SQLite file: WAL, every commit on the disk before anybody is told.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use creel_ipc::msg::agent::{ContextPage, JournalPage, StepBegun, TurnRef};
+use creel_ipc::msg::transcript::Entry;
+use rusqlite::{Connection, OpenFlags, Savepoint};
+use serde::de::DeserializeOwned;
+
+use super::*;
+
+mod deliver;
+mod inbox;
+mod lane;
+mod open;
+mod pairing;
+mod reads;
+
+/// One connection to the file.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    conn: Connection,
+    path: PathBuf,
+    rules: Rules,
+}
+
+/// What every transaction works on.
+struct Tx<'a> {
+    sql: Savepoint<'a>,
+    rules: Rules,
+}
+
+impl Sqlite {
+    /// Opens the file, creates it or brings it up to date, and checks it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] for a damaged file and for one of a newer Creel.
+    pub(crate) fn open(path: &Path, rules: Rules) -> Kept<Self> {
+        let conn = open::open(path)?;
+        // A database of one person's conversations is nobody else's business.
+        if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
+            tracing::warn!("The mode of {} cannot be set to 0600: {error}.", path.display());
+        }
+        Ok(Self { conn, path: path.to_owned(), rules })
+    }
+
+    /// A second connection, for reading.
+    pub(crate) fn reader(&self) -> Kept<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(&self.path, flags)?;
+        conn.busy_timeout(open::BUSY)?;
+        Ok(Self { conn, path: self.path.clone(), rules: self.rules })
+    }
+
+    /// One method's transaction: alone, or within the group that is open.
+    fn tx<T>(&mut self, work: impl FnOnce(&Tx<'_>) -> Kept<T>) -> Kept<T> {
+        let tx = Tx { sql: self.conn.savepoint()?, rules: self.rules };
+        let outcome = work(&tx)?;
+        tx.sql.commit()?;
+        Ok(outcome)
+    }
+}
+
+/// Reads a JSON column.
+fn json<T: DeserializeOwned>(text: &str) -> Kept<T> {
+    Ok(serde_json::from_str(text)?)
+}
+
+fn maybe_json<T: DeserializeOwned>(text: Option<&str>) -> Kept<Option<T>> {
+    text.map(json).transpose()
+}
+
+/// Counters are far below 2^63; the cast of a negative one would be a damaged file.
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+impl Store for Sqlite {
+    fn begin_group(&mut self) -> Kept<()> {
+        Ok(self.conn.execute_batch("BEGIN IMMEDIATE")?)
+    }
+    fn commit_group(&mut self) -> Kept<()> {
+        let outcome = self.conn.execute_batch("COMMIT");
+        if outcome.is_err() && !self.conn.is_autocommit() {
+            // The first error is the one that matters.
+            let _second = self.conn.execute_batch("ROLLBACK");
+        }
+        Ok(outcome?)
+    }
+
+    fn claim_account(&mut self, who: &str, account: &str) -> Kept<Held> {
+        self.tx(|tx| tx.claim_account(who, account))
+    }
+    fn accept(&mut self, own: &Held, message: &NewMessage) -> Kept<Accepted> {
+        self.tx(|tx| tx.accept(own, message))
+    }
+    fn cursor(&mut self, account: &str) -> Kept<Option<String>> {
+        self.tx(|tx| tx.cursor(account))
+    }
+
+    fn open_lanes(&mut self) -> Kept<Vec<OpenLane>> {
+        self.tx(|tx| tx.open_lanes())
+    }
+    fn claim_lane(&mut self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
+        self.tx(|tx| tx.claim_lane(claim))
+    }
+    fn adopt_turn(&mut self, who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
+        self.tx(|tx| tx.adopt_turn(who, turn))
+    }
+    fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
+        self.tx(|tx| tx.begin_step(turn, step))
+    }
+    fn end_step(&mut self, turn: &TurnRef, step: u32, entry: &Entry) -> Kept<()> {
+        self.tx(|tx| tx.end_step(turn, step, entry))
+    }
+    fn finish_turn(&mut self, turn: &TurnRef, finish: &Finish) -> Kept<Finished> {
+        self.tx(|tx| tx.finish_turn(turn, finish))
+    }
+    fn context_page(&mut self, turn: &TurnRef, cursor: Option<u64>) -> Kept<ContextPage> {
+        self.tx(|tx| tx.context_page(turn, cursor))
+    }
+    fn journal_page(&mut self, turn: &TurnRef, cursor: Option<u64>) -> Kept<JournalPage> {
+        self.tx(|tx| tx.journal_page(turn, cursor))
+    }
+    fn run(&mut self, run: &str) -> Kept<Option<RunRecord>> {
+        self.tx(|tx| tx.run(run))
+    }
+
+    fn sessions(&mut self, query: &SessionQuery) -> Kept<Vec<SessionRecord>> {
+        self.tx(|tx| tx.sessions(query))
+    }
+    fn history(&mut self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {
+        self.tx(|tx| tx.history(session_key, limit))
+    }
+
+    fn enqueue(&mut self, row: &NewOutbound) -> Kept<bool> {
+        self.tx(|tx| tx.enqueue(row))
+    }
+    fn open_outbound(&mut self, own: &Held, max: u32) -> Kept<Vec<Outbound>> {
+        self.tx(|tx| tx.open_outbound(own, max))
+    }
+    fn attempt(&mut self, own: &Held, key: &str, incarnation: u64) -> Kept<bool> {
+        self.tx(|tx| tx.attempt(own, key, incarnation))
+    }
+    fn part_sent(&mut self, own: &Held, key: &str, parts: u32) -> Kept<()> {
+        self.tx(|tx| tx.part_sent(own, key, parts))
+    }
+    fn settle(&mut self, own: &Held, key: &str, settled: &Settled) -> Kept<()> {
+        self.tx(|tx| tx.settle(own, key, settled))
+    }
+    fn orphan_attempts(&mut self, own: &Held, alive: Option<u64>) -> Kept<Vec<String>> {
+        self.tx(|tx| tx.orphan_attempts(own, alive))
+    }
+    fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>> {
+        self.tx(|tx| tx.outbox(limit))
+    }
+    fn account(&mut self, account: &str) -> Kept<AccountRecord> {
+        self.tx(|tx| tx.account(account))
+    }
+
+    fn pairings(&mut self, now_ms: i64) -> Kept<Vec<PairingRecord>> {
+        self.tx(|tx| tx.pairings(now_ms))
+    }
+    fn approve(&mut self, accounts: &[String], code: &str, now_ms: i64) -> Kept<Option<PairingRecord>> {
+        self.tx(|tx| tx.approve(accounts, code, now_ms))
+    }
+    fn dismiss(&mut self, accounts: &[String], code: &str, now_ms: i64) -> Kept<Option<PairingRecord>> {
+        self.tx(|tx| tx.dismiss(accounts, code, now_ms))
+    }
+    fn allowed(&mut self) -> Kept<Vec<(String, String)>> {
+        self.tx(|tx| tx.allowed())
+    }
+}

@@ -1,0 +1,122 @@
+use rusqlite::{OptionalExtension, params};
+
+use super::*;
+
+impl Tx<'_> {
+    pub(super) fn claim_account(&self, who: &str, account: &str) -> Kept<Held> {
+        let epoch: i64 = self.sql.query_row(
+            "INSERT INTO account (id, epoch, owner) VALUES (?1, 1, ?2)
+             ON CONFLICT (id) DO UPDATE SET epoch = epoch + 1, owner = ?2 RETURNING epoch",
+            params![account, who],
+            |row| row.get(0),
+        )?;
+        Ok(Held::new(account, unsigned(epoch)))
+    }
+
+    /// Every write for an account begins here.
+    pub(super) fn fence(&self, own: &Held) -> Kept<()> {
+        let epoch: i64 = self
+            .sql
+            .prepare_cached("SELECT epoch FROM account WHERE id = ?1")?
+            .query_row([own.account()], |row| row.get(0))?;
+        if unsigned(epoch) == own.epoch() || !self.rules.fenced() {
+            return Ok(());
+        }
+        Err(StoreError::fenced(format!("The account {}", own.account())))
+    }
+
+    pub(super) fn cursor(&self, account: &str) -> Kept<Option<String>> {
+        let cursor =
+            self.sql.query_row("SELECT cursor FROM account WHERE id = ?1", [account], |row| row.get(0));
+        Ok(cursor.optional()?.flatten())
+    }
+
+    pub(super) fn accept(&self, own: &Held, message: &NewMessage) -> Kept<Accepted> {
+        self.fence(own)?;
+        let known: Option<Option<String>> = self
+            .sql
+            .prepare_cached("SELECT run FROM inbox WHERE account = ?1 AND ext_id = ?2")?
+            .query_row(params![own.account(), message.ext_id], |row| row.get(0))
+            .optional()?;
+        if let (Some(run), true) = (known, self.rules.fenced()) {
+            self.touch_account(own, message)?;
+            return Ok(Accepted::Duplicate { run });
+        }
+        let accepted = match &message.fate {
+            Fate::Ignored => Accepted::Fresh,
+            Fate::Turn(placed) => {
+                self.place(own, message, placed, "waiting")?;
+                self.sql
+                    .prepare_cached(
+                        "INSERT INTO lane (key, agent, pending) VALUES (?1, ?2, 1)
+                         ON CONFLICT (key) DO UPDATE SET pending = pending + 1, agent = ?2",
+                    )?
+                    .execute(params![placed.lane, placed.agent])?;
+                Accepted::Fresh
+            }
+            Fate::Context { placed, keep } => {
+                self.place(own, message, placed, "context")?;
+                self.sql.execute(
+                    "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE lane = ?1 AND state = 'context'
+                     ORDER BY seq DESC LIMIT -1 OFFSET ?2)",
+                    params![placed.lane, keep],
+                )?;
+                Accepted::Fresh
+            }
+            Fate::Pairing(request) => self.ask(own, message, request)?,
+        };
+        self.touch_account(own, message)?;
+        Ok(accepted)
+    }
+
+    fn touch_account(&self, own: &Held, message: &NewMessage) -> Kept<()> {
+        self.sql
+            .prepare_cached("UPDATE account SET cursor = coalesce(?2, cursor), inbound_ms = ?3 WHERE id = ?1")?
+            .execute(params![own.account(), message.cursor, message.now_ms])?;
+        Ok(())
+    }
+
+    fn place(&self, own: &Held, message: &NewMessage, placed: &Placed, state: &str) -> Kept<()> {
+        // Without its rules the store must be able to hold a message twice.
+        let ext_id = if self.rules.fenced() {
+            message.ext_id.clone()
+        } else {
+            let rows: i64 =
+                self.sql.query_row("SELECT coalesce(max(seq), 0) FROM inbox", [], |row| row.get(0))?;
+            format!("{}#{rows}", message.ext_id)
+        };
+        self.sql
+            .prepare_cached(
+                "INSERT INTO inbox (account, ext_id, lane, run, state, resets, place, route, input, at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                own.account(),
+                ext_id,
+                placed.lane,
+                placed.run,
+                state,
+                placed.resets,
+                placed.route.as_ref().map(chat_of).unwrap_or_default(),
+                placed.route.as_ref().map(serde_json::to_string).transpose()?,
+                serde_json::to_string(&placed.input)?,
+                message.now_ms,
+            ])?;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO session (key, id, agent, kind, account, title, updated_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (key) DO UPDATE SET account = ?5, title = coalesce(?6, title), updated_ms = ?7",
+            )?
+            .execute(params![
+                placed.lane,
+                placed.session_id,
+                placed.agent,
+                placed.kind,
+                own.account(),
+                placed.title,
+                message.now_ms,
+            ])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+use rusqlite::{OptionalExtension, params};
+
+use super::*;
+
+/// What the turn's row says.
+struct TurnRow {
+    run: String,
+    lane: String,
+    epoch: u64,
+    session_id: String,
+    account: String,
+    route: Option<Route>,
+    ended: bool,
+}
+
+use creel_ipc::msg::agent::InputMessage;
+use creel_ipc::msg::channel::Route;
+
+impl Tx<'_> {
+    pub(super) fn open_lanes(&self) -> Kept<Vec<OpenLane>> {
+        let mut query = self.sql.prepare(
+            "SELECT lane.key, lane.agent, lane.pending, lane.turn, lane.epoch FROM lane
+             WHERE pending > 0 OR turn IS NOT NULL ORDER BY key",
+        )?;
+        let rows = query.query_map([], |row| {
+            let turn: Option<String> = row.get(3)?;
+            let epoch: i64 = row.get(4)?;
+            Ok(OpenLane {
+                lane: row.get(0)?,
+                agent: row.get(1)?,
+                pending: row.get(2)?,
+                turn: turn.map(|turn| TurnRef { turn, epoch: unsigned(epoch) }),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn claim_lane(&self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
+        let lane = self
+            .sql
+            .prepare_cached("SELECT pending, turn, epoch FROM lane WHERE key = ?1")?
+            .query_row([&claim.lane], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((pending, unfinished, epoch)) = lane else { return Ok(None) };
+        let (pending, unfinished, epoch): (u32, Option<String>, i64) = (pending, unfinished, epoch);
+        if pending == 0 && unfinished.is_none() {
+            return Ok(None);
+        }
+        let epoch = unsigned(epoch) + 1;
+        let (turn, pending) = match unfinished {
+            Some(turn) => {
+                self.sql
+                    .prepare_cached("UPDATE turn SET attempts = attempts + 1, epoch = ?2 WHERE id = ?1")?
+                    .execute(params![turn, signed(epoch)])?;
+                (turn, pending)
+            }
+            None => (claim.turn.clone(), pending.saturating_sub(self.begin(claim, epoch)?)),
+        };
+        self.sql
+            .prepare_cached("UPDATE lane SET epoch = ?2, owner = ?3, turn = ?4, pending = ?5 WHERE key = ?1")?
+            .execute(params![claim.lane, signed(epoch), claim.who, turn, pending])?;
+        self.claimed(&turn).map(Some)
+    }
+
+    pub(super) fn adopt_turn(&self, who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
+        let adopted = self.sql.execute(
+            "UPDATE lane SET owner = ?3 WHERE turn = ?1 AND epoch = ?2",
+            params![turn.turn, signed(turn.epoch), who],
+        )?;
+        if adopted == 0 { Ok(None) } else { self.claimed(&turn.turn).map(Some) }
+    }
+
+    /// Takes messages for a new turn; says how many of those that waited.
+    fn begin(&self, claim: &LaneClaim, epoch: u64) -> Kept<u32> {
+        let mut query = self.sql.prepare_cached(
+            "SELECT seq, state, account, place, route, run, resets FROM inbox
+             WHERE lane = ?1 AND state IN ('waiting', 'context') ORDER BY seq LIMIT 1000",
+        )?;
+        let mut rows = query.query([&claim.lane])?;
+        let (mut taken, mut context): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
+        let mut lead: Option<(String, String, Option<String>)> = None;
+        let (mut route, mut resets): (Option<String>, bool) = (None, false);
+        while let Some(row) = rows.next()? {
+            let (seq, state): (i64, String) = (row.get(0)?, row.get(1)?);
+            if state == "context" {
+                context.push(seq);
+                continue;
+            }
+            let place: (String, String, Option<String>) = (row.get(2)?, row.get(3)?, row.get(5)?);
+            let row_resets: bool = row.get(6)?;
+            match &lead {
+                None => {
+                    resets = row_resets;
+                    lead = Some(place);
+                }
+                Some(first) => {
+                    let together = claim.merge && first.2.is_none() && *first == place && !row_resets;
+                    if !together {
+                        break;
+                    }
+                }
+            }
+            route = row.get(4)?;
+            taken.append(&mut context);
+            taken.push(seq);
+        }
+        drop(rows);
+        let Some((account, _, run)) = lead else { return Ok(0) };
+        let (session_id, history, fresh) = self.session_for_turn(claim, resets)?;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO turn (id, run, lane, epoch, session_id, account, route, history, fresh, attempts, begun_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10)",
+            )?
+            .execute(params![
+                claim.turn,
+                run.as_deref().unwrap_or(&claim.turn),
+                claim.lane,
+                signed(epoch),
+                session_id,
+                account,
+                route,
+                signed(history),
+                fresh,
+                claim.now_ms,
+            ])?;
+        let mut count = 0;
+        for seq in taken {
+            let waiting: String = self
+                .sql
+                .prepare_cached("UPDATE inbox SET turn = ?2, state = 'taken' WHERE seq = ?1 RETURNING input")?
+                .query_row(params![seq, claim.turn], |row| row.get(0))?;
+            count += u32::from(!json::<InputMessage>(&waiting)?.context_only);
+        }
+        Ok(count)
+    }
+
+    fn session_for_turn(&self, claim: &LaneClaim, resets: bool) -> Kept<(String, u64, bool)> {
+        let (id, entries, turned): (String, i64, Option<i64>) = self
+            .sql
+            .prepare_cached("SELECT id, entries, turned_ms FROM session WHERE key = ?1")?
+            .query_row([&claim.lane], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let stale = turned.is_some_and(|turned| turned < claim.stale_before_ms);
+        if !(resets || stale) || entries == 0 {
+            return Ok((id, unsigned(entries), resets));
+        }
+        self.sql.execute(
+            "UPDATE session SET id = ?2, entries = 0 WHERE key = ?1",
+            params![claim.lane, claim.fresh_id],
+        )?;
+        Ok((claim.fresh_id.clone(), 0, true))
+    }
+
+    fn claimed(&self, turn: &str) -> Kept<Claimed> {
+        let (mut claimed, route) = self
+            .sql
+            .prepare_cached(
+                "SELECT turn.run, turn.lane, lane.agent, turn.attempts, turn.session_id, session.kind, session.model,
+                        turn.account, turn.route, turn.history, turn.epoch, lane.pending, turn.fresh,
+                        (SELECT count(*) FROM step WHERE step.turn = turn.id)
+                 FROM turn JOIN lane ON lane.key = turn.lane JOIN session ON session.key = turn.lane
+                 WHERE turn.id = ?1",
+            )?
+            .query_row([turn], |row| {
+                let (history, epoch): (i64, i64) = (row.get(9)?, row.get(10)?);
+                let claimed = Claimed {
+                    turn: TurnRef { turn: turn.to_owned(), epoch: unsigned(epoch) },
+                    run: row.get(0)?,
+                    lane: row.get(1)?,
+                    agent: row.get(2)?,
+                    attempts: row.get(3)?,
+                    session_id: row.get(4)?,
+                    kind: row.get(5)?,
+                    model: row.get(6)?,
+                    account: row.get(7)?,
+                    route: None,
+                    fresh: row.get(12)?,
+                    input: Vec::new(),
+                    history: unsigned(history),
+                    journal: row.get(13)?,
+                    pending: row.get(11)?,
+                };
+                Ok((claimed, row.get::<_, Option<String>>(8)?))
+            })?;
+        claimed.route = maybe_json(route.as_deref())?;
+        claimed.input = self.inputs(turn)?;
+        Ok(claimed)
+    }
+
+    fn inputs(&self, turn: &str) -> Kept<Vec<InputMessage>> {
+        let mut query = self.sql.prepare_cached("SELECT input FROM inbox WHERE turn = ?1 ORDER BY seq")?;
+        let texts = query.query_map([turn], |row| row.get::<_, String>(0))?;
+        texts.map(|text| json(&text?)).collect()
+    }
+
+    /// Every write for a turn begins here.
+    fn turn(&self, turn: &TurnRef) -> Kept<TurnRow> {
+        let row = self
+            .sql
+            .prepare_cached(
+                "SELECT turn.run, turn.lane, turn.epoch, turn.session_id, turn.account, turn.route,
+                        turn.ended_ms IS NOT NULL, lane.turn, lane.epoch
+                 FROM turn JOIN lane ON lane.key = turn.lane WHERE turn.id = ?1",
+            )?
+            .query_row([&turn.turn], |row| {
+                let (epoch, lane_epoch): (i64, i64) = (row.get(2)?, row.get(8)?);
+                let route: Option<String> = row.get(5)?;
+                let current: Option<String> = row.get(7)?;
+                let ended: bool = row.get(6)?;
+                let found = TurnRow {
+                    run: row.get(0)?,
+                    lane: row.get(1)?,
+                    epoch: unsigned(epoch),
+                    session_id: row.get(3)?,
+                    account: row.get(4)?,
+                    route: None,
+                    ended,
+                };
+                let owned =
+                    ended || (current.as_deref() == Some(&turn.turn) && unsigned(lane_epoch) == turn.epoch);
+                Ok((found, route, owned))
+            })
+            .optional()?;
+        let fenced = || StoreError::fenced(format!("The turn {}", turn.turn));
+        let Some((mut row, route, owned)) = row else { return Err(fenced()) };
+        if self.rules.fenced() && (row.epoch != turn.epoch || !owned) {
+            return Err(fenced());
+        }
+        row.route = maybe_json(route.as_deref())?;
+        Ok(row)
+    }
+
+    pub(super) fn begin_step(&self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
+        if self.turn(turn)?.ended {
+            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+        }
+        let call = serde_json::json!({"epoch": turn.epoch, "name": step.name, "callId": step.call_id, "arguments": step.arguments});
+        let known: Option<(Option<String>, Option<String>)> = self
+            .sql
+            .prepare_cached("SELECT call, entry FROM step WHERE turn = ?1 AND step = ?2")?
+            .query_row(params![turn.turn, step.step], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        match known {
+            None => {
+                self.sql
+                    .prepare_cached("INSERT INTO step (turn, step, call) VALUES (?1, ?2, ?3)")?
+                    .execute(params![turn.turn, step.step, call.to_string()])?;
+                Ok(StepBegun::New)
+            }
+            Some((_, Some(entry))) => Ok(StepBegun::Done { entry: json(&entry)? }),
+            // The same life asks again after a new gateway: it has not gone ahead yet.
+            Some((Some(before), None)) if begun_by(&before)? == Some(turn.epoch) => Ok(StepBegun::New),
+            Some((_, None)) => {
+                self.sql.execute(
+                    "UPDATE step SET call = ?3 WHERE turn = ?1 AND step = ?2",
+                    params![turn.turn, step.step, with_doubt(&call).to_string()],
+                )?;
+                Ok(StepBegun::Uncertain)
+            }
+        }
+    }
+
+    pub(super) fn end_step(&self, turn: &TurnRef, step: u32, entry: &Entry) -> Kept<()> {
+        if self.turn(turn)?.ended {
+            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+        }
+        self.sql
+            .prepare_cached(
+                "INSERT INTO step (turn, step, entry) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (turn, step) DO UPDATE SET entry = coalesce(entry, ?3)",
+            )?
+            .execute(params![turn.turn, step, serde_json::to_string(entry)?])?;
+        Ok(())
+    }
+
+    pub(super) fn finish_turn(&self, turn: &TurnRef, finish: &Finish) -> Kept<Finished> {
+        let row = self.turn(turn)?;
+        let already = row.ended && self.rules.fenced();
+        if !already {
+            self.write_ending(turn, &row, finish)?;
+        }
+        let pending = self.sql.query_row("SELECT pending FROM lane WHERE key = ?1", [&row.lane], |r| r.get(0))?;
+        let account = row.route.is_some().then_some(row.account);
+        Ok(Finished { already, run: row.run, lane: row.lane, account, pending })
+    }
+
+    fn write_ending(&self, turn: &TurnRef, row: &TurnRow, finish: &Finish) -> Kept<()> {
+        let kind: String =
+            self.sql.query_row("SELECT kind FROM session WHERE key = ?1", [&row.lane], |row| row.get(0))?;
+        let user = user_entry(&self.inputs(&turn.turn)?, kind != "direct");
+        let mut entries = vec![serde_json::to_string(&user)?];
+        {
+            let mut query = self
+                .sql
+                .prepare_cached("SELECT entry FROM step WHERE turn = ?1 AND entry IS NOT NULL ORDER BY step")?;
+            for entry in query.query_map([&turn.turn], |row| row.get::<_, String>(0))? {
+                entries.push(entry?);
+            }
+        }
+        let from: i64 = self.sql.query_row(
+            "SELECT coalesce(max(seq), 0) FROM transcript WHERE session_id = ?1",
+            [&row.session_id],
+            |row| row.get(0),
+        )?;
+        let added = entries.len();
+        for (seq, entry) in (from + 1..).zip(entries) {
+            self.sql
+                .prepare_cached("INSERT INTO transcript VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![row.session_id, seq, entry, finish.now_ms, row.run])?;
+        }
+        if let Some(route) = &row.route {
+            for outbound in outbound_of(turn, &row.run, &row.account, route, finish) {
+                self.enqueue(&outbound)?;
+            }
+        }
+        self.sql.execute(
+            "UPDATE session SET entries = entries + ?3, updated_ms = ?4, turned_ms = ?4 WHERE key = ?1 AND id = ?2",
+            params![row.lane, row.session_id, signed(added as u64), finish.now_ms],
+        )?;
+        self.sql.execute(
+            "UPDATE inbox SET state = ?2 WHERE turn = ?1",
+            params![turn.turn, if finish.parked { "parked" } else { "done" }],
+        )?;
+        self.sql.execute(
+            "UPDATE turn SET ended_ms = ?2, ending = ?3 WHERE id = ?1",
+            params![turn.turn, finish.now_ms, serde_json::to_string(&Ending::of(finish))?],
+        )?;
+        // The journal has become the transcript.
+        self.sql.execute("DELETE FROM step WHERE turn = ?1", [&turn.turn])?;
+        self.sql
+            .execute("UPDATE lane SET turn = NULL WHERE key = ?1 AND turn = ?2", params![row.lane, turn.turn])?;
+        Ok(())
+    }
+}
+
+fn begun_by(call: &str) -> Kept<Option<u64>> {
+    Ok(json::<serde_json::Value>(call)?.get("epoch").and_then(serde_json::Value::as_u64))
+}
+
+/// A step whose end is unknown stays so for every later life.
+fn with_doubt(call: &serde_json::Value) -> serde_json::Value {
+    let mut call = call.clone();
+    if let Some(call) = call.as_object_mut() {
+        call.remove("epoch");
+    }
+    call
+}
