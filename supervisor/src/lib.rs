@@ -1,1 +1,23 @@
 //! Creel: a home for AI agents that cannot take each other down (supervisor and command line).
+//!
+//! [`run_up`] is the supervisor: one thread that owns the [`tree`] of units. [`unit`] holds what decides, without IO;
+//! [`fdkeep`] what outlives the gateway; [`tool`] the runs of commands; [`logs`] what units write; [`control`] the
+//! command line's socket.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod control;
+pub mod fdkeep;
+pub mod link;
+pub mod logs;
+mod notify;
+pub mod place;
+pub mod settings;
+pub mod signals;
+pub mod tool;
+pub mod tree;
+pub mod unit;
+mod up;
+
+pub use up::{UpOptions, run_up};

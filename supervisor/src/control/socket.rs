@@ -1,0 +1,157 @@
+//! The listening end: only for this user and root, and there again when somebody cleans it away.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use interprocess::local_socket::tokio::{Listener, Stream};
+use interprocess::local_socket::traits::StreamCommon;
+use interprocess::local_socket::traits::tokio::Listener as _;
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
+use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use tokio::time::Instant;
+
+use super::connection::serve;
+use crate::logs::Book;
+use crate::tree::Events;
+
+/// How often to look whether the socket is still there.
+const LOOK: Duration = Duration::from_secs(5);
+/// Connections at the same time.
+const MOST: usize = 32;
+/// Bytes of a socket's path that the kernel takes.
+const LONGEST_PATH: usize = 107;
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The kernel does not take such a path.
+    #[error(
+        "The path of the control socket, {0}, is longer than {LONGEST_PATH} bytes; name a shorter folder with CREEL_RUNTIME_DIR."
+    )]
+    TooLong(PathBuf),
+    /// It cannot be made.
+    #[error("The control socket {path} cannot be made: {error}.")]
+    Unusable {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// The socket while it listens.
+#[derive(Debug)]
+pub struct Door {
+    path: PathBuf,
+    listener: Listener,
+    /// Identity of the file on disk.
+    inode: Option<(u64, u64)>,
+}
+
+impl Door {
+    /// Makes the socket in place of what a dead supervisor left: the lock is held, so nobody else can own it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(path: PathBuf) -> Result<Self, ControlError> {
+        if path.as_os_str().len() > LONGEST_PATH {
+            return Err(ControlError::TooLong(path));
+        }
+        match listen(&path) {
+            Ok(listener) => Ok(Self { inode: inode(&path), path, listener }),
+            Err(error) => Err(ControlError::Unusable { path, error }),
+        }
+    }
+
+    /// Lets clients in until the supervisor ends.
+    pub async fn run(mut self, events: Events, book: Book) {
+        let inside = Rc::new(Cell::new(0_usize));
+        let mut refused_at: Option<Instant> = None;
+        loop {
+            let accepted = tokio::time::timeout(LOOK, self.listener.accept()).await;
+            match accepted {
+                Err(_nobody) => self.reopen_if_gone(),
+                // Out of descriptors, most likely: a pause, not a spin.
+                Ok(Err(error)) => {
+                    tracing::warn!("A control connection could not be taken: {error}.");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Ok(Ok(stream)) => {
+                    if let Err(reason) = admit(&stream, inside.get()) {
+                        if refused_at.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
+                            refused_at = Some(Instant::now());
+                            tracing::warn!("A control connection was refused: {reason}");
+                        }
+                        continue;
+                    }
+                    inside.set(inside.get() + 1);
+                    let (events, book, inside) = (events.clone(), book.clone(), Rc::clone(&inside));
+                    tokio::task::spawn_local(async move {
+                        serve(stream, events, book).await;
+                        inside.set(inside.get() - 1);
+                    });
+                }
+            }
+        }
+    }
+
+    fn reopen_if_gone(&mut self) {
+        if inode(&self.path) == self.inode {
+            return;
+        }
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let opened = crate::place::private(folder).and_then(|()| listen(&self.path));
+        match opened {
+            Ok(listener) => {
+                tracing::warn!("The control socket {} was gone and is made again.", self.path.display());
+                self.listener = listener;
+                self.inode = inode(&self.path);
+            }
+            Err(error) => tracing::warn!("The control socket {} is gone: {error}.", self.path.display()),
+        }
+    }
+}
+
+fn listen(path: &Path) -> io::Result<Listener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let name = path.to_fs_name::<GenericFilePath>()?;
+    // Its drop must not unlink a successor's socket: the lock, not the path, says who is who.
+    ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio()
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn admit(stream: &Stream, inside: usize) -> Result<(), String> {
+    if inside >= MOST {
+        return Err(format!("{MOST} are open already."));
+    }
+    let own = rustix::process::geteuid().as_raw();
+    let peer = stream.peer_creds().map_err(|error| format!("its user is not known: {error}."))?;
+    match peer.euid() {
+        Some(uid) if uid == own || uid == 0 => Ok(()),
+        Some(uid) => Err(format!("it comes from uid {uid}, not {own}.")),
+        None => Err("its user is not known.".to_owned()),
+    }
+}
+
+/// The raw end of an admitted connection.
+pub(super) fn raw(stream: Stream) -> io::Result<tokio::net::UnixStream> {
+    // `Stream` has one variant on Unix; its descriptor becomes an ordinary stream of the runtime.
+    let fd = match &stream {
+        Stream::UdSocket(stream) => stream.as_fd().try_clone_to_owned()?,
+    };
+    drop(stream);
+    let stream = std::os::unix::net::UnixStream::from(fd);
+    stream.set_nonblocking(true)?;
+    tokio::net::UnixStream::from_std(stream)
+}

@@ -1,0 +1,180 @@
+//! Descriptors that outlive the gateway and egress: the ends of the workers' links, their listeners and the port.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+
+use creel_config::gateway::Bind;
+use creel_ipc::hello::Role;
+use creel_ipc::msg::egress::{EgressAttach, HostRule};
+use creel_ipc::msg::supervisor::{GatewayListen, UnitAttached};
+
+/// The address of the gateway is not to be had.
+#[derive(Debug, thiserror::Error)]
+#[error("The gateway cannot listen on {address}: {error}.{advice}")]
+pub struct NoPort {
+    address: SocketAddr,
+    error: io::Error,
+    advice: &'static str,
+}
+
+/// All kept descriptors.
+#[derive(Debug, Default)]
+pub struct FdKeep {
+    port: Option<Port>,
+    workers: BTreeMap<String, Worker>,
+}
+
+/// The one port: bound by the supervisor, accepted by the gateway alone.
+#[derive(Debug)]
+struct Port {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+#[derive(Debug)]
+struct Worker {
+    kind: Role,
+    incarnation: u64,
+    link: OwnedFd,
+    /// Whether a gateway had the link before.
+    handed_out: bool,
+    listener: Option<OwnedFd>,
+}
+
+impl FdKeep {
+    /// Binds the port, or keeps it when it is the same.
+    ///
+    /// # Errors
+    /// When the address is taken or forbidden; the old port stays then.
+    pub fn bind(&mut self, bind: Bind, port: u16) -> Result<(), NoPort> {
+        let host = match bind {
+            Bind::Loopback => Ipv4Addr::LOCALHOST,
+            Bind::Lan => Ipv4Addr::UNSPECIFIED,
+        };
+        let address = SocketAddr::new(IpAddr::V4(host), port);
+        if self.port.as_ref().is_some_and(|kept| kept.address == address) {
+            return Ok(());
+        }
+        let same_port = self.port.as_ref().is_some_and(|kept| kept.address.port() == port);
+        let before = if same_port { self.port.take() } else { None };
+        match TcpListener::bind(address) {
+            Ok(listener) => {
+                self.port = Some(Port { listener, address });
+                Ok(())
+            }
+            Err(error) => {
+                if before.is_some() {
+                    self.port = before;
+                }
+                let advice = match error.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        " Another program has it: end that program, or set gateway.port (or CREEL_GATEWAY_PORT) to a free one."
+                    }
+                    io::ErrorKind::PermissionDenied => " Set gateway.port to a number above 1023.",
+                    _ => " Set gateway.port (or CREEL_GATEWAY_PORT) to a free one.",
+                };
+                Err(NoPort { address, error, advice })
+            }
+        }
+    }
+
+    /// The port for a gateway that starts.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn listen(&self) -> io::Result<Option<(GatewayListen, OwnedFd)>> {
+        let Some(port) = &self.port else { return Ok(None) };
+        let fd = OwnedFd::from(port.listener.try_clone()?);
+        Ok(Some((GatewayListen { fds: 1, address: port.address.to_string() }, fd)))
+    }
+
+    /// Keeps the descriptors of a worker that was launched.
+    pub fn keep(
+        &mut self,
+        unit: &str,
+        kind: Role,
+        incarnation: u64,
+        link: OwnedFd,
+        listener: Option<OwnedFd>,
+    ) {
+        let worker = Worker { kind, incarnation, link, handed_out: false, listener };
+        self.workers.insert(unit.to_owned(), worker);
+    }
+
+    /// Lets go of the descriptors of a worker that ended; whether there were any.
+    pub fn release(&mut self, unit: &str) -> bool {
+        self.workers.remove(unit).is_some()
+    }
+
+    /// The units that have descriptors here.
+    pub fn units(&self) -> Vec<String> {
+        self.workers.keys().cloned().collect()
+    }
+
+    /// A worker's link for the gateway; remembers that it was handed out.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn attach(&mut self, unit: &str) -> io::Result<Option<(UnitAttached, OwnedFd)>> {
+        let Some(worker) = self.workers.get_mut(unit) else { return Ok(None) };
+        let fd = worker.link.try_clone()?;
+        let fresh = !std::mem::replace(&mut worker.handed_out, true);
+        let attached = UnitAttached {
+            fds: 1,
+            unit: unit.to_owned(),
+            kind: worker.kind,
+            incarnation: worker.incarnation,
+            fresh,
+        };
+        Ok(Some((attached, fd)))
+    }
+
+    /// A worker's listener for egress.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn egress(&self, unit: &str, allow: Vec<HostRule>) -> io::Result<Option<(EgressAttach, OwnedFd)>> {
+        let Some(worker) = self.workers.get(unit) else { return Ok(None) };
+        let Some(listener) = &worker.listener else { return Ok(None) };
+        let attach = EgressAttach { fds: 1, unit: unit.to_owned(), incarnation: worker.incarnation, allow };
+        Ok(Some((attach, listener.try_clone()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn free_port() -> u16 {
+        TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn a_link_is_fresh_only_the_first_time() {
+        let mut keep = FdKeep::default();
+        let (link, _other) = UnixStream::pair().unwrap();
+        keep.keep("agent:main", Role::Agent, 1, link.into(), None);
+        assert!(keep.attach("agent:main").unwrap().unwrap().0.fresh);
+        assert!(!keep.attach("agent:main").unwrap().unwrap().0.fresh);
+        assert!(keep.egress("agent:main", Vec::new()).unwrap().is_none());
+        assert!(keep.release("agent:main"));
+        assert!(keep.attach("agent:main").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_taken_address_is_named_and_costs_nothing() {
+        let mut keep = FdKeep::default();
+        let port = free_port();
+        keep.bind(Bind::Loopback, port).unwrap();
+        keep.bind(Bind::Loopback, port).unwrap();
+        let mut second = FdKeep::default();
+        let error = second.bind(Bind::Loopback, port).unwrap_err().to_string();
+        assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("gateway.port"), "{error}");
+        assert!(second.listen().unwrap().is_none());
+        assert_eq!(keep.listen().unwrap().unwrap().0.address, format!("127.0.0.1:{port}"));
+    }
+}

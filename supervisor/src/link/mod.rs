@@ -1,0 +1,6 @@
+//! The supervisor's end of the links to the gateway and to egress.
+
+pub mod post;
+pub mod watch;
+
+pub use post::{Outgoing, Post};

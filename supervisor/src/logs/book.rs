@@ -1,0 +1,277 @@
+//! The logs of all units.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use creel_ipc::msg::control::LogLine;
+use tokio::sync::broadcast;
+
+use super::budget::Budget;
+use super::file::{LogFile, file_name};
+use super::line::Cutter;
+
+/// Lines of a unit that stay in memory.
+const RING_LINES: usize = 256;
+/// Bytes of a unit that stay in memory: 256 lines of ordinary length.
+const RING_BYTES: usize = 48 * 1024;
+/// Bytes a second that a unit may log, and how many it may log at once.
+const BYTES_A_SECOND: u64 = 1 << 20;
+const BURST: u64 = 4 << 20;
+/// Lines that a follower may lag behind.
+const FOLLOW: usize = 512;
+
+/// When a file is full, and how many older ones stay.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRules {
+    /// Bytes of one file.
+    pub max_bytes: u64,
+    /// Older files.
+    pub keep: u32,
+}
+
+impl Default for LogRules {
+    fn default() -> Self {
+        Self { max_bytes: 10 << 20, keep: 3 }
+    }
+}
+
+/// All logs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Book(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    folder: PathBuf,
+    started: Instant,
+    logs: Mutex<(LogRules, BTreeMap<String, Log>)>,
+    follow: broadcast::Sender<LogLine>,
+}
+
+/// The log of one unit. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Log {
+    unit: Arc<str>,
+    started: Instant,
+    inner: Arc<Mutex<Inner>>,
+    follow: broadcast::Sender<LogLine>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: LogFile,
+    budget: Budget,
+    ring: VecDeque<(i64, Box<str>)>,
+    ring_bytes: usize,
+    lines: u64,
+    dropped: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Book {
+    /// The logs in a folder, which is made when it is not there.
+    pub fn new(folder: PathBuf) -> Self {
+        let (follow, _) = broadcast::channel(FOLLOW);
+        let logs = Mutex::new((LogRules::default(), BTreeMap::new()));
+        Self(Arc::new(Shared { folder, started: Instant::now(), logs, follow }))
+    }
+
+    /// The log of a unit.
+    pub fn log(&self, unit: &str) -> Log {
+        let mut logs = lock(&self.0.logs);
+        if let Some(log) = logs.1.get(unit) {
+            return log.clone();
+        }
+        let LogRules { max_bytes, keep } = logs.0;
+        let log = Log {
+            unit: unit.into(),
+            started: self.0.started,
+            inner: Arc::new(Mutex::new(Inner {
+                file: LogFile::new(self.0.folder.join(file_name(unit)), max_bytes, keep),
+                budget: Budget::new(BYTES_A_SECOND, BURST),
+                ring: VecDeque::new(),
+                ring_bytes: 0,
+                lines: 0,
+                dropped: 0,
+            })),
+            follow: self.0.follow.clone(),
+        };
+        logs.1.insert(unit.to_owned(), log.clone());
+        log
+    }
+
+    /// New limits for all files.
+    pub fn set_rules(&self, rules: LogRules) {
+        let mut logs = lock(&self.0.logs);
+        logs.0 = rules;
+        for log in logs.1.values() {
+            lock(&log.inner).file.set_limits(rules.max_bytes, rules.keep);
+        }
+    }
+
+    /// The last lines of one unit or of all, oldest first.
+    pub fn last(&self, unit: Option<&str>, count: usize) -> Vec<LogLine> {
+        let logs: Vec<Log> = {
+            let logs = lock(&self.0.logs);
+            logs.1
+                .iter()
+                .filter(|(name, _)| unit.is_none_or(|unit| unit == *name))
+                .map(|(_, log)| log.clone())
+                .collect()
+        };
+        let mut lines: Vec<LogLine> = logs.iter().flat_map(Log::ring).collect();
+        lines.sort_by_key(|line| line.at_ms);
+        lines.split_off(lines.len().saturating_sub(count))
+    }
+
+    /// Whether there is a log of this unit.
+    pub fn knows(&self, unit: &str) -> bool {
+        lock(&self.0.logs).1.contains_key(unit)
+    }
+
+    /// Every line from now on.
+    pub fn follow(&self) -> broadcast::Receiver<LogLine> {
+        self.0.follow.subscribe()
+    }
+}
+
+impl Log {
+    /// Takes what a unit wrote.
+    pub fn write(&self, cutter: &mut Cutter, bytes: &[u8]) {
+        self.take(|line| cutter.push(bytes, line));
+    }
+
+    /// The stream ended.
+    pub fn finish(&self, cutter: &mut Cutter) {
+        self.take(|line| cutter.finish(line));
+        let mut inner = lock(&self.inner);
+        if let Some(summary) = inner.budget.dropped().map(summary) {
+            inner.keep(self, &summary);
+        }
+    }
+
+    /// Adds one line of the supervisor's own.
+    pub fn line(&self, text: &str) {
+        lock(&self.inner).keep(self, text);
+    }
+
+    /// The last line, for the record of an end.
+    pub fn last(&self) -> Option<String> {
+        lock(&self.inner).ring.back().map(|(_, text)| text.to_string())
+    }
+
+    /// Lines so far, lines over the budget, lines that the disk did not take.
+    pub fn counts(&self) -> (u64, u64, u64) {
+        let inner = lock(&self.inner);
+        (inner.lines, inner.dropped, inner.file.lost())
+    }
+
+    fn ring(&self) -> Vec<LogLine> {
+        let line = |(at_ms, text): &(i64, Box<str>)| LogLine {
+            unit: self.unit.to_string(),
+            at_ms: *at_ms,
+            text: text.to_string(),
+        };
+        lock(&self.inner).ring.iter().map(line).collect()
+    }
+
+    fn take(&self, lines: impl FnOnce(&mut dyn FnMut(&str))) {
+        let now = self.started.elapsed();
+        let mut inner = lock(&self.inner);
+        let (mut text, mut count) = (Vec::new(), 0);
+        let inner = &mut *inner;
+        lines(&mut |line| {
+            inner.lines += 1;
+            if !inner.budget.take(line.len() + 1, now) {
+                inner.dropped += 1;
+                return;
+            }
+            if let Some(summary) = inner.budget.dropped().map(summary) {
+                inner.remember(self, &summary);
+                text.extend_from_slice(summary.as_bytes());
+                text.push(b'\n');
+            }
+            inner.remember(self, line);
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+            count += 1;
+        });
+        if !text.is_empty() {
+            inner.file.append(&text, count, now);
+        }
+    }
+}
+
+fn summary((lines, bytes): (u64, u64)) -> String {
+    format!("[creel: {lines} lines, {bytes} bytes were over this unit's log budget and are not shown]")
+}
+
+impl Inner {
+    fn keep(&mut self, log: &Log, text: &str) {
+        self.lines += 1;
+        self.remember(log, text);
+        self.file.append(format!("{text}\n").as_bytes(), 1, log.started.elapsed());
+    }
+
+    fn remember(&mut self, log: &Log, text: &str) {
+        let at_ms = now_ms();
+        self.ring_bytes += text.len();
+        self.ring.push_back((at_ms, text.into()));
+        while self.ring.len() > RING_LINES || (self.ring_bytes > RING_BYTES && self.ring.len() > 1) {
+            self.ring_bytes -= self.ring.pop_front().map_or(0, |(_, old)| old.len());
+        }
+        if log.follow.receiver_count() > 0 {
+            let line = LogLine { unit: log.unit.to_string(), at_ms, text: text.to_owned() };
+            let _nobody = log.follow.send(line);
+        }
+    }
+}
+
+/// Milliseconds since the epoch: for people, never for decisions.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_at_the_budget_and_the_rest_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::new(dir.path().to_owned());
+        let log = book.log("agent:main");
+        let mut cutter = Cutter::default();
+        let line = format!("{}\n", "x".repeat(1023));
+        for _ in 0..6 * 1024 {
+            log.write(&mut cutter, line.as_bytes());
+        }
+        log.finish(&mut cutter);
+        let (lines, dropped, lost) = log.counts();
+        assert!(dropped > 1024, "{dropped}");
+        assert_eq!(lost, 0);
+        let file = std::fs::read_to_string(dir.path().join("agent:main.log")).unwrap();
+        let kept = file.lines().filter(|line| line.starts_with('x')).count() as u64;
+        assert!(file.contains("over this unit's log budget"));
+        assert_eq!(kept + dropped, 6 * 1024);
+        assert!(lines >= 6 * 1024);
+    }
+
+    #[test]
+    fn the_ring_keeps_the_last_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::new(dir.path().to_owned());
+        let log = book.log("gateway");
+        for n in 0..1000 {
+            log.line(&format!("line {n}"));
+        }
+        let last = book.last(Some("gateway"), 2);
+        assert_eq!(last.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["line 998", "line 999"]);
+        assert_eq!(book.last(None, 5000).len(), RING_LINES);
+    }
+}

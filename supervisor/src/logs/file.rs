@@ -1,0 +1,149 @@
+//! A log file that is only appended to and turned over by size.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::unit::At;
+
+/// How long to leave a file alone that could not be opened or written.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// One file and its older generations `<name>.1`, `<name>.2` …
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    max_bytes: u64,
+    keep: u32,
+    open: Option<(File, u64)>,
+    retry_at: At,
+    /// Lines that the disk did not take.
+    lost: u64,
+}
+
+impl LogFile {
+    /// A file that is opened with its first line.
+    pub fn new(path: PathBuf, max_bytes: u64, keep: u32) -> Self {
+        Self { path, max_bytes, keep, open: None, retry_at: At::ZERO, lost: 0 }
+    }
+
+    /// New limits; they hold from the next line on.
+    pub fn set_limits(&mut self, max_bytes: u64, keep: u32) {
+        (self.max_bytes, self.keep) = (max_bytes, keep);
+    }
+
+    /// Appends whole lines. A disk that does not take them costs the lines, which are counted, and nothing else.
+    pub fn append(&mut self, text: &[u8], lines: u64, now: At) {
+        if let Err(_unwritten) = self.try_append(text, now) {
+            self.open = None;
+            self.lost += lines;
+        }
+    }
+
+    /// Lines that the disk did not take so far.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    fn try_append(&mut self, text: &[u8], now: At) -> io::Result<()> {
+        let full = self
+            .open
+            .as_ref()
+            .is_some_and(|(_, size)| *size > 0 && size + text.len() as u64 > self.max_bytes);
+        if full {
+            self.open = None;
+            self.turn_over();
+        }
+        if self.open.is_none() {
+            if now < self.retry_at {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.retry_at = now + RETRY;
+            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
+            let size = file.metadata()?.len();
+            self.open = Some((file, size));
+            self.retry_at = At::ZERO;
+        }
+        let Some((file, size)) = &mut self.open else { return Ok(()) };
+        let outcome = file.write_all(text);
+        if outcome.is_err() {
+            self.retry_at = now + RETRY;
+        }
+        outcome?;
+        *size += text.len() as u64;
+        Ok(())
+    }
+
+    /// Renames away what is full; whatever cannot be renamed grows on.
+    fn turn_over(&self) {
+        for older in (1..self.keep.max(1)).rev() {
+            let _absent = std::fs::rename(numbered(&self.path, older), numbered(&self.path, older + 1));
+        }
+        let _stays = std::fs::rename(&self.path, numbered(&self.path, 1));
+    }
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+/// The file's name of a unit: everything that is not plain becomes `%xx`.
+pub fn file_name(unit: &str) -> String {
+    let mut name = String::with_capacity(unit.len() + 4);
+    for byte in unit.bytes() {
+        let plain =
+            byte.is_ascii_alphanumeric() || b":_-".contains(&byte) || (byte == b'.' && !name.is_empty());
+        if plain {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    name.push_str(".log");
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_leave_the_folder() {
+        assert_eq!(file_name("agent:main"), "agent:main.log");
+        assert_eq!(file_name("../etc/x"), "%2e.%2fetc%2fx.log");
+    }
+
+    #[test]
+    fn a_full_file_is_renamed_and_nothing_is_truncated() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut file = LogFile::new(path.clone(), 10, 2);
+        for text in ["one\n", "two\n", "three\n", "four\n", "five\n", "six\n"] {
+            file.append(text.as_bytes(), 1, At::ZERO);
+        }
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+        assert_eq!(read("a.log"), "six\n");
+        assert_eq!(read("a.log.1"), "four\nfive\n");
+        assert_eq!(read("a.log.2"), "three\n");
+        let mut again = LogFile::new(path, 100, 2);
+        again.append(b"after a restart\n", 1, At::ZERO);
+        assert_eq!(read("a.log"), "six\nafter a restart\n");
+    }
+
+    #[test]
+    fn an_absent_folder_costs_lines_until_it_is_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("logs");
+        let mut file = LogFile::new(folder.join("a.log"), 100, 2);
+        file.append(b"lost\n", 1, At::ZERO);
+        std::fs::create_dir(&folder).unwrap();
+        file.append(b"too early\n", 1, Duration::from_millis(10));
+        file.append(b"kept\n", 1, Duration::from_secs(2));
+        assert_eq!(file.lost(), 2);
+        assert_eq!(std::fs::read_to_string(folder.join("a.log")).unwrap(), "kept\n");
+    }
+}

@@ -1,0 +1,67 @@
+//! Reads the stderr of one process until it ends.
+
+use std::cell::RefCell;
+use std::io::{self, PipeReader};
+use std::time::Duration;
+
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::oneshot;
+
+use super::Log;
+use super::line::Cutter;
+
+/// What is read after the process ended: somebody it left behind may hold the pipe open.
+pub const DRAIN: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// One buffer for all pipes: they are read one after the other, and a hundred buffers would be 6 MiB.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
+}
+
+/// Reads what is there and hands it on; the number of bytes, 0 at the end.
+async fn read_some(pipe: &Receiver, take: &mut impl FnMut(&[u8])) -> io::Result<usize> {
+    loop {
+        pipe.readable().await?;
+        let read = BUFFER.with_borrow_mut(|buffer| {
+            let count = pipe.try_read(buffer)?;
+            take(buffer.get(..count).unwrap_or_default());
+            Ok(count)
+        });
+        match read {
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => {}
+            other => {
+                // One busy writer must not keep the thread from everybody else.
+                tokio::task::yield_now().await;
+                return other;
+            }
+        }
+    }
+}
+
+/// The reading end for the runtime. Must be called inside it.
+///
+/// # Errors
+/// What the system said.
+pub fn receiver(pipe: PipeReader) -> io::Result<Receiver> {
+    Receiver::from_owned_fd(pipe.into())
+}
+
+/// Copies a pipe into a log until its end, or until two seconds after `ended`.
+pub async fn copy(pipe: Receiver, log: Log, ended: oneshot::Receiver<()>) {
+    let mut cutter = Cutter::default();
+    collect(pipe, ended, |bytes| log.write(&mut cutter, bytes)).await;
+    log.finish(&mut cutter);
+}
+
+/// Collects a pipe until its end or until `DRAIN` after `ended`.
+pub async fn collect(pipe: Receiver, ended: oneshot::Receiver<()>, mut take: impl FnMut(&[u8])) {
+    let deadline = async {
+        let _dropped_too = ended.await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let to_the_end = async { while let Ok(1..) = read_some(&pipe, &mut take).await {} };
+    tokio::select! {
+        () = to_the_end => {}
+        () = deadline => {}
+    }
+}

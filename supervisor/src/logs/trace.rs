@@ -1,0 +1,53 @@
+//! The supervisor's own lines: to its stderr and into the log of the unit `supervisor`.
+
+use std::io::{self, Write};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{Book, Log};
+
+/// The supervisor among the units.
+pub const SUPERVISOR: &str = "supervisor";
+
+/// Installs the subscriber; the second call of a process changes nothing.
+pub fn install(book: &Book, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_bad| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_target(false)
+        .with_writer(Both { log: book.log(SUPERVISOR) })
+        .finish();
+    let _already_installed = tracing::subscriber::set_global_default(subscriber);
+}
+
+struct Both {
+    log: Log,
+}
+
+impl<'a> MakeWriter<'a> for Both {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line { log: &self.log }
+    }
+}
+
+/// The subscriber writes one whole line at a time.
+struct Line<'a> {
+    log: &'a Log,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.log.line(String::from_utf8_lossy(bytes).trim_end());
+        // A closed terminal costs its copy, nothing else.
+        let _closed = io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! The folders of a home, and the lock that makes this supervisor the only one in it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use creel_config::Paths;
+use rustix::fs::{FlockOperation, flock};
+
+/// Why this supervisor cannot take its place.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// Another supervisor runs in this home.
+    #[error(
+        "Another supervisor{owner} already runs here: it holds {lock}. Use `creel status` to look at it or `creel stop` to end it."
+    )]
+    Taken {
+        /// ` (pid 123)`, when the lock says so.
+        owner: String,
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// A folder cannot be made or used.
+    #[error(
+        "The folder {path} cannot be used: {error}. Make it writable for this user, or name another with {variable}."
+    )]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+        /// The variable that moves it.
+        variable: &'static str,
+    },
+}
+
+/// The lock; released by the kernel when the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Makes the folders that are not there, with mode 0700.
+///
+/// # Errors
+/// A folder that cannot be made.
+pub fn make_folders(paths: &Paths) -> Result<(), PlaceError> {
+    let home = [paths.home.clone(), paths.state(), paths.logs()];
+    for path in home {
+        private(&path).map_err(|error| PlaceError::Folder { path, error, variable: "CREEL_HOME" })?;
+    }
+    let path = paths.runtime.clone();
+    private(&path).and_then(|()| tighten(&path)).map_err(|error| PlaceError::Folder {
+        path,
+        error,
+        variable: "CREEL_RUNTIME_DIR",
+    })
+}
+
+/// Makes one folder with mode 0700 if it is not there.
+pub fn private(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The control socket's folder belongs to us alone.
+fn tighten(path: &Path) -> io::Result<()> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other(format!("it belongs to uid {}", metadata.uid())));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+impl Lock {
+    /// Takes the lock. What the file says of its owner only informs; the kernel's lock decides.
+    ///
+    /// # Errors
+    /// When another process holds it.
+    pub fn take(path: PathBuf) -> Result<Self, PlaceError> {
+        let folder = |error| PlaceError::Folder { path: path.clone(), error, variable: "CREEL_RUNTIME_DIR" };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(folder)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let _unreadable = (&file).take(32).read_to_string(&mut text);
+                let owner = text.trim().parse::<u32>().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+                return Err(PlaceError::Taken { owner, lock: path });
+            }
+            Err(error) => return Err(folder(error.into())),
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(folder)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("creel.lock");
+        std::fs::write(&path, "999999999 left by somebody long dead").unwrap();
+        let first = Lock::take(path.clone()).unwrap();
+        let error = Lock::take(path.clone()).unwrap_err();
+        assert!(error.to_string().contains(&format!("(pid {})", std::process::id())), "{error}");
+        drop(first);
+        Lock::take(path).unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! From a request to the spec of a tool run: the operator's policy decides, the request only fills it in.
+
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use creel_config::sandbox::{ToolPolicy, WorkspaceAccess};
+use creel_ipc::limits::MAX_TOOL_STREAM;
+use creel_ipc::msg::tool::ToolRunParams;
+use creel_launch::tool::{Foreground, WorkspaceAccess as Shown, spec};
+use creel_launch::{LaunchError, LaunchSpec, Level};
+
+/// One command, ready to be launched.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The spec.
+    pub spec: LaunchSpec,
+    /// The time it has.
+    pub wall: Duration,
+    /// Bytes that are kept of each stream.
+    pub keep: usize,
+}
+
+/// Why a request is not even tried.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Nothing to run.
+    #[error("The command is empty; give at least a program in `argv`.")]
+    Empty,
+    /// A text that no process can be given.
+    #[error("The command or its environment contains a NUL byte or a variable name with `=`; take it out.")]
+    Unusable,
+    /// A working directory elsewhere.
+    #[error("The working directory {0:?} leaves the workspace; give a relative path without `..`.")]
+    Outside(String),
+    /// A folder of the policy is not there.
+    #[error("{0}")]
+    Folder(#[from] LaunchError),
+}
+
+/// Composes the command of one agent.
+///
+/// # Errors
+/// What is wrong with the request.
+pub fn command(
+    params: &ToolRunParams,
+    workspace: &Path,
+    policy: &ToolPolicy,
+    level: Level,
+) -> Result<Command, CommandError> {
+    if params.argv.first().is_none_or(String::is_empty) {
+        return Err(CommandError::Empty);
+    }
+    let nul = |text: &String| text.contains('\0');
+    let bad_name = |name: &String| name.is_empty() || name.contains('=') || nul(name);
+    if params.argv.iter().any(nul) || params.env.iter().any(|(name, value)| bad_name(name) || nul(value)) {
+        return Err(CommandError::Unusable);
+    }
+    let wall = Duration::from_secs(u64::from(policy.wall_seconds));
+    let wall = params.wall_ms.map_or(wall, |asked| wall.min(Duration::from_millis(asked)));
+    let access = match policy.workspace_access {
+        WorkspaceAccess::None => Shown::None,
+        WorkspaceAccess::Ro => Shown::Ro,
+        WorkspaceAccess::Rw => Shown::Rw,
+    };
+    let foreground = Foreground {
+        workspace: workspace.to_owned(),
+        access,
+        protect_git: true,
+        ro: Vec::new(),
+        wall,
+        level,
+        command: params.argv.clone(),
+    };
+    let mut spec = spec(&foreground)?;
+    spec.unit = format!("tool:{}", params.run);
+    spec.limits.data = Some(policy.memory);
+    spec.limits.nproc = Some(u64::from(policy.pids));
+    spec.env.extend(params.env.clone());
+    if let Some(cwd) = &params.cwd {
+        spec.cwd = inside(&spec.cwd, cwd)?;
+    }
+    let keep = usize::try_from(policy.output_bytes).unwrap_or(usize::MAX).min(MAX_TOOL_STREAM);
+    Ok(Command { spec, wall, keep })
+}
+
+fn inside(top: &Path, cwd: &str) -> Result<PathBuf, CommandError> {
+    let path = Path::new(cwd);
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if plain && !cwd.contains('\0') { Ok(top.join(path)) } else { Err(CommandError::Outside(cwd.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use creel_config::Config;
+    use creel_launch::Net;
+
+    use super::*;
+
+    fn request(argv: &[&str]) -> ToolRunParams {
+        ToolRunParams {
+            run: "r1".into(),
+            agent: "main".into(),
+            argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
+            cwd: None,
+            env: BTreeMap::new(),
+            wall_ms: None,
+        }
+    }
+
+    fn compose(params: &ToolRunParams) -> Result<Command, CommandError> {
+        let policy = Config::default().agents().remove(0).tool_policy;
+        command(params, &std::env::temp_dir(), &policy, Level::L2)
+    }
+
+    #[test]
+    fn a_request_cannot_widen_the_policy() {
+        let mut asked = request(&["true"]);
+        asked.wall_ms = Some(86_400_000);
+        let command = compose(&asked).unwrap();
+        assert_eq!(command.wall, Duration::from_secs(30));
+        assert_eq!(command.spec.net, Net::None);
+        assert_eq!(command.spec.limits.data, Some(512 << 20));
+        asked.wall_ms = Some(5);
+        assert_eq!(compose(&asked).unwrap().wall, Duration::from_millis(5));
+    }
+
+    #[test]
+    fn a_working_directory_stays_in_the_workspace() {
+        let mut asked = request(&["true"]);
+        for outside in ["/etc", "../x", "a/../../b"] {
+            asked.cwd = Some(outside.into());
+            assert!(matches!(compose(&asked), Err(CommandError::Outside(_))), "{outside}");
+        }
+        asked.cwd = Some("src/./lib".into());
+        assert!(compose(&asked).unwrap().spec.cwd.ends_with("src/lib"));
+    }
+
+    #[test]
+    fn what_no_process_can_be_given_is_refused() {
+        assert!(matches!(compose(&request(&[])), Err(CommandError::Empty)));
+        assert!(matches!(compose(&request(&["a\0b"])), Err(CommandError::Unusable)));
+    }
+}

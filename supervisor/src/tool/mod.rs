@@ -1,0 +1,8 @@
+//! Tool runs: one confined command each, asked for by the gateway and idempotent by the run's id.
+
+pub mod capture;
+pub mod command;
+pub mod run;
+pub mod runs;
+
+pub use runs::Runs;

@@ -1,0 +1,188 @@
+//! All tool runs: which go on, which wait, which have ended a moment ago, and who wants to know.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use creel_ipc::msg::tool::ToolExit;
+use tokio::sync::oneshot;
+
+use super::command::Command;
+use crate::unit::At;
+use crate::unit::process::Process;
+
+/// Runs at the same time.
+pub const CONCURRENT: usize = 8;
+/// Runs that may wait for their turn.
+const WAITING: usize = 256;
+/// Results that are kept for a gateway that asks again.
+const KEPT: usize = 16;
+/// How long they are kept.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// Somebody who is to be answered: the gateway's incarnation and the request's id.
+pub type Waiter = (u64, u64);
+
+/// Every run by its id.
+#[derive(Debug, Default)]
+pub struct Runs {
+    going: BTreeMap<String, Going>,
+    queue: VecDeque<(String, Command)>,
+    done: VecDeque<(String, At, ToolExit)>,
+}
+
+/// A run that has not ended.
+#[derive(Debug)]
+pub struct Going {
+    waiters: Vec<Waiter>,
+    kill: Option<oneshot::Sender<()>>,
+    /// Whether it has a place among the concurrent ones.
+    running: bool,
+    /// Its process, once launched.
+    pub process: Option<(Process, At)>,
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub enum Asked {
+    /// The result is known.
+    Known(Box<ToolExit>),
+    /// The run goes on; the answer will come.
+    Attached,
+    /// Nobody knows this run.
+    New,
+}
+
+impl Runs {
+    /// Looks for a run that was asked for before, and waits for it.
+    pub fn ask(&mut self, run: &str, waiter: Waiter, now: At) -> Asked {
+        self.forget(now);
+        if let Some((_, _, exit)) = self.done.iter().find(|(id, ..)| id == run) {
+            return Asked::Known(Box::new(exit.clone()));
+        }
+        match self.going.get_mut(run) {
+            Some(going) => {
+                going.waiters.push(waiter);
+                Asked::Attached
+            }
+            None => Asked::New,
+        }
+    }
+
+    /// Adds a new run to the queue; whether there was room.
+    pub fn add(&mut self, run: String, command: Command, waiter: Waiter) -> bool {
+        if self.queue.len() >= WAITING {
+            return false;
+        }
+        let going = Going { waiters: vec![waiter], kill: None, running: false, process: None };
+        self.going.insert(run.clone(), going);
+        self.queue.push_back((run, command));
+        true
+    }
+
+    /// The next run to be started, if there is a place for it.
+    pub fn take_next(&mut self) -> Option<(String, Command, oneshot::Receiver<()>)> {
+        let running = self.going.values().filter(|going| going.running).count();
+        if running >= CONCURRENT {
+            return None;
+        }
+        let (run, command) = self.queue.pop_front()?;
+        let (kill, killed) = oneshot::channel();
+        let going = self.going.get_mut(&run)?;
+        going.running = true;
+        going.kill = Some(kill);
+        Some((run, command, killed))
+    }
+
+    /// A run has a process.
+    pub fn started(&mut self, run: &str, process: Process, now: At) {
+        if let Some(going) = self.going.get_mut(run) {
+            going.process = Some((process, now));
+        }
+    }
+
+    /// A run ended: who wants to know.
+    pub fn ended(&mut self, run: &str, exit: ToolExit, now: At) -> Vec<Waiter> {
+        let Some(going) = self.going.remove(run) else { return Vec::new() };
+        self.forget(now);
+        if self.done.len() >= KEPT {
+            self.done.pop_front();
+        }
+        self.done.push_back((run.to_owned(), now, exit));
+        going.waiters
+    }
+
+    /// Ends a run. One that still waits for its turn is taken out of the queue and returned as such.
+    pub fn kill(&mut self, run: &str) -> bool {
+        let Some(going) = self.going.get_mut(run) else { return false };
+        if let Some(kill) = going.kill.take() {
+            let _ended_meanwhile = kill.send(());
+            return false;
+        }
+        let waiting = self.queue.iter().position(|(id, _)| id == run);
+        waiting.is_some_and(|at| self.queue.remove(at).is_some())
+    }
+
+    /// The runs that have not ended.
+    pub fn going(&self) -> impl Iterator<Item = (&String, &Going)> {
+        self.going.iter()
+    }
+
+    fn forget(&mut self, now: At) {
+        self.done.retain(|(_, at, _)| now.saturating_sub(*at) < KEPT_FOR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use creel_ipc::msg::tool::ToolCause;
+    use creel_launch::{LaunchSpec, Role};
+
+    use super::*;
+
+    fn exit() -> ToolExit {
+        ToolExit {
+            cause: ToolCause::Exited,
+            code: Some(0),
+            signal: None,
+            message: None,
+            stdout: "out".into(),
+            stderr: String::new(),
+            dropped_bytes: 0,
+            wall_ms: 1,
+        }
+    }
+
+    fn command() -> Command {
+        let spec = LaunchSpec::new("tool:x", Role::Tool, vec!["true".into()]);
+        Command { spec, wall: Duration::from_secs(1), keep: 64 }
+    }
+
+    #[test]
+    fn a_run_is_asked_for_once_attached_to_and_then_known_for_a_while() {
+        let mut runs = Runs::default();
+        assert!(matches!(runs.ask("a", (1, 10), At::ZERO), Asked::New));
+        assert!(runs.add("a".into(), command(), (1, 10)));
+        assert!(runs.take_next().is_some());
+        assert!(matches!(runs.ask("a", (2, 99), At::ZERO), Asked::Attached));
+        assert_eq!(runs.ended("a", exit(), At::ZERO), [(1, 10), (2, 99)]);
+        assert!(matches!(runs.ask("a", (3, 1), At::from_secs(59)), Asked::Known(_)));
+        assert!(matches!(runs.ask("a", (3, 1), At::from_secs(61)), Asked::New));
+    }
+
+    #[test]
+    fn only_so_many_run_at_once_and_a_waiting_one_can_be_killed() {
+        let mut runs = Runs::default();
+        for n in 0..CONCURRENT + 2 {
+            assert!(runs.add(format!("run-{n}"), command(), (1, n as u64)));
+        }
+        let mut kept = Vec::new();
+        while let Some(next) = runs.take_next() {
+            kept.push(next);
+        }
+        assert_eq!(kept.len(), CONCURRENT);
+        assert!(runs.kill("run-9"));
+        runs.ended("run-0", exit(), At::ZERO);
+        assert_eq!(runs.take_next().unwrap().0, "run-8");
+        assert!(runs.take_next().is_none());
+    }
+}

@@ -1,0 +1,186 @@
+//! The beginning and the end of an incarnation.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use creel_config::sandbox::{Floor, SandboxMode};
+use creel_ipc::msg::supervisor::UnitGone;
+use creel_ipc::msg::unit::{Isolation, LastExit};
+use creel_launch::{Exit, LaunchError, Launching, Level, Stage, Stdio};
+use tokio::sync::oneshot;
+
+use super::event::{Event, UnitEvent, What};
+use super::{EGRESS, GATEWAY, Tree};
+use crate::link::Outgoing;
+use crate::logs::book::now_ms;
+use crate::logs::reader;
+use crate::unit::machine::{self, End};
+use crate::unit::process::{self, Process, spawn_error};
+use crate::unit::template;
+
+impl Tree {
+    /// Begins a launch.
+    pub(super) fn launch(&mut self, name: &str, incarnation: u64) {
+        match self.begin(name) {
+            Ok(launching) => {
+                let (events, unit) = (self.events.clone(), name.to_owned());
+                tokio::task::spawn_local(async move {
+                    let event = |what| Event::Unit(UnitEvent { unit: unit.clone(), incarnation, what });
+                    let outcome = process::launched(launching).await;
+                    let process = outcome.as_ref().ok().cloned();
+                    let told = events.send(event(What::Launched(outcome))).await;
+                    if let (Ok(()), Some(process)) = (told, process) {
+                        // Somebody else cannot have reaped it; if so, it is gone all the same.
+                        let exit = process.ended().await.unwrap_or(Exit::Code(-1));
+                        let _over = events.send(event(What::Exited(exit))).await;
+                    }
+                });
+            }
+            Err(error) => self.apply(name, machine::Event::LaunchFailed(error.to_string())),
+        }
+    }
+
+    fn begin(&mut self, name: &str) -> Result<Launching, LaunchError> {
+        self.allowed(name)?;
+        let Some(member) = self.members.get_mut(name) else {
+            return Err(refused("The unit is not in the plan."));
+        };
+        let spec = template::spec(&member.unit, &self.ground)
+            .map_err(|error| spawn_error(&error, "A folder of the unit cannot be made"))?;
+        let (theirs, ours) = process::link_pair()?;
+        let stdin = theirs.try_clone().map_err(|error| spawn_error(&error, "No descriptor is left"))?;
+        let (reader, stderr) =
+            io::pipe().map_err(|error| spawn_error(&error, "No pipe can be made for the log"))?;
+        let pipe =
+            reader::receiver(reader).map_err(|error| spawn_error(&error, "The log cannot be watched"))?;
+        let stdio = Stdio { stdin, stdout: theirs, stderr: OwnedFd::from(stderr) };
+        let launching = process::begin(&spec, stdio)?;
+
+        let (log_end, log_ended) = oneshot::channel();
+        member.log_end = Some(log_end);
+        member.pending_link = Some(ours);
+        let (log, events, unit) = (self.book.log(name), self.events.clone(), name.to_owned());
+        let incarnation = member.machine.incarnation();
+        tokio::task::spawn_local(async move {
+            reader::copy(pipe, log.clone(), log_ended).await;
+            let _over = events
+                .send(Event::Unit(UnitEvent { unit, incarnation, what: What::Drained(log.last()) }))
+                .await;
+        });
+        Ok(launching)
+    }
+
+    /// Nothing runs below the level that the operator demands.
+    fn allowed(&self, name: &str) -> Result<(), LaunchError> {
+        let supervision = &self.settings.plan.supervision;
+        if supervision.mode == SandboxMode::Off {
+            return Ok(());
+        }
+        let floor = match supervision.floor {
+            Floor::L1 => Level::L1,
+            Floor::L2 => Level::L2,
+            Floor::L3 => Level::L3,
+        };
+        let worker = name != GATEWAY && name != EGRESS;
+        // Gateway and egress run below the floor, so that somebody can tell; but never without any isolation.
+        if self.ground.level >= floor || (!worker && self.ground.level >= Level::L1) {
+            return Ok(());
+        }
+        let (reasons, remedies) =
+            self.measured.as_ref().map(|m| (m.reasons.join(" "), m.remedies.join(" "))).unwrap_or_default();
+        Err(refused(&format!(
+            "This machine gives isolation level {}, and sandbox.floor is {floor}. {reasons} {remedies}",
+            self.ground.level
+        )))
+    }
+
+    /// A launch came to its end.
+    pub(super) fn launched(&mut self, name: &str, outcome: Result<Process, LaunchError>) {
+        let process = match outcome {
+            Ok(process) => process,
+            Err(error) => {
+                if let Some(member) = self.members.get_mut(name) {
+                    (member.pending_link, member.log_end) = (None, None);
+                }
+                return self.apply(name, machine::Event::LaunchFailed(error.to_string()));
+            }
+        };
+        let Some(member) = self.members.get_mut(name) else { return };
+        member.isolation = Some(isolation(&process.0.isolation));
+        member.process = Some(process.clone());
+        let (role, incarnation) = (member.role, member.machine.incarnation());
+        let (link, worker) = (member.pending_link.take(), member.is_worker());
+        match link {
+            Some(link) if worker => {
+                let listener = process.0.listener.as_ref().and_then(|(fd, _)| fd.try_clone().ok());
+                self.keep.keep(name, role, incarnation, link, listener);
+                self.attach(name);
+                self.attach_egress(name);
+            }
+            Some(link) => self.open_peer(name, incarnation, link),
+            None => {}
+        }
+        self.apply(name, machine::Event::Launched);
+    }
+
+    /// The process of a unit ended.
+    pub(super) fn exited(&mut self, name: &str, exit: Exit) {
+        let (code, signal) = match exit {
+            Exit::Code(code) => (Some(code), None),
+            Exit::Signal(signal) => (None, Some(signal)),
+        };
+        self.apply(name, machine::Event::Ended { code, signal });
+    }
+
+    /// Clears away what belonged to an incarnation.
+    pub(super) fn ended(&mut self, name: &str, end: End) {
+        let Some(member) = self.members.get_mut(name) else { return };
+        let incarnation = member.machine.incarnation();
+        let how = match (end.code, end.signal) {
+            (_, Some(signal)) => format!(", signal {signal}"),
+            (Some(code), _) => format!(", code {code}"),
+            _ => String::new(),
+        };
+        let detail = end.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        let quiet = matches!(end.cause, creel_ipc::msg::unit::ExitCause::Stopped);
+        let sentence = format!("{name} ended ({:?}{how}){detail}", end.cause);
+        if quiet {
+            tracing::info!("{sentence}");
+        } else {
+            tracing::warn!("{sentence}");
+        }
+        (member.process, member.pending_link, member.peer) = (None, None, None);
+        (member.log_end, member.isolation) = (None, None);
+        member.last_exit = Some(LastExit {
+            cause: end.cause,
+            code: end.code,
+            signal: end.signal,
+            detail: end.detail,
+            at_ms: now_ms(),
+        });
+        if self.keep.release(name) {
+            self.post(
+                GATEWAY,
+                Outgoing::Gone(UnitGone { unit: name.to_owned(), incarnation, cause: end.cause }),
+            );
+            self.detach_egress(name, incarnation);
+        }
+    }
+}
+
+fn refused(sentence: &str) -> LaunchError {
+    LaunchError { stage: Stage::Spec, errno: None, sentence: sentence.trim_end().to_owned() }
+}
+
+/// The launcher's account in the words of the wire.
+pub(super) fn isolation(measured: &creel_launch::Isolation) -> Isolation {
+    Isolation {
+        level: measured.level.to_string(),
+        namespaces: measured.namespaces.clone(),
+        landlock_abi: measured.landlock_abi,
+        seccomp_filters: measured.seccomp_programs,
+        no_new_privs: measured.no_new_privs,
+        uid: measured.uid,
+        gaps: measured.gaps.clone(),
+    }
+}

@@ -1,0 +1,87 @@
+//! One unit of the tree: its plan, its life, its process and its link.
+
+use std::os::fd::OwnedFd;
+
+use creel_config::operation::Supervisor as Rules;
+use creel_config::plan::Unit;
+use creel_ipc::hello::Role;
+use creel_ipc::msg::unit::{Isolation, LastExit};
+use creel_link::Link;
+use tokio::sync::oneshot;
+
+use crate::link::Post;
+use crate::unit::machine::{Machine, Policy};
+use crate::unit::process::Process;
+use crate::unit::template;
+
+/// A unit and all that belongs to its current incarnation.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// What the plan says.
+    pub(super) unit: Unit,
+    /// What it is for.
+    pub(super) role: Role,
+    /// Its life.
+    pub(super) machine: Machine,
+    /// Its process, once launched.
+    pub(super) process: Option<Process>,
+    /// Our end of its link (the gateway's end, for a worker), while a launch is under way.
+    pub(super) pending_link: Option<OwnedFd>,
+    /// Dropped when the process ends: its log is then read for two seconds more.
+    pub(super) log_end: Option<oneshot::Sender<()>>,
+    /// The supervisor's own link, for gateway and egress.
+    pub(super) peer: Option<Peer>,
+    /// How it is confined.
+    pub(super) isolation: Option<Isolation>,
+    /// Its last end.
+    pub(super) last_exit: Option<LastExit>,
+    /// Whether the plan no longer has it: it goes when it is down.
+    pub(super) leaving: bool,
+}
+
+/// The supervisor's link to gateway or egress.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// The link; dropping it lets go of the socket.
+    pub(super) link: Link,
+    /// What leaves.
+    pub(super) post: Post,
+    /// Whether it was taken in.
+    pub(super) welcomed: bool,
+}
+
+impl Member {
+    /// A unit that is down.
+    pub(super) fn new(unit: Unit, rules: Rules) -> Self {
+        let role = template::role(&unit);
+        let seed = seed(&unit.name.to_string());
+        Self {
+            unit,
+            role,
+            machine: Machine::new(Policy::Permanent, rules, seed),
+            process: None,
+            pending_link: None,
+            log_end: None,
+            peer: None,
+            isolation: None,
+            last_exit: None,
+            leaving: false,
+        }
+    }
+
+    /// Whether the gateway, not the supervisor, has its link.
+    pub(super) fn is_worker(&self) -> bool {
+        matches!(self.role, Role::Agent | Role::Channel)
+    }
+
+    /// The link to a peer that was taken in.
+    pub(super) fn welcomed(&self) -> Option<&Post> {
+        self.peer.as_ref().filter(|peer| peer.welcomed).map(|peer| &peer.post)
+    }
+}
+
+/// Units that fall together must not come back together.
+fn seed(name: &str) -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(name)
+}

@@ -1,0 +1,337 @@
+//! The tree of processes: every unit, what is kept for it, and the loop that all events pass through.
+//!
+//! One thread owns all of it. Edges (a process, a link, a pipe, a control connection) are small tasks that only send
+//! events; nothing here ever waits for them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use creel_config::plan::UnitName;
+use creel_config::sandbox::SandboxMode;
+use creel_ipc::hello::Role;
+use creel_ipc::msg::supervisor::UnitChanged;
+use creel_ipc::msg::unit::{ExitCause, UnitState};
+use creel_launch::{Level, Measured};
+use tokio::sync::mpsc;
+
+use crate::fdkeep::FdKeep;
+use crate::link::Outgoing;
+use crate::logs::Book;
+use crate::settings::{Settings, Source};
+use crate::signals::{Asked, Signals};
+use crate::tool::Runs;
+use crate::unit::At;
+use crate::unit::machine::{self, Action};
+use crate::unit::process::Process;
+use crate::unit::template::{Binaries, Ground};
+
+pub mod event;
+mod launch;
+mod member;
+mod peers;
+mod reload;
+mod requests;
+mod status;
+mod stop;
+mod tools;
+
+pub use event::{Event, Events};
+use event::{UnitEvent, What};
+use member::Member;
+use stop::Stopping;
+
+/// The names of the two units that the supervisor itself is linked to.
+const GATEWAY: &str = "gateway";
+const EGRESS: &str = "egress";
+
+/// All units and what belongs to them.
+#[derive(Debug)]
+pub struct Tree {
+    source: Source,
+    settings: Settings,
+    generation: u64,
+    config_error: Option<String>,
+    ground: Ground,
+    measured: Option<Measured>,
+    members: BTreeMap<String, Member>,
+    keep: FdKeep,
+    runs: Runs,
+    book: Book,
+    started: Instant,
+    events: Events,
+    stopping: Option<Stopping>,
+}
+
+impl Tree {
+    /// A tree in which nothing runs yet. The port is bound already, so that a taken one is told before anything starts.
+    pub fn new(
+        source: Source,
+        settings: Settings,
+        keep: FdKeep,
+        binaries: Binaries,
+        book: Book,
+        events: Events,
+    ) -> Self {
+        let ground = Ground {
+            paths: source.paths.clone(),
+            config_file: settings.file.clone(),
+            binaries,
+            level: Level::L0,
+            log_level: settings.log_level,
+        };
+        let members = settings
+            .plan
+            .units
+            .iter()
+            .map(|unit| {
+                (unit.name.to_string(), Member::new(unit.clone(), settings.plan.supervision.rules.clone()))
+            })
+            .collect();
+        let mut tree = Self {
+            source,
+            settings,
+            generation: 1,
+            config_error: None,
+            ground,
+            measured: None,
+            members,
+            keep,
+            runs: Runs::default(),
+            book,
+            started: Instant::now(),
+            events,
+            stopping: None,
+        };
+        tree.measure();
+        tree
+    }
+
+    /// What was wrong with the operator's file, when the tree starts on the last good copy.
+    pub fn set_config_error(&mut self, error: String) {
+        self.config_error = Some(error);
+    }
+
+    /// Measures the level once, and only if it is needed.
+    fn measure(&mut self) {
+        if self.settings.plan.supervision.mode == SandboxMode::Off {
+            tracing::warn!("sandbox.mode is \"off\": units run without any isolation.");
+            self.ground.level = Level::L0;
+            return;
+        }
+        let measured = self.measured.get_or_insert_with(creel_launch::probe_levels);
+        self.ground.level = measured.level;
+        tracing::info!("Isolation level {} ({} escape attempts denied).", measured.level, measured.denied);
+        if measured.level < Level::L2 {
+            for sentence in measured.reasons.iter().chain(&measured.remedies) {
+                tracing::warn!("{sentence}");
+            }
+        }
+    }
+
+    /// Starts every unit and keeps it running until somebody asks to stop.
+    pub async fn run(&mut self, mut events: mpsc::Receiver<Event>, mut signals: Signals) {
+        for name in self.plan_order() {
+            self.apply(&name, machine::Event::Start);
+        }
+        while !self.is_over() {
+            let tick = self.deadline().map(|at| tokio::time::Instant::from_std(self.started + at));
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => return,
+                },
+                asked = signals.next() => match asked {
+                    Asked::Stop => self.stop("a signal"),
+                    Asked::Reload => self.reload_and_tell(),
+                },
+                () = sleep_until(tick) => self.tick(),
+            }
+        }
+    }
+
+    fn now(&self) -> At {
+        self.started.elapsed()
+    }
+
+    fn plan_order(&self) -> Vec<String> {
+        self.settings.plan.units.iter().map(|unit| unit.name.to_string()).collect()
+    }
+
+    fn deadline(&self) -> Option<At> {
+        let units = self.members.values().filter_map(|member| member.machine.deadline());
+        units.chain(self.stopping.as_ref().map(|stopping| stopping.deadline)).min()
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        let due = |member: &Member| member.machine.deadline().is_some_and(|at| at <= now);
+        let names: Vec<String> =
+            self.members.iter().filter(|(_, member)| due(member)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            if self.waits_for_gateway(&name) {
+                self.postpone_start(&name);
+            } else {
+                self.apply(&name, machine::Event::Tick);
+            }
+        }
+        self.hurry_if_late();
+    }
+
+    /// A worker gets ready through the gateway: while there is none it is not late.
+    fn waits_for_gateway(&self, name: &str) -> bool {
+        let starting_worker = self
+            .members
+            .get(name)
+            .is_some_and(|member| member.is_worker() && member.machine.state() == UnitState::Starting);
+        let gateway = self.members.get(GATEWAY).map(|gateway| gateway.machine.state());
+        starting_worker && gateway != Some(UnitState::Running)
+    }
+
+    fn postpone_start(&mut self, name: &str) {
+        let now = self.now();
+        if let Some(member) = self.members.get_mut(name) {
+            member.machine.postpone_start(now);
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Unit(event) => self.take_unit(event),
+            Event::Control { link, id, method, params } => self.control_request(link, id, &method, params),
+            Event::ToolStarted { run, process } => {
+                let now = self.now();
+                self.runs.started(&run, process, now);
+            }
+            Event::ToolEnded { run, exit } => self.tool_ended(&run, *exit),
+        }
+    }
+
+    fn take_unit(&mut self, UnitEvent { unit, incarnation, what }: UnitEvent) {
+        let Some(member) = self.members.get_mut(&unit) else { return };
+        if let What::Drained(line) = &what {
+            // The only event of an incarnation that is welcome after its end.
+            if let Some(last) = &mut member.last_exit
+                && member.machine.incarnation() <= incarnation + 1
+                && last.detail.is_none()
+                && !matches!(last.cause, ExitCause::Clean | ExitCause::Stopped)
+            {
+                last.detail.clone_from(line);
+            }
+            return;
+        }
+        if member.machine.incarnation() != incarnation {
+            return;
+        }
+        match what {
+            What::Launched(outcome) => self.launched(&unit, outcome),
+            What::Exited(exit) => self.exited(&unit, exit),
+            What::Fault(cause, detail) => {
+                tracing::warn!("{unit}: {detail}");
+                self.apply(&unit, machine::Event::Fault { cause, detail });
+            }
+            What::Message(message) => self.message(&unit, message),
+            What::Closed => self.link_closed(&unit, incarnation),
+            What::Drained(_) => {}
+        }
+    }
+
+    /// Lets an event happen to a unit and does what follows.
+    fn apply(&mut self, name: &str, event: machine::Event) {
+        let now = self.now();
+        let Some(member) = self.members.get_mut(name) else { return };
+        let before = member.machine.state();
+        let actions = member.machine.apply(event, now);
+        let after = member.machine.state();
+        let launches = actions.iter().any(|action| matches!(action, Action::Launch(_)));
+        for action in actions {
+            self.act(name, action);
+        }
+        if before != after || launches {
+            self.announce(name);
+            if name == GATEWAY && after == UnitState::Running {
+                self.gateway_is_ready();
+            }
+        }
+        if after == UnitState::Stopped {
+            if self.members.get(name).is_some_and(|member| member.leaving) {
+                self.members.remove(name);
+            }
+            self.stop_next();
+        } else if after == UnitState::Quarantined {
+            self.stop_next();
+        }
+    }
+
+    fn act(&mut self, name: &str, action: Action) {
+        match action {
+            Action::Launch(incarnation) => self.launch(name, incarnation),
+            Action::Terminate if name == GATEWAY => self.shut_gateway_down(),
+            Action::Terminate => self.with_process(name, Process::terminate),
+            Action::Abort => self.with_process(name, Process::abort),
+            Action::Kill => self.with_process(name, Process::kill),
+            Action::Ended(end) => self.ended(name, end),
+        }
+    }
+
+    fn with_process(&self, name: &str, act: impl FnOnce(&Process)) {
+        if let Some(process) = self.members.get(name).and_then(|member| member.process.as_ref()) {
+            act(process);
+        }
+    }
+
+    /// Tells the gateway how a unit is doing.
+    fn announce(&mut self, name: &str) {
+        if name == GATEWAY {
+            return;
+        }
+        let Some(status) = self.members.get(name).map(|member| self.status_of(name, member)) else { return };
+        self.post(GATEWAY, Outgoing::Changed(Box::new(UnitChanged { status })));
+    }
+
+    /// Sends to gateway or egress, if it was taken in. One that does not take its messages is wedged.
+    fn post(&mut self, name: &str, message: Outgoing) {
+        let Some(member) = self.members.get(name) else { return };
+        let Some(post) = member.welcomed() else { return };
+        if post.send(message).is_err() {
+            let incarnation = member.machine.incarnation();
+            let detail = "It does not take the supervisor's messages.".to_owned();
+            self.send_later(name, incarnation, What::Fault(ExitCause::Watchdog, detail));
+        }
+    }
+
+    /// For what must not happen inside what happens now.
+    fn send_later(&self, name: &str, incarnation: u64, what: What) {
+        let events = self.events.clone();
+        let event = Event::Unit(UnitEvent { unit: name.to_owned(), incarnation, what });
+        tokio::task::spawn_local(async move {
+            let _over = events.send(event).await;
+        });
+    }
+
+    fn gateway_is_ready(&mut self) {
+        tracing::info!("The gateway is ready.");
+        let now = self.now();
+        for member in self.members.values_mut().filter(|member| member.is_worker()) {
+            member.machine.postpone_start(now);
+        }
+        crate::notify::ready();
+    }
+
+    /// Units of one role, in the order of the plan.
+    fn names_of(&self, role: Role) -> Vec<String> {
+        self.members.iter().filter(|(_, member)| member.role == role).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The member of a name of the plan.
+    fn member_named(&mut self, name: &UnitName) -> Option<&mut Member> {
+        self.members.get_mut(&name.to_string())
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        // An hour is as good as never: the loop comes round with the next event.
+        None => tokio::time::sleep(Duration::from_secs(3600)).await,
+    }
+}

@@ -1,0 +1,88 @@
+//! Requests of the gateway and of the command line.
+
+use std::time::Duration;
+
+use creel_ipc::ErrorClass;
+use creel_ipc::msg::Empty;
+use creel_ipc::msg::control::Stop;
+use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitsStatus};
+use creel_ipc::msg::tool::{ToolKill, ToolRun};
+use creel_ipc::rpc::{Request, RpcError, params};
+use creel_link::Link;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Tree;
+use crate::link::Outgoing;
+use crate::unit::machine;
+
+/// How long a client of the control socket may take to take its answer.
+const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+impl Tree {
+    /// A request of gateway or egress.
+    pub(super) fn peer_request(&mut self, name: &str, id: u64, method: &str, given: Value) {
+        if !self.is_gateway(name) {
+            return self.post(name, Outgoing::Answer(id, Err(RpcError::no_method(method))));
+        }
+        let outcome = match method {
+            ToolRun::METHOD => match params(method, given) {
+                Ok(given) => return self.tool_run(id, given),
+                Err(error) => Err(error),
+            },
+            ToolKill::METHOD => params(method, given).and_then(|given| {
+                self.tool_kill(&given);
+                answer(&Empty {})
+            }),
+            _ => self.common(method, given),
+        };
+        self.post(name, Outgoing::Answer(id, outcome));
+    }
+
+    /// A request over the control socket.
+    pub(super) fn control_request(&mut self, link: Link, id: u64, method: &str, given: Value) {
+        let outcome = match method {
+            Stop::METHOD => {
+                self.stop("the command line");
+                answer(&Empty {})
+            }
+            _ => self.common(method, given),
+        };
+        tokio::task::spawn_local(async move {
+            // A client that does not read loses its answer, not our time.
+            let _late = tokio::time::timeout(WRITE_DEADLINE, link.respond(id, outcome)).await;
+        });
+    }
+
+    fn common(&mut self, method: &str, given: Value) -> Result<Value, RpcError> {
+        match method {
+            UnitsStatus::METHOD => answer(&self.units()),
+            UnitRestart::METHOD => {
+                let UnitName { unit } = params(method, given)?;
+                self.restart(&unit)?;
+                answer(&Empty {})
+            }
+            ConfigReload::METHOD => answer(&self.reload()?),
+            _ => Err(RpcError::no_method(method)),
+        }
+    }
+
+    fn restart(&mut self, unit: &str) -> Result<(), RpcError> {
+        if self.stopping.is_some() {
+            return Err(RpcError::new(ErrorClass::Conflict, "Creel is about to stop."));
+        }
+        if !self.members.contains_key(unit) {
+            let known = self.plan_order().join(", ");
+            let sentence = format!("There is no unit \"{unit}\"; there are: {known}.");
+            return Err(RpcError::new(ErrorClass::BadRequest, sentence));
+        }
+        tracing::info!("{unit} is restarted on request.");
+        self.apply(unit, machine::Event::Restart);
+        Ok(())
+    }
+}
+
+fn answer<T: Serialize>(result: &T) -> Result<Value, RpcError> {
+    serde_json::to_value(result)
+        .map_err(|error| RpcError::new(ErrorClass::BadRequest, format!("The result is no JSON: {error}.")))
+}

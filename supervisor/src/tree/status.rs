@@ -1,0 +1,90 @@
+//! How everything is doing.
+
+use std::time::Duration;
+
+use creel_ipc::hello::Role;
+use creel_ipc::msg::supervisor::Units;
+use creel_ipc::msg::unit::{UnitState, UnitStatus};
+
+use super::Tree;
+use super::launch::isolation;
+use super::member::Member;
+
+impl Tree {
+    /// All units, with memory.
+    pub(super) fn units(&self) -> Units {
+        let mut units: Vec<UnitStatus> = self
+            .plan_order()
+            .into_iter()
+            .chain(self.members.iter().filter(|(_, member)| member.leaving).map(|(name, _)| name.clone()))
+            .filter_map(|name| self.members.get(&name).map(|member| self.status_of(&name, member)))
+            .collect();
+        units.extend(self.tool_units());
+        for unit in &mut units {
+            unit.pss_bytes = unit.pid.and_then(|pid| pss(&pid.to_string()));
+        }
+        Units {
+            units,
+            level: self.ground.level.to_string(),
+            supervisor_pid: std::process::id(),
+            supervisor_pss_bytes: pss("self"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: millis(self.now()),
+            config_error: self.config_error.clone(),
+        }
+    }
+
+    /// One unit, without its memory, which costs a walk through its mappings.
+    pub(super) fn status_of(&self, name: &str, member: &Member) -> UnitStatus {
+        let machine = &member.machine;
+        let state = machine.state();
+        let alive = member.process.is_some();
+        let since = |at| millis(self.now().saturating_sub(at));
+        let until = |at: Duration| millis(at.saturating_sub(self.now()));
+        UnitStatus {
+            name: name.to_owned(),
+            kind: member.role,
+            state,
+            pid: member.process.as_ref().map(|process| process.0.pid),
+            incarnation: machine.incarnation(),
+            restarts: machine.restarts(),
+            uptime_ms: machine.launched_at().filter(|_| alive).map(since),
+            last_exit: member.last_exit.clone(),
+            next_attempt_ms: machine.deadline().filter(|_| state == UnitState::Backoff).map(until),
+            pss_bytes: None,
+            isolation: member.isolation.clone(),
+        }
+    }
+
+    fn tool_units(&self) -> Vec<UnitStatus> {
+        let row = |(run, process, at): (&String, &crate::unit::process::Process, Duration)| UnitStatus {
+            name: format!("tool:{run}"),
+            kind: Role::Tool,
+            state: UnitState::Running,
+            pid: Some(process.0.pid),
+            incarnation: 1,
+            restarts: 0,
+            uptime_ms: Some(millis(self.now().saturating_sub(at))),
+            last_exit: None,
+            next_attempt_ms: None,
+            pss_bytes: None,
+            isolation: Some(isolation(&process.0.isolation)),
+        };
+        let launched = |(run, going): (&'_ String, &'_ crate::tool::runs::Going)| {
+            going.process.as_ref().map(|(process, at)| row((run, process, *at)))
+        };
+        self.runs.going().filter_map(launched).collect()
+    }
+}
+
+/// Proportional memory of a process in bytes, where the kernel tells.
+fn pss(pid: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

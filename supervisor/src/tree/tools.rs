@@ -1,0 +1,144 @@
+//! Tool runs as the gateway asks for them.
+
+use creel_config::plan::UnitKind;
+use creel_ipc::ErrorClass;
+use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolKillParams, ToolOutput, ToolRunParams};
+use creel_ipc::rpc::RpcError;
+
+use super::event::Event;
+use super::{GATEWAY, Tree};
+use crate::link::Outgoing;
+use crate::tool::command::{Command, command};
+use crate::tool::run::run;
+use crate::tool::runs::Asked;
+
+/// Bytes of one piece of output.
+const PIECE: usize = 32 * 1024;
+
+impl Tree {
+    /// Runs a command, attaches to it, or answers with what it came to.
+    pub(super) fn tool_run(&mut self, id: u64, params: ToolRunParams) {
+        let Some(incarnation) = self.members.get(GATEWAY).map(|gateway| gateway.machine.incarnation()) else {
+            return;
+        };
+        let now = self.now();
+        match self.runs.ask(&params.run, (incarnation, id), now) {
+            Asked::Known(exit) => self.answer_run(id, &exit),
+            Asked::Attached => {}
+            Asked::New => match self.compose(&params) {
+                Ok(command) => {
+                    if self.runs.add(params.run, command, (incarnation, id)) {
+                        self.start_runs();
+                    } else {
+                        let sentence = "Too many tool runs wait for their turn.";
+                        self.post(GATEWAY, Outgoing::Answer(id, Err(RpcError::retry_after(sentence, 1000))));
+                    }
+                }
+                Err(error) => self.post(GATEWAY, Outgoing::Answer(id, Err(error))),
+            },
+        }
+    }
+
+    fn compose(&self, params: &ToolRunParams) -> Result<Command, RpcError> {
+        let bad = |sentence: String| RpcError::new(ErrorClass::BadRequest, sentence);
+        if self.stopping.is_some() {
+            return Err(RpcError::new(ErrorClass::Conflict, "Creel is about to stop."));
+        }
+        let name = format!("agent:{}", params.agent);
+        let kind = self.members.get(&name).map(|member| &member.unit.kind);
+        let Some(UnitKind::Agent { workspace, tools, .. }) = kind else {
+            return Err(bad(format!("There is no agent \"{}\".", params.agent)));
+        };
+        crate::place::private(workspace)
+            .map_err(|error| bad(format!("The workspace cannot be made: {error}.")))?;
+        command(params, workspace, tools, self.ground.level).map_err(|error| bad(error.to_string()))
+    }
+
+    fn start_runs(&mut self) {
+        while let Some((id, command, killed)) = self.runs.take_next() {
+            let events = self.events.clone();
+            let post = self.members.get(GATEWAY).and_then(|gateway| gateway.welcomed()).cloned();
+            let started = {
+                let (events, run) = (events.clone(), id.clone());
+                move |process: &crate::unit::process::Process| {
+                    // Only `status` wants to know; a full queue may cost it that.
+                    let _busy = events.try_send(Event::ToolStarted { run, process: process.clone() });
+                }
+            };
+            let printed = {
+                let run = id.clone();
+                move |text: String| {
+                    let Some(post) = &post else { return };
+                    for piece in pieces(&text) {
+                        post.offer(Outgoing::Output(ToolOutput { run: run.clone(), text: piece.to_owned() }));
+                    }
+                }
+            };
+            tokio::task::spawn_local(async move {
+                let exit = Box::new(run(command, killed, started, printed).await);
+                let _over = events.send(Event::ToolEnded { run: id, exit }).await;
+            });
+        }
+    }
+
+    /// A run ended: tells whoever asked, unless that gateway is gone.
+    pub(super) fn tool_ended(&mut self, run: &str, exit: ToolExit) {
+        let (now, current) =
+            (self.now(), self.members.get(GATEWAY).map(|gateway| gateway.machine.incarnation()));
+        for (incarnation, id) in self.runs.ended(run, exit.clone(), now) {
+            if current == Some(incarnation) {
+                self.answer_run(id, &exit);
+            }
+        }
+        self.start_runs();
+        self.stop_next();
+    }
+
+    fn answer_run(&mut self, id: u64, exit: &ToolExit) {
+        let outcome = serde_json::to_value(exit).map_err(|error| {
+            RpcError::new(ErrorClass::BadRequest, format!("The result is no JSON: {error}."))
+        });
+        self.post(GATEWAY, Outgoing::Answer(id, outcome));
+    }
+
+    /// Ends a run; one that has ended does not mind.
+    pub(super) fn tool_kill(&mut self, params: &ToolKillParams) {
+        if self.runs.kill(&params.run) {
+            let exit = ToolExit {
+                cause: ToolCause::Killed,
+                code: None,
+                signal: None,
+                message: Some("It was ended before its turn came.".to_owned()),
+                stdout: String::new(),
+                stderr: String::new(),
+                dropped_bytes: 0,
+                wall_ms: 0,
+            };
+            self.tool_ended(&params.run, exit);
+        }
+    }
+
+    /// Ends all runs.
+    pub(super) fn kill_tools(&mut self) {
+        let runs: Vec<String> = self.runs.going().map(|(run, _)| run.clone()).collect();
+        for run in runs {
+            self.tool_kill(&ToolKillParams { run });
+        }
+    }
+}
+
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut end = PIECE.min(rest.len());
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(piece)
+    })
+}

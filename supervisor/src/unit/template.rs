@@ -1,0 +1,195 @@
+//! From a unit of the plan to the spec of its process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use creel_config::operation::LogLevel;
+use creel_config::plan::{EgressHost, Unit, UnitKind, UnitName};
+use creel_config::{Env, Paths};
+use creel_ipc::hello::Role;
+use creel_ipc::msg::egress::HostRule;
+use creel_launch::{LaunchSpec, Level, Net, View};
+
+use crate::place;
+
+/// Where the binaries of the units are: never on `$PATH`.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    folders: Vec<PathBuf>,
+}
+
+impl Binaries {
+    /// `CREEL_LIBEXEC`, else beside the running binary or in its `../libexec/creel`.
+    ///
+    /// # Errors
+    /// When the running binary cannot be found.
+    pub fn find(env: &Env) -> io::Result<Self> {
+        if let Some(folder) = env.get("CREEL_LIBEXEC").filter(|folder| !folder.is_empty()) {
+            return Ok(Self { folders: vec![std::path::absolute(folder)?] });
+        }
+        let own = std::fs::read_link("/proc/self/exe").or_else(|_no_proc| std::env::current_exe())?;
+        let beside = own.parent().unwrap_or(Path::new("/")).to_owned();
+        let libexec = beside.join("../libexec/creel");
+        Ok(Self { folders: vec![beside, libexec] })
+    }
+
+    /// The path of a program; where there is none, the path at which it should be.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let mut places = self.folders.iter().map(|folder| folder.join(name));
+        let first = places.next().unwrap_or_else(|| PathBuf::from("/").join(name));
+        if first.exists() {
+            return first;
+        }
+        places.find_map(|place| place.canonicalize().ok()).unwrap_or(first)
+    }
+}
+
+/// What every launch of this supervisor has in common.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The folders.
+    pub paths: Paths,
+    /// The file that the gateway reads.
+    pub config_file: PathBuf,
+    /// The programs.
+    pub binaries: Binaries,
+    /// The measured level.
+    pub level: Level,
+    /// What units log.
+    pub log_level: LogLevel,
+}
+
+/// What a unit of the plan is for.
+pub fn role(unit: &Unit) -> Role {
+    match &unit.kind {
+        UnitKind::Gateway { .. } => Role::Gateway,
+        UnitKind::Egress => Role::Egress,
+        UnitKind::Agent { .. } => Role::Agent,
+        UnitKind::Channel { .. } => Role::Channel,
+    }
+}
+
+/// The program of a unit.
+fn program(role: Role) -> &'static str {
+    match role {
+        Role::Gateway => "creel-gateway",
+        Role::Egress => "creel-egress",
+        Role::Agent | Role::Tool => "creel-agent",
+        Role::Channel => "creel-channel",
+    }
+}
+
+/// The spec of a unit's next incarnation. Makes the folders that belong to it.
+///
+/// # Errors
+/// A folder that cannot be made.
+pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
+    let role = role(unit);
+    let name = unit.name.to_string();
+    let program = ground.binaries.path(program(role));
+    let argv = vec![program.to_string_lossy().into_owned()];
+    let mut spec = LaunchSpec::new(name.clone(), launch_role(role), argv);
+    spec.level = ground.level;
+    spec.env = BTreeMap::from([
+        ("CREEL_UNIT".to_owned(), name),
+        ("CREEL_LOG".to_owned(), ground.log_level.word().to_owned()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+    ]);
+    match &unit.kind {
+        UnitKind::Gateway { database, .. } => gateway_views(&mut spec, ground, database)?,
+        UnitKind::Egress => spec.net = Net::Host,
+        UnitKind::Agent { workspace, dir, .. } => {
+            for folder in [workspace, dir] {
+                place::private(folder)?;
+                spec.fs.push(View::rw(folder));
+            }
+            spec.net = Net::Listener;
+        }
+        UnitKind::Channel { .. } => spec.net = Net::Listener,
+    }
+    if let Some(limits) = unit.limits {
+        spec.limits.data = Some(limits.memory);
+        spec.limits.nproc = Some(u64::from(limits.tasks));
+    }
+    Ok(spec)
+}
+
+/// The home to read (the configuration and what it includes), the state to write.
+fn gateway_views(spec: &mut LaunchSpec, ground: &Ground, database: &Path) -> io::Result<()> {
+    let paths = &ground.paths;
+    let state = paths.state();
+    place::private(&state)?;
+    spec.fs.push(View::ro(&paths.home));
+    let outside = |path: &Path| !path.starts_with(&paths.home);
+    if let Some(folder) = ground.config_file.parent().filter(|folder| outside(folder) && folder.is_dir()) {
+        // The folder, not the file: a file that is replaced would stay the old one inside.
+        spec.fs.push(View::ro(folder));
+    }
+    spec.fs.push(View::rw(&state));
+    if let Some(folder) = database.parent().filter(|folder| !folder.starts_with(&state)) {
+        place::private(folder)?;
+        spec.fs.push(View::rw(folder));
+    }
+    Ok(())
+}
+
+/// The launcher's word for a role.
+pub fn launch_role(role: Role) -> creel_launch::Role {
+    match role {
+        Role::Gateway => creel_launch::Role::Gateway,
+        Role::Egress => creel_launch::Role::Egress,
+        Role::Agent => creel_launch::Role::Agent,
+        Role::Channel => creel_launch::Role::Channel,
+        Role::Tool => creel_launch::Role::Tool,
+    }
+}
+
+/// What egress is told about a unit.
+pub fn rules(unit: &Unit) -> Vec<HostRule> {
+    unit.egress.iter().map(|host| rule(&unit.name, host)).collect()
+}
+
+fn rule(unit: &UnitName, host: &EgressHost) -> HostRule {
+    let source = match unit {
+        UnitName::Channel { channel, account } => format!("channels.{channel}.accounts.{account}"),
+        _ if host.private => "models.providers or egress.allowPrivate".to_owned(),
+        _ => "models.providers or egress.allow".to_owned(),
+    };
+    HostRule { host: host.host.clone(), port: host.port, private: host.private, tls: host.tls, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use creel_config::{Config, Found, Overrides};
+
+    use super::*;
+
+    #[test]
+    fn a_worker_sees_its_own_folders_and_the_gateway_writes_only_state() {
+        let home = tempfile::tempdir().unwrap();
+        let overrides = Overrides { home: Some(home.path().to_owned()), ..Overrides::default() };
+        let paths = Paths::compose(&overrides, None, None).unwrap();
+        let plan = Config::default().plan(&paths, &Found::default());
+        let ground = Ground {
+            config_file: paths.config.clone(),
+            paths,
+            binaries: Binaries { folders: vec![PathBuf::from("/opt/creel")] },
+            level: Level::L2,
+            log_level: LogLevel::Info,
+        };
+        let views = |name: &str| -> Vec<(String, creel_launch::Access)> {
+            let unit = plan.units.iter().find(|unit| unit.name.to_string() == name).unwrap();
+            let spec = spec(unit, &ground).unwrap();
+            let shown = |path: &Path| path.strip_prefix(home.path()).unwrap().display().to_string();
+            spec.fs.iter().map(|view| (shown(&view.path), view.access)).collect()
+        };
+        use creel_launch::Access::{Ro, Rw};
+        let own = |list: &[(&str, creel_launch::Access)]| -> Vec<(String, creel_launch::Access)> {
+            list.iter().map(|(path, access)| ((*path).to_owned(), *access)).collect()
+        };
+        assert_eq!(views("gateway"), own(&[("", Ro), ("state", Rw)]));
+        assert_eq!(views("egress"), own(&[]));
+        assert_eq!(views("agent:main"), own(&[("workspace", Rw), ("agents/main", Rw)]));
+    }
+}

@@ -1,0 +1,163 @@
+//! `creel up`: takes the place, reads the configuration, starts the tree and keeps it running.
+
+use std::io::{self, Write};
+
+use creel_config::plan::UnitKind;
+use creel_config::{Env, Overrides, Paths};
+use creel_ipc::ExitCode;
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use crate::control::{ControlError, Door};
+use crate::fdkeep::{FdKeep, NoPort};
+use crate::logs::{Book, trace};
+use crate::place::{Lock, PlaceError, make_folders};
+use crate::settings::{Settings, Source};
+use crate::signals::Signals;
+use crate::tree::{Tree, event};
+use crate::unit::template::Binaries;
+
+/// What `creel up` is given.
+#[derive(Debug, Clone, Default)]
+pub struct UpOptions {
+    /// Flags; they win over the environment, which wins over the file.
+    pub overrides: Overrides,
+    /// The environment.
+    pub env: Env,
+}
+
+impl UpOptions {
+    /// The environment of this process and nothing else.
+    pub fn from_env() -> Self {
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { overrides: Overrides::default(), env }
+    }
+}
+
+/// Why the supervisor does not start, with the code to leave with.
+#[derive(Debug, thiserror::Error)]
+enum UpError {
+    #[error("{0}")]
+    Variable(#[from] creel_config::overrides::BadVariable),
+    #[error("{0}")]
+    NoHome(#[from] creel_config::paths::NoHome),
+    #[error("{0}")]
+    Place(#[from] PlaceError),
+    #[error("{0}")]
+    Config(#[from] creel_config::LoadError),
+    #[error("{0}")]
+    Port(#[from] NoPort),
+    #[error("{0}")]
+    Control(#[from] ControlError),
+    #[error("The supervisor cannot start: {0}.")]
+    System(#[from] io::Error),
+}
+
+impl UpError {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Variable(_) => ExitCode::Usage,
+            Self::Config(_) | Self::NoHome(_) => ExitCode::Config,
+            Self::Place(PlaceError::Taken { .. }) | Self::Port(_) => ExitCode::Busy,
+            Self::Place(PlaceError::Folder { .. }) | Self::Control(_) | Self::System(_) => ExitCode::Failure,
+        }
+    }
+}
+
+/// Runs the supervisor on this thread, which must be the main thread, until it is asked to stop.
+pub fn run_up(options: UpOptions) -> ExitCode {
+    match up(options) {
+        Ok(()) => ExitCode::Ok,
+        Err(error) => {
+            // Nobody left to tell when stderr is closed.
+            let _closed = writeln!(io::stderr(), "creel: {error}");
+            error.code()
+        }
+    }
+}
+
+fn up(options: UpOptions) -> Result<(), UpError> {
+    let UpOptions { overrides, env } = options;
+    let overrides = overrides.over(Overrides::from_env(&env)?);
+    let mut paths = Paths::find(&overrides, &env)?;
+    absolute(&mut paths)?;
+    make_folders(&paths)?;
+    let _lock = Lock::take(paths.lock())?;
+
+    let book = Book::new(paths.logs());
+    let source = Source { paths, overrides, env };
+    let (settings, config_error) = first_settings(&source)?;
+    book.set_rules(settings.logs);
+    trace::install(&book, &filter(&source, &settings));
+    if let Some(error) = &config_error {
+        tracing::error!("The configuration is wrong; Creel starts on the last one that was right. {error}");
+    } else if let Err(error) = source.keep_last_good() {
+        tracing::warn!("The last good configuration cannot be kept: {error}.");
+    }
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut keep = FdKeep::default();
+    for unit in &settings.plan.units {
+        if let UnitKind::Gateway { port, bind, .. } = unit.kind {
+            keep.bind(bind, port)?;
+        }
+    }
+    raise_open_files();
+    let binaries = Binaries::find(&source.env)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        let signals = Signals::install()?;
+        let control = source.paths.control();
+        let door = Door::open(control.clone())?;
+        let (events, incoming) = event::channel();
+        tokio::task::spawn_local(door.run(events.clone(), book.clone()));
+        tracing::info!("Creel {} starts in {}.", env!("CARGO_PKG_VERSION"), source.paths.home.display());
+        let mut tree = Tree::new(source, settings, keep, binaries, book, events);
+        if let Some(error) = config_error {
+            tree.set_config_error(error);
+        }
+        tree.run(incoming, signals).await;
+        tracing::info!("Creel has stopped.");
+        // The lock is still ours, so the path is too.
+        let _gone = std::fs::remove_file(control);
+        Ok(())
+    })
+}
+
+/// The operator's file, else the last good copy.
+fn first_settings(source: &Source) -> Result<(Settings, Option<String>), UpError> {
+    match source.read() {
+        Ok(settings) => Ok((settings, None)),
+        Err(error) => match source.read_last_good() {
+            Some(settings) => Ok((settings, Some(error.to_string()))),
+            None => Err(error.into()),
+        },
+    }
+}
+
+fn filter(source: &Source, settings: &Settings) -> String {
+    source.env.get("CREEL_LOG").cloned().unwrap_or_else(|| settings.log_level.word().to_owned())
+}
+
+/// Views and sockets are named to other processes: a relative path would mean something else there.
+fn absolute(paths: &mut Paths) -> io::Result<()> {
+    for path in [&mut paths.home, &mut paths.config, &mut paths.runtime, &mut paths.user_home] {
+        *path = std::path::absolute(&*path)?;
+    }
+    Ok(())
+}
+
+/// A hundred units need some six descriptors each; units get their own, lower limit.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(65_536, |hard| hard.min(65_536));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let _as_before =
+            setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
+    }
+}

@@ -1,0 +1,226 @@
+//! A home of its own for one test, and the supervisor in it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything may take that has no time of its own.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// A home with the test's units in place of the real ones.
+pub(crate) struct Home {
+    dir: TempDir,
+    pub(crate) port: u16,
+    supervisor: Option<Child>,
+}
+
+impl Home {
+    /// A home with this configuration; `PORT` in it becomes a free port.
+    pub(crate) fn new(config: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("creel-up-").tempdir().unwrap();
+        let libexec = dir.path().join("libexec");
+        std::fs::create_dir_all(&libexec).unwrap();
+        let worker = test_worker();
+        for name in ["creel-gateway", "creel-egress", "creel-agent", "creel-channel"] {
+            let target = libexec.join(name);
+            if std::fs::hard_link(&worker, &target).is_err() {
+                std::fs::copy(&worker, &target).unwrap();
+            }
+        }
+        std::fs::create_dir_all(dir.path().join("home")).unwrap();
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let home = Self { dir, port, supervisor: None };
+        home.configure(config);
+        home
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.dir.path().join(below)
+    }
+
+    pub(crate) fn configure(&self, config: &str) {
+        std::fs::write(self.path("home/creel.json"), config.replace("PORT", &self.port.to_string())).unwrap();
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_creel"));
+        command
+            .arg("up")
+            .env_clear()
+            .env("CREEL_HOME", self.path("home"))
+            .env("CREEL_RUNTIME_DIR", self.path("run"))
+            .env("CREEL_LIBEXEC", self.path("libexec"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts the supervisor and waits for its control socket.
+    pub(crate) fn start(&mut self) {
+        let mut command = self.command();
+        let log = std::fs::File::create(self.path("stderr")).unwrap();
+        self.supervisor = Some(command.stderr(log).spawn().unwrap());
+        self.until("the control socket", |home| {
+            let ended = home.supervisor.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?}: {}", std::fs::read_to_string(home.path("stderr")).unwrap());
+            UnixStream::connect(home.path("run/control.sock")).ok()
+        });
+    }
+
+    /// Starts it and waits until every named unit runs.
+    pub(crate) fn up(config: &str, units: &[&str]) -> Self {
+        let mut home = Self::new(config);
+        home.start();
+        for unit in units {
+            home.wait_state(unit, "running");
+        }
+        home
+    }
+
+    /// Looks again and again until there is something.
+    pub(crate) fn until<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            assert!(began.elapsed() < SOON, "{what} did not come; log:\n{}", self.log("supervisor"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.supervisor.as_ref().unwrap().id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        send(self.pid(), signal);
+    }
+
+    pub(crate) fn wait_exit(&mut self) -> ExitStatus {
+        let mut child = self.supervisor.take().unwrap();
+        let began = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < SOON, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A request over the control socket: the result, or the error's sentence.
+    pub(crate) fn control(&self, method: &str, params: Value) -> Result<Value, String> {
+        let mut stream = UnixStream::connect(self.path("run/control.sock")).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        writeln!(stream, "{request}").unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        let mut answer: Value = serde_json::from_str(&line).unwrap();
+        if answer["error"].is_null() {
+            Ok(answer["result"].take())
+        } else {
+            Err(answer["error"]["message"].to_string())
+        }
+    }
+
+    /// A request through the test gateway to the supervisor, over the one port.
+    pub(crate) fn gateway(&self, method: &str, params: Value) -> Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        writeln!(stream, "{}", json!({"method": method, "params": params})).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.control("units.status", json!({})).unwrap()
+    }
+
+    pub(crate) fn unit(&self, name: &str) -> Option<Value> {
+        self.status()["units"].as_array().unwrap().iter().find(|unit| unit["name"] == name).cloned()
+    }
+
+    pub(crate) fn unit_pid(&self, name: &str) -> u32 {
+        u32::try_from(self.unit(name).unwrap()["pid"].as_u64().unwrap()).unwrap()
+    }
+
+    /// Pids by unit.
+    pub(crate) fn pids(&self) -> BTreeMap<String, u32> {
+        let units = self.status()["units"].as_array().unwrap().clone();
+        let pid = |unit: &Value| {
+            Some((unit["name"].as_str()?.to_owned(), u32::try_from(unit["pid"].as_u64()?).ok()?))
+        };
+        units.iter().filter_map(pid).collect()
+    }
+
+    pub(crate) fn wait_unit(&mut self, name: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        self.until(&format!("{name} {what}"), |home| home.unit(name).filter(|unit| is(unit)))
+    }
+
+    pub(crate) fn wait_state(&mut self, name: &str, state: &str) -> Value {
+        self.wait_unit(name, state, |unit| unit["state"] == state)
+    }
+
+    pub(crate) fn log(&self, unit: &str) -> String {
+        std::fs::read_to_string(self.path(&format!("home/logs/{unit}.log"))).unwrap_or_default()
+    }
+
+    pub(crate) fn wait_log(&mut self, unit: &str, text: &str) {
+        self.until(&format!("{text:?} in the log of {unit}"), |home| {
+            home.log(unit).contains(text).then_some(())
+        });
+    }
+
+    /// Lets go of the supervisor without waiting for it.
+    pub(crate) fn wait_gone(&mut self, pids: impl IntoIterator<Item = u32>) -> Duration {
+        let began = Instant::now();
+        for pid in pids {
+            self.until(&format!("the end of process {pid}"), |_| (!is_alive(pid)).then_some(()));
+        }
+        began.elapsed()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.supervisor.take() {
+            let _ended = child.kill();
+            let _reaped = child.wait();
+        }
+    }
+}
+
+pub(crate) fn send(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// Whether a process runs; a zombie does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).is_some_and(|state| state != 'Z')
+}
+
+/// Children of a process that nobody reaped.
+pub(crate) fn zombies(parent: u32) -> usize {
+    let children =
+        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    children.split_whitespace().filter(|pid| !is_alive(pid.parse().unwrap())).count()
+}
+
+fn test_worker() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let target: &Path = own.parent().and_then(Path::parent).unwrap();
+    target.join("examples/test-worker")
+}

@@ -1,0 +1,12 @@
+//! `creel up` across processes: the real supervisor and launcher, with units that misbehave on demand.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+mod control;
+mod fall;
+mod handover;
+mod home;
+mod lock;
+mod logs;
+mod reload;
+mod stop;
+mod tools;
