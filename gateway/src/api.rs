@@ -36,6 +36,8 @@ mod queue;
 mod rpc;
 mod run;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use desk::Desk;

@@ -205,8 +205,8 @@ fn asked_scopes(headers: &HeaderMap) -> Scopes {
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    text(headers, name)
-        .is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
 /// Any path leads to the WebSocket when the client asks for it.

@@ -26,7 +26,7 @@ const RECENT: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 async fn health(call: Call) -> Outcome {
-    Ok(Reply::Now(snapshot(&call.desk).await))
+    Ok(Reply::Later(Box::pin(async move { Ok(snapshot(&call.desk).await) })))
 }
 
 /// The result of `health`, also sent as an event.
@@ -81,7 +81,10 @@ async fn recent(desk: &Desk) -> Vec<Value> {
 }
 
 async fn status(call: Call) -> Outcome {
-    let desk = &call.desk;
+    Ok(Reply::Later(Box::pin(async move { Ok(whole(&call.desk).await) })))
+}
+
+async fn whole(desk: &Desk) -> Value {
     let health = desk.hub.health().await;
     let rows = desk.hub.channels_status().await;
     let (units, level, supervisor, problem) = match tokio::time::timeout(PATIENCE, desk.hub.units()).await {
@@ -111,7 +114,7 @@ async fn status(call: Call) -> Outcome {
         .iter()
         .map(|(id, _)| json!({"agentId": id, "enabled": false, "every": "0m", "everyMs": null}))
         .collect();
-    Ok(Reply::Now(json!({
+    json!({
         "version": env!("CARGO_PKG_VERSION"), "runtimeVersion": env!("CARGO_PKG_VERSION"),
         "ready": health.ready, "reasons": reasons, "uptimeMs": health.uptime_ms, "pid": std::process::id(),
         "units": units, "isolationLevel": level, "supervisor": supervisor,
@@ -122,5 +125,5 @@ async fn status(call: Call) -> Outcome {
             "paths": [], "count": count, "defaults": {"model": null, "contextTokens": null},
             "recent": recent, "byAgent": by_agent,
         },
-    })))
+    })
 }

@@ -1,0 +1,176 @@
+use serde_json::json;
+
+use super::super::method::{Caller, permitted};
+use super::super::scope::asked;
+use super::super::{admission, fault, methods};
+use super::*;
+
+#[tokio::test]
+async fn a_message_is_taken_once_and_stands_in_the_history() {
+    let (_core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.write"]).await;
+    let send = json!({"sessionKey": "main", "message": "hello there", "idempotencyKey": "run-1"});
+    let first = client.call("chat.send", send.clone()).await;
+    assert_eq!(first["payload"], json!({"runId": "run-1", "status": "started"}));
+    let again = client.call("chat.send", send).await;
+    assert_eq!(again["payload"], json!({"runId": "run-1", "status": "in_flight"}));
+    let waited = client.call("agent.wait", json!({"runId": "run-1", "timeoutMs": 1})).await;
+    assert_eq!(waited["payload"], json!({"runId": "run-1", "status": "timeout"}));
+    let history = client.call("chat.history", json!({"sessionKey": "main", "limit": 5})).await;
+    for key in
+        ["sessionKey", "messages", "pendingInputs", "hasMore", "totalMessages", "defaults", "sessionInfo"]
+    {
+        assert!(history["payload"].get(key).is_some(), "{key} is missing");
+    }
+    let (mut old, _) = Client::hello(&desk, 3, &["operator.read"]).await;
+    let history = old.call("chat.history", json!({"sessionKey": "main"})).await;
+    assert_eq!(history["payload"]["sessionKey"], "main");
+    assert!(history["payload"].get("pendingInputs").is_none());
+}
+
+#[tokio::test]
+async fn agent_answers_twice_with_one_id() {
+    let (_core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.write"]).await;
+    let params = json!({"message": "hi", "sessionKey": "main", "timeout": 1, "idempotencyKey": "run-2"});
+    client.say(&json!({"type": "req", "id": "a", "method": "agent", "params": params})).await;
+    let first = client.response("a").await;
+    assert_eq!(first["payload"]["status"], "accepted");
+    assert_eq!(first["payload"]["sessionKey"], "agent:main:main");
+    // Other requests are answered in between.
+    assert_eq!(client.call("system-presence", json!({})).await["ok"], true);
+    let second = client.response("a").await;
+    assert_eq!(
+        (&second["payload"]["status"], &second["payload"]["runId"]),
+        (&json!("timeout"), &json!("run-2"))
+    );
+}
+
+#[tokio::test]
+async fn errors_have_the_recorded_words() {
+    let (_core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.read"]).await;
+    let error = client.call("no.such.method", json!({})).await["error"].clone();
+    assert_eq!(error, json!({"code": "INVALID_REQUEST", "message": "unknown method: no.such.method"}));
+    let error = client.call("chat.send", json!({})).await["error"].clone();
+    assert_eq!(
+        error,
+        json!({
+            "code": "FORBIDDEN", "message": "missing scope: operator.write",
+            "details": {"code": "MISSING_SCOPE", "missingScope": "operator.write", "requiredScopes": ["operator.write"]},
+        })
+    );
+    let (mut old, _) = Client::hello(&desk, 3, &["operator.read"]).await;
+    let error = old.call("config.reload", json!({})).await["error"].clone();
+    assert_eq!(error, json!({"code": "INVALID_REQUEST", "message": "missing scope: operator.admin"}));
+    let error = old.call("no.such.method", json!({})).await["error"].clone();
+    assert_eq!(error["message"], "missing scope: operator.admin");
+    let error = old.call("chat.history", json!({"sessionKey": "main", "bogus": 1})).await["error"].clone();
+    assert_eq!(error["message"], "invalid chat.history params: at root: unexpected property 'bogus'");
+}
+
+#[tokio::test]
+async fn health_and_status_have_what_recorded_clients_print() {
+    let (_core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.read"]).await;
+    let health = client.call("health", json!({"probe": true})).await["payload"].clone();
+    for key in [
+        "ok",
+        "ts",
+        "durationMs",
+        "channels",
+        "channelOrder",
+        "channelLabels",
+        "heartbeatSeconds",
+        "defaultAgentId",
+        "agents",
+        "sessions",
+    ] {
+        assert!(health.get(key).is_some(), "{key} is missing");
+    }
+    let status = client.call("status", Value::Null).await["payload"].clone();
+    for key in
+        ["heartbeat", "channelSummary", "queuedSystemEvents", "sessions", "units", "version", "uptimeMs"]
+    {
+        assert!(status.get(key).is_some(), "{key} is missing");
+    }
+    for key in ["paths", "count", "defaults", "recent", "byAgent"] {
+        assert!(status["sessions"].get(key).is_some(), "{key} is missing");
+    }
+    let channels = client.call("channels.status", json!({"probe": false})).await["payload"].clone();
+    for key in [
+        "ts",
+        "channelOrder",
+        "channelLabels",
+        "channelDetailLabels",
+        "channelSystemImages",
+        "channelMeta",
+        "channels",
+        "channelAccounts",
+        "channelDefaultAccountId",
+    ] {
+        assert!(channels.get(key).is_some(), "{key} is missing");
+    }
+    let sessions = client.call("sessions.list", json!({"limit": 20})).await["payload"].clone();
+    for key in [
+        "ts",
+        "path",
+        "count",
+        "totalCount",
+        "limitApplied",
+        "nextOffset",
+        "hasMore",
+        "owners",
+        "defaults",
+        "sessions",
+    ] {
+        assert!(sessions.get(key).is_some(), "{key} is missing");
+    }
+}
+
+/// The scope of every method, by name: a new row has to be thought about here.
+#[test]
+fn every_method_needs_its_scope() {
+    let expected = |name: &str| match name {
+        "chat.send" | "chat.abort" | "agent" | "agent.wait" | "send" => "operator.write",
+        "config.reload" | "unit.restart" | "gateway.unit.restart" => "operator.admin",
+        "channels.pairing.list"
+        | "channels.pairing.approve"
+        | "channels.pairing.dismiss"
+        | "pairing.list"
+        | "pairing.approve" => "operator.pairing",
+        _ => "operator.read",
+    };
+    let all: Vec<_> = methods::ALL.iter().copied().flatten().collect();
+    for row in &all {
+        assert_eq!(row.scope.as_str(), expected(row.name), "{}", row.name);
+    }
+    let mut names: Vec<_> = all.iter().map(|row| row.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all.len(), "a name is in the table twice");
+
+    let caller = |scopes: &[&str], role| Caller {
+        protocol: fault::Protocol::V4,
+        role,
+        scopes: asked(scopes.iter().copied()),
+        name: "test".to_owned(),
+        client: None,
+    };
+    let operator = admission::Role::Operator;
+    for row in &all {
+        let scope = row.scope.as_str();
+        let table = [
+            (caller(&["operator.admin"], operator), true),
+            (caller(&["operator.read"], operator), scope == "operator.read"),
+            (caller(&["operator.write"], operator), matches!(scope, "operator.read" | "operator.write")),
+            (caller(&["operator.pairing"], operator), scope == "operator.pairing"),
+            (caller(&[], operator), false),
+            (caller(&["operator.admin"], admission::Role::Node), false),
+        ];
+        for (caller, expected) in table {
+            let given = caller.scopes.names();
+            assert_eq!(permitted(&caller, row.name).is_ok(), expected, "{} with {given:?}", row.name);
+        }
+    }
+}
