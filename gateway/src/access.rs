@@ -94,7 +94,8 @@ fn group_of<'a>(common: &'a Common, chat: &Chat) -> Option<&'a Group> {
 
 fn mentioned(settings: &Settings, common: &Common, agent: &str, message: &Inbound) -> bool {
     let agents = settings.config.agent(agent);
-    let of_agent: &[Pattern] = agents.as_ref().map(|agent| agent.mention_patterns.as_slice()).unwrap_or_default();
+    let of_agent: &[Pattern] =
+        agents.as_ref().map(|agent| agent.mention_patterns.as_slice()).unwrap_or_default();
     let lists = [&settings.config.messages.group_chat.mention_patterns, &common.mention_patterns];
     message.mentioned
         || settings.mentions(of_agent, &message.text)

@@ -85,7 +85,8 @@ impl Pump {
         let now = now_ms();
         let mut next = i64::MAX;
         for row in rows {
-            let chat = row.what.route.chat_id.clone() + "\u{1f}" + row.what.route.thread.as_deref().unwrap_or("");
+            let chat =
+                row.what.route.chat_id.clone() + "\u{1f}" + row.what.route.thread.as_deref().unwrap_or("");
             if busy.contains(&chat) {
                 continue;
             }
@@ -129,7 +130,9 @@ impl Pump {
         let verdict = match answer {
             Ok(_) => Verdict { settled: Settled::Sent { now_ms: now_ms() }, hold_until_ms: None },
             Err(CallError::Refused(error)) => refused(&row, &error, now_ms()),
-            Err(error @ CallError::Closed { .. }) => Verdict::plain(Settled::Unknown { error: error.to_string() }),
+            Err(error @ CallError::Closed { .. }) => {
+                Verdict::plain(Settled::Unknown { error: error.to_string() })
+            }
             Err(error) => Verdict::plain(Settled::Failed { error: error.to_string() }),
         };
         if let Settled::Unknown { error } | Settled::Failed { error } = &verdict.settled {
@@ -215,8 +218,13 @@ mod tests {
     use crate::store::NewOutbound;
 
     fn row(attempts: u32) -> Outbound {
-        let route =
-            Route { chat_id: "1".into(), kind: ChatKind::Direct, thread: None, reply_to: None, addressee: None };
+        let route = Route {
+            chat_id: "1".into(),
+            kind: ChatKind::Direct,
+            thread: None,
+            reply_to: None,
+            addressee: None,
+        };
         Outbound {
             what: NewOutbound {
                 key: "t/0".into(),

@@ -231,7 +231,8 @@ pub(crate) fn stale_before(config: &Config, lane: &str, now_ms: i64) -> i64 {
         ResetMode::None => i64::MIN,
         ResetMode::Idle => idle.unwrap_or(i64::MIN),
         ResetMode::Daily => {
-            let now = jiff::Timestamp::from_millisecond(now_ms).map(|now| now.to_zoned(jiff::tz::TimeZone::system()));
+            let now = jiff::Timestamp::from_millisecond(now_ms)
+                .map(|now| now.to_zoned(jiff::tz::TimeZone::system()));
             let daily = now.ok().and_then(|now| last_hour(&now, reset.at_hour)).unwrap_or(i64::MIN);
             daily.max(idle.unwrap_or(i64::MIN))
         }

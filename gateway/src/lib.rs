@@ -14,4 +14,6 @@ mod lane;
 mod links;
 mod route;
 mod settings;
+#[cfg(test)]
+mod spine;
 mod store;

@@ -7,4 +7,3 @@ mod watchdog;
 mod worker;
 
 pub(crate) use supervisor::{Orders, attach, attend, spread};
-

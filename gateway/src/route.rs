@@ -152,9 +152,11 @@ pub(crate) fn main_key(config: &Config, agent: &str) -> String {
 /// The one name of a person who has several.
 fn person<'a>(config: &'a Config, channel: &str, id: &'a str) -> &'a str {
     let full = format!("{channel}:{id}");
-    let linked = config.session.identity_links.iter().find(|(_, names)| {
-        names.iter().any(|name| name.0.eq_ignore_ascii_case(&full))
-    });
+    let linked = config
+        .session
+        .identity_links
+        .iter()
+        .find(|(_, names)| names.iter().any(|name| name.0.eq_ignore_ascii_case(&full)));
     linked.map_or(id, |(name, _)| name)
 }
 

@@ -83,6 +83,9 @@ pub(crate) trait Store: Send {
     fn orphan_attempts(&mut self, own: &Held, alive: Option<u64>) -> Kept<Vec<String>>;
     /// The newest rows, newest first.
     fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>>;
+    /// Leaves no room for anything more, as a full disk does.
+    #[cfg(test)]
+    fn limit_pages(&mut self) -> Kept<()>;
     /// What an account has done and has yet to do.
     fn account(&mut self, account: &str) -> Kept<AccountRecord>;
 

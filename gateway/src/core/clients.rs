@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use creel_ipc::ErrorClass;
+use creel_ipc::Request;
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::channel::{ChatKind, Route};
 use creel_ipc::msg::supervisor::{ConfigReload, Reloaded, UnitName, UnitRestart, Units, UnitsStatus};
 use creel_ipc::msg::unit::UnitState;
-use creel_ipc::Request;
 use creel_link::CallError;
 use subtle::ConstantTimeEq;
 use tokio::sync::broadcast;
@@ -140,7 +140,10 @@ impl Core {
         };
         let records = self.desk.read(move |store| store.sessions(&query)).await?;
         let state = self.state();
-        Ok(records.into_iter().map(|record| session_row(state.lanes.is_running(&record.key), record)).collect())
+        Ok(records
+            .into_iter()
+            .map(|record| session_row(state.lanes.is_running(&record.key), record))
+            .collect())
     }
 
     pub(crate) async fn send(&self, request: SendRequest) -> Answer<SendAccepted> {
@@ -294,7 +297,9 @@ impl Core {
         let answer = tokio::time::timeout(SUPERVISOR, supervisor.call::<M>(params)).await;
         answer.map_err(|_elapsed| silent())?.map_err(|error| match error {
             CallError::Refused(error) => match error.class() {
-                ErrorClass::BadRequest if M::METHOD == UnitRestart::METHOD => HubError::not_found(error.message),
+                ErrorClass::BadRequest if M::METHOD == UnitRestart::METHOD => {
+                    HubError::not_found(error.message)
+                }
                 ErrorClass::BadRequest | ErrorClass::ConfigFatal => HubError::invalid(error.message),
                 ErrorClass::Conflict => HubError::conflict(error.message),
                 _ => HubError::unavailable(error.message),

@@ -69,8 +69,11 @@ impl LaneTable {
         for entry in self.lanes.values().filter(|entry| entry.running) {
             *running.entry(&entry.agent).or_default() += 1;
         }
-        let mut due: Vec<(&String, &Entry)> =
-            self.lanes.iter().filter(|(_, entry)| entry.waits && !entry.running && entry.due <= now).collect();
+        let mut due: Vec<(&String, &Entry)> = self
+            .lanes
+            .iter()
+            .filter(|(_, entry)| entry.waits && !entry.running && entry.due <= now)
+            .collect();
         due.sort_by_key(|(_, entry)| entry.order);
         let mut taken = Vec::new();
         for (lane, entry) in due {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use creel_ipc::msg::agent::{
-    Reply, SessionRef, TurnAbort, TurnOutcome, TurnRef, TurnStart, TurnStartParams,
-};
+use creel_ipc::msg::agent::{Reply, SessionRef, TurnAbort, TurnOutcome, TurnRef, TurnStart, TurnStartParams};
 use creel_ipc::msg::channel::{Route, Typing};
 use creel_ipc::msg::transcript::Usage;
 use creel_link::Link;

@@ -268,7 +268,8 @@ pub(super) mod tools {
     pub(crate) async fn run(this: Attached, mut params: ToolRunParams) -> Result<ToolExit, RpcError> {
         this.name().clone_into(&mut params.agent);
         let run = params.run.clone();
-        let owner = this.core.state().tool_runs.entry(run.clone()).or_insert_with(|| this.unit.clone()).clone();
+        let owner =
+            this.core.state().tool_runs.entry(run.clone()).or_insert_with(|| this.unit.clone()).clone();
         if owner != this.unit {
             return Err(RpcError::new(
                 ErrorClass::BadRequest,

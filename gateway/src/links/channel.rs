@@ -80,10 +80,8 @@ async fn accept(this: &Attached, id: u64, message: Inbound) {
     if getrandom::fill(&mut random).is_err() {
         return respond(this, id, Err(RpcError::new(ErrorClass::Transient, "There is no randomness.")));
     }
-    let paired =
-        this.core.state().paired.contains(&(this.name().to_owned(), message.sender.id.clone()));
-    let decided =
-        inbound::decide(&this.core.settings(), channel, account, message, paired, random, now_ms());
+    let paired = this.core.state().paired.contains(&(this.name().to_owned(), message.sender.id.clone()));
+    let decided = inbound::decide(&this.core.settings(), channel, account, message, paired, random, now_ms());
     if let Some(reason) = decided.ignored {
         tracing::debug!("A message to {} is not answered: {reason}.", this.unit);
     }
@@ -114,10 +112,8 @@ fn act(this: &Attached, accepted: &Accepted, lane: Option<(String, String)>, sto
     match accepted {
         Accepted::PairingAsked => {
             let (channel, account) = this.name().split_once(':').unwrap_or_default();
-            this.core.tell(CoreEvent::PairingChanged {
-                channel: channel.to_owned(),
-                account: account.to_owned(),
-            });
+            this.core
+                .tell(CoreEvent::PairingChanged { channel: channel.to_owned(), account: account.to_owned() });
             this.core.wake_pump(this.name());
         }
         Accepted::Fresh => {
@@ -143,11 +139,8 @@ async fn tell(this: &Attached, method: &str, params: Value) {
             let Ok(part) = rpc::params::<PartSent>(method, params) else { return };
             let Ok(held) = this.core.hold(this.name()).await else { return };
             // Kept for a later attempt; the send itself tells how it ended.
-            let _ticket = this
-                .core
-                .desk
-                .submit(move |store| store.part_sent(&held, &part.key, part.parts_sent))
-                .await;
+            let _ticket =
+                this.core.desk.submit(move |store| store.part_sent(&held, &part.key, part.parts_sent)).await;
         }
         ChannelStatus::METHOD => {
             let Ok(status) = rpc::params::<ChannelStatus>(method, params) else { return };

@@ -170,8 +170,14 @@ impl Attached {
                 .refuse(format!("This link belongs to {}, and {} spoke on it.", self.unit, hello.unit))
                 .await;
         }
-        if let Some(escaped) = hello.selftest.as_ref().map(|test| &test.escaped).filter(|list| !list.is_empty()) {
-            tracing::error!("The sandbox of {} is weaker than it should be: {}.", self.unit, escaped.join(", "));
+        if let Some(escaped) =
+            hello.selftest.as_ref().map(|test| &test.escaped).filter(|list| !list.is_empty())
+        {
+            tracing::error!(
+                "The sandbox of {} is weaker than it should be: {}.",
+                self.unit,
+                escaped.join(", ")
+            );
         }
         let welcome = match self.welcome().await {
             Ok(Some(welcome)) => welcome,

@@ -50,3 +50,9 @@ impl Rules {
         self.fenced
     }
 }
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::KEPT
+    }
+}

@@ -104,7 +104,8 @@ impl Memory {
     }
 
     fn pending(&self, lane: &str) -> u32 {
-        let waits = |message: &&Message| message.placed.lane == lane && message.state == MessageState::Waiting;
+        let waits =
+            |message: &&Message| message.placed.lane == lane && message.state == MessageState::Waiting;
         u32::try_from(self.inbox.iter().filter(waits).count()).unwrap_or(u32::MAX)
     }
 
@@ -113,8 +114,8 @@ impl Memory {
         let fenced = || StoreError::fenced(format!("The turn {}", turn.turn));
         let found = self.turns.get_mut(&turn.turn).ok_or_else(fenced)?;
         let lane = self.lanes.get(&found.claimed.lane);
-        let current = lane
-            .is_some_and(|lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch);
+        let current =
+            lane.is_some_and(|lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch);
         let owned = found.claimed.turn.epoch == turn.epoch && (found.ended.is_some() || current);
         if owned || !self.rules.fenced() { Ok(found) } else { Err(fenced()) }
     }
@@ -355,8 +356,7 @@ impl Store for Memory {
     }
 
     fn adopt_turn(&mut self, _who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
-        let current =
-            |lane: &Lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch;
+        let current = |lane: &Lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch;
         Ok(if self.lanes.values().any(current) { self.claimed(&turn.turn) } else { None })
     }
 
@@ -397,7 +397,8 @@ impl Store for Memory {
             let steps = std::mem::take(&mut row.steps);
             row.ended = Some((finish.now_ms, Ending::of(finish)));
             let user = user_entry(&claimed.input, claimed.kind != "direct");
-            let entries: Vec<Entry> = std::iter::once(user).chain(steps.into_values().filter_map(|step| step.entry)).collect();
+            let entries: Vec<Entry> =
+                std::iter::once(user).chain(steps.into_values().filter_map(|step| step.entry)).collect();
             let added = count(entries.iter());
             let transcript = self.transcripts.entry(claimed.session_id.clone()).or_default();
             for entry in entries {
@@ -602,6 +603,10 @@ impl Store for Memory {
         Ok(self.outbox.iter().rev().take(limit as usize).map(|row| row.outbound.clone()).collect())
     }
 
+    #[cfg(test)]
+    fn limit_pages(&mut self) -> Kept<()> {
+        Ok(())
+    }
     fn account(&mut self, account: &str) -> Kept<AccountRecord> {
         let times = self.accounts.get(account);
         let of = |wanted: fn(OutboxState) -> bool| {

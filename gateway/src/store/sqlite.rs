@@ -159,6 +159,11 @@ impl Store for Sqlite {
     fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>> {
         self.tx(|tx| tx.outbox(limit))
     }
+    #[cfg(test)]
+    fn limit_pages(&mut self) -> Kept<()> {
+        let pages: i64 = self.conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        Ok(self.conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)
+    }
     fn account(&mut self, account: &str) -> Kept<AccountRecord> {
         self.tx(|tx| tx.account(account))
     }

@@ -108,7 +108,9 @@ impl Tx<'_> {
     pub(super) fn part_sent(&self, own: &Held, key: &str, parts: u32) -> Kept<()> {
         self.fence(own)?;
         self.sql
-            .prepare_cached("UPDATE outbox SET parts_sent = max(parts_sent, ?3) WHERE key = ?1 AND account = ?2")?
+            .prepare_cached(
+                "UPDATE outbox SET parts_sent = max(parts_sent, ?3) WHERE key = ?1 AND account = ?2",
+            )?
             .execute(params![key, own.account(), parts])?;
         Ok(())
     }
@@ -122,9 +124,7 @@ impl Tx<'_> {
                     .execute(params![own.account(), now_ms])?;
                 ("sent", None, 0, None)
             }
-            Settled::Again { not_before_ms, error, parts } => {
-                ("queued", Some(error), *not_before_ms, *parts)
-            }
+            Settled::Again { not_before_ms, error, parts } => ("queued", Some(error), *not_before_ms, *parts),
             Settled::Unknown { error } => ("unknown", Some(error), 0, None),
             Settled::Failed { error } => ("failed", Some(error), 0, None),
         };
@@ -153,9 +153,8 @@ impl Tx<'_> {
     }
 
     pub(super) fn outbox(&self, limit: u32) -> Kept<Vec<Outbound>> {
-        let mut query = self
-            .sql
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM outbox ORDER BY seq DESC LIMIT ?1"))?;
+        let mut query =
+            self.sql.prepare_cached(&format!("SELECT {COLUMNS} FROM outbox ORDER BY seq DESC LIMIT ?1"))?;
         let rows = query.query_map([limit], raw)?;
         rows.map(|row| whole(row?)).collect()
     }

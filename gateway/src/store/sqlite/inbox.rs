@@ -71,7 +71,9 @@ impl Tx<'_> {
 
     fn touch_account(&self, own: &Held, message: &NewMessage) -> Kept<()> {
         self.sql
-            .prepare_cached("UPDATE account SET cursor = coalesce(?2, cursor), inbound_ms = ?3 WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE account SET cursor = coalesce(?2, cursor), inbound_ms = ?3 WHERE id = ?1",
+            )?
             .execute(params![own.account(), message.cursor, message.now_ms])?;
         Ok(())
     }

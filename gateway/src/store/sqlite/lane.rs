@@ -279,7 +279,8 @@ impl Tx<'_> {
         if !already {
             self.write_ending(turn, &row, finish)?;
         }
-        let pending = self.sql.query_row("SELECT pending FROM lane WHERE key = ?1", [&row.lane], |r| r.get(0))?;
+        let pending =
+            self.sql.query_row("SELECT pending FROM lane WHERE key = ?1", [&row.lane], |r| r.get(0))?;
         let account = row.route.is_some().then_some(row.account);
         Ok(Finished { already, run: row.run, lane: row.lane, account, pending })
     }
@@ -290,9 +291,9 @@ impl Tx<'_> {
         let user = user_entry(&self.inputs(&turn.turn)?, kind != "direct");
         let mut entries = vec![serde_json::to_string(&user)?];
         {
-            let mut query = self
-                .sql
-                .prepare_cached("SELECT entry FROM step WHERE turn = ?1 AND entry IS NOT NULL ORDER BY step")?;
+            let mut query = self.sql.prepare_cached(
+                "SELECT entry FROM step WHERE turn = ?1 AND entry IS NOT NULL ORDER BY step",
+            )?;
             for entry in query.query_map([&turn.turn], |row| row.get::<_, String>(0))? {
                 entries.push(entry?);
             }
@@ -327,8 +328,10 @@ impl Tx<'_> {
         )?;
         // The journal has become the transcript.
         self.sql.execute("DELETE FROM step WHERE turn = ?1", [&turn.turn])?;
-        self.sql
-            .execute("UPDATE lane SET turn = NULL WHERE key = ?1 AND turn = ?2", params![row.lane, turn.turn])?;
+        self.sql.execute(
+            "UPDATE lane SET turn = NULL WHERE key = ?1 AND turn = ?2",
+            params![row.lane, turn.turn],
+        )?;
         Ok(())
     }
 }

@@ -34,14 +34,16 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 fn check(conn: &Connection, path: &Path) -> Kept<()> {
-    let verdict: String =
-        conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| unusable(path, &error))?;
+    let verdict: String = conn
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| unusable(path, &error))?;
     if verdict == "ok" { Ok(()) } else { Err(damaged(path, &verdict)) }
 }
 
 fn migrate(conn: &mut Connection, path: &Path) -> Kept<()> {
-    let at: u32 =
-        conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|error| unusable(path, &error))?;
+    let at: u32 = conn
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| unusable(path, &error))?;
     let at = at as usize;
     if at > MIGRATIONS.len() {
         return Err(StoreError::Unusable {
@@ -68,8 +70,9 @@ fn damaged(path: &Path, reason: &str) -> StoreError {
     StoreError::Unusable {
         path: path.display().to_string(),
         reason: format!("it is damaged: {reason}"),
-        remedy: "Move it away and restore a backup, or try `sqlite3 <file> .recover`; Creel does not touch it."
-            .to_owned(),
+        remedy:
+            "Move it away and restore a backup, or try `sqlite3 <file> .recover`; Creel does not touch it."
+                .to_owned(),
     }
 }
 

@@ -88,7 +88,12 @@ impl Tx<'_> {
         .collect()
     }
 
-    pub(super) fn approve(&self, accounts: &[String], code: &str, now_ms: i64) -> Kept<Option<PairingRecord>> {
+    pub(super) fn approve(
+        &self,
+        accounts: &[String],
+        code: &str,
+        now_ms: i64,
+    ) -> Kept<Option<PairingRecord>> {
         let Some(record) = self.dismiss(accounts, code, now_ms)? else { return Ok(None) };
         self.sql.execute(
             "INSERT OR IGNORE INTO pairing_allow VALUES (?1, ?2, ?3)",
@@ -97,7 +102,12 @@ impl Tx<'_> {
         Ok(Some(record))
     }
 
-    pub(super) fn dismiss(&self, accounts: &[String], code: &str, now_ms: i64) -> Kept<Option<PairingRecord>> {
+    pub(super) fn dismiss(
+        &self,
+        accounts: &[String],
+        code: &str,
+        now_ms: i64,
+    ) -> Kept<Option<PairingRecord>> {
         let all = self.pairings(now_ms)?;
         // Every code is compared, so that the time says nothing about which one was close.
         let mut found = None;
@@ -116,7 +126,8 @@ impl Tx<'_> {
     }
 
     pub(super) fn allowed(&self) -> Kept<Vec<(String, String)>> {
-        let mut query = self.sql.prepare("SELECT account, sender FROM pairing_allow ORDER BY account, sender")?;
+        let mut query =
+            self.sql.prepare("SELECT account, sender FROM pairing_allow ORDER BY account, sender")?;
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

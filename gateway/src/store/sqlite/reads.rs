@@ -13,7 +13,9 @@ impl Tx<'_> {
                 |row| row.get(0),
             )
             .optional()?;
-        let Some(session) = session else { return Err(StoreError::fenced(format!("The turn {}", turn.turn))) };
+        let Some(session) = session else {
+            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+        };
         let mut query = self.sql.prepare_cached(
             "SELECT seq, entry FROM transcript WHERE session_id = ?1 AND seq < ?2 ORDER BY seq DESC",
         )?;
