@@ -2,6 +2,7 @@
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// The tree is up.
 pub(crate) fn ready() {
@@ -11,6 +12,18 @@ pub(crate) fn ready() {
 /// The tree is about to end.
 pub(crate) fn stopping() {
     tell("STOPPING=1");
+}
+
+/// The supervisor's loop goes round.
+pub(crate) fn alive() {
+    tell("WATCHDOG=1");
+}
+
+/// How often the service manager wants to hear [`alive`]: twice in the time that it gives.
+pub(crate) fn watchdog_every() -> Option<Duration> {
+    let micros: u64 = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
+    let ours = std::env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
+    (ours && micros > 0).then(|| Duration::from_micros(micros) / 2)
 }
 
 /// Best effort: a service manager that does not listen is its own problem.

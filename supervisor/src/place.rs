@@ -35,10 +35,19 @@ pub enum PlaceError {
     },
 }
 
-/// The lock; released by the kernel when the process ends.
+/// A lock; released by the kernel when the process ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+}
+
+/// Takes the lock of the runtime folder and that of the home: somebody may clean the first away or name another, and
+/// still there must be one supervisor for one state.
+///
+/// # Errors
+/// When another process holds one of them.
+pub fn take_locks(paths: &Paths) -> Result<[Lock; 2], PlaceError> {
+    Ok([Lock::take(paths.lock())?, Lock::take(paths.state().join("supervisor.lock"))?])
 }
 
 /// Makes the folders that are not there, with mode 0700.

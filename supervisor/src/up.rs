@@ -11,7 +11,7 @@ use tokio::task::LocalSet;
 use crate::control::{ControlError, Door};
 use crate::fdkeep::{FdKeep, NoPort};
 use crate::logs::{Book, trace};
-use crate::place::{Lock, PlaceError, make_folders};
+use crate::place::{PlaceError, make_folders, take_locks};
 use crate::settings::{Settings, Source};
 use crate::signals::Signals;
 use crate::tree::{Tree, event};
@@ -68,6 +68,7 @@ impl UpError {
 
 /// Runs the supervisor on this thread, which must be the main thread, until it is asked to stop.
 pub fn run_up(options: UpOptions) -> ExitCode {
+    abort_on_panic();
     match up(options) {
         Ok(()) => ExitCode::Ok,
         Err(error) => {
@@ -78,13 +79,21 @@ pub fn run_up(options: UpOptions) -> ExitCode {
     }
 }
 
+/// A supervisor with a broken task would be half dead; a dead one takes all units with it and is started again.
+fn abort_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("The supervisor is broken and ends: {panic}");
+        std::process::abort();
+    }));
+}
+
 fn up(options: UpOptions) -> Result<(), UpError> {
     let UpOptions { overrides, env } = options;
     let overrides = overrides.over(Overrides::from_env(&env)?);
     let mut paths = Paths::find(&overrides, &env)?;
     absolute(&mut paths)?;
     make_folders(&paths)?;
-    let _lock = Lock::take(paths.lock())?;
+    let _locks = take_locks(&paths)?;
 
     let book = Book::new(paths.logs());
     let source = Source { paths, overrides, env };

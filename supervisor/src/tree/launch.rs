@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use creel_config::sandbox::{Floor, SandboxMode};
+use creel_ipc::hello::Role;
 use creel_ipc::msg::supervisor::UnitGone;
 use creel_ipc::msg::unit::{Isolation, LastExit};
 use creel_launch::{Exit, LaunchError, Launching, Level, Stage, Stdio};
@@ -71,7 +72,7 @@ impl Tree {
     }
 
     /// Nothing runs below the level that the operator demands.
-    fn allowed(&self, name: &str) -> Result<(), LaunchError> {
+    pub(super) fn allowed(&self, name: &str) -> Result<(), LaunchError> {
         let supervision = &self.settings.plan.supervision;
         if supervision.mode == SandboxMode::Off {
             return Ok(());
@@ -150,6 +151,9 @@ impl Tree {
             tracing::warn!("{sentence}");
         }
         (member.process, member.pending_link, member.peer) = (None, None, None);
+        if member.role == Role::Gateway {
+            *self.listener.borrow_mut() = None;
+        }
         (member.log_end, member.isolation) = (None, None);
         member.last_exit = Some(LastExit {
             cause: end.cause,

@@ -3,7 +3,9 @@
 //! One thread owns all of it. Edges (a process, a link, a pipe, a control connection) are small tasks that only send
 //! events; nothing here ever waits for them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use creel_config::plan::UnitName;
@@ -15,7 +17,7 @@ use creel_launch::{Level, Measured};
 use tokio::sync::mpsc;
 
 use crate::fdkeep::FdKeep;
-use crate::link::Outgoing;
+use crate::link::{Outgoing, Post};
 use crate::logs::Book;
 use crate::settings::{Settings, Source};
 use crate::signals::{Asked, Signals};
@@ -60,6 +62,8 @@ pub struct Tree {
     started: Instant,
     events: Events,
     stopping: Option<Stopping>,
+    /// The gateway that hears what tool runs print; another one after each restart.
+    listener: Rc<RefCell<Option<Post>>>,
 }
 
 impl Tree {
@@ -101,6 +105,7 @@ impl Tree {
             started: Instant::now(),
             events,
             stopping: None,
+            listener: Rc::default(),
         };
         tree.measure();
         tree
@@ -133,6 +138,7 @@ impl Tree {
         for name in self.plan_order() {
             self.apply(&name, machine::Event::Start);
         }
+        let mut heartbeat = crate::notify::watchdog_every().map(tokio::time::interval);
         while !self.is_over() {
             let tick = self.deadline().map(|at| tokio::time::Instant::from_std(self.started + at));
             tokio::select! {
@@ -145,6 +151,7 @@ impl Tree {
                     Asked::Reload => self.reload_and_tell(),
                 },
                 () = sleep_until(tick) => self.tick(),
+                () = beat(heartbeat.as_mut()) => crate::notify::alive(),
             }
         }
     }
@@ -325,6 +332,13 @@ impl Tree {
     /// The member of a name of the plan.
     fn member_named(&mut self, name: &UnitName) -> Option<&mut Member> {
         self.members.get_mut(&name.to_string())
+    }
+}
+
+async fn beat(heartbeat: Option<&mut tokio::time::Interval>) {
+    match heartbeat {
+        Some(heartbeat) => drop(heartbeat.tick().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -135,6 +135,9 @@ impl Tree {
             return;
         }
         let first = !std::mem::replace(&mut peer.welcomed, true);
+        if role == Role::Gateway {
+            *self.listener.borrow_mut() = Some(peer.post.clone());
+        }
         let link = peer.link.clone();
         let welcome = Welcome {
             protocol: PROTOCOL,

@@ -1,5 +1,6 @@
 //! A new configuration: read and checked whole, then applied as a difference.
 
+use creel_config::gateway::ReloadMode;
 use creel_config::plan::{Unit, UnitChange, UnitKind};
 use creel_config::{LoadError, Plan};
 use creel_ipc::ErrorClass;
@@ -97,6 +98,7 @@ impl Tree {
             member.unit = unit.clone();
             member.leaving = false;
         }
+        let mode = self.settings.plan.reload;
         let sentence = match &change {
             UnitChange::Start { .. } => {
                 self.join(&name, unit?);
@@ -106,9 +108,18 @@ impl Tree {
                 self.leave(&name);
                 format!("{name} is stopped.")
             }
+            UnitChange::Restart { reason, .. } if mode == ReloadMode::Hot => {
+                format!(
+                    "{name} has to be restarted ({reason}), which gateway.reload.mode \"hot\" leaves to you."
+                )
+            }
             UnitChange::Restart { reason, .. } => {
                 self.apply(&name, Event::Restart);
                 format!("{name} is restarted: {reason}.")
+            }
+            UnitChange::Notify { .. } if mode == ReloadMode::Restart => {
+                self.apply(&name, Event::Restart);
+                format!("{name} is restarted: gateway.reload.mode is \"restart\".")
             }
             UnitChange::Notify { .. } | UnitChange::Keep { .. } => {
                 self.tell_egress(unit.as_ref(), old);

@@ -1,5 +1,7 @@
 //! Tool runs as the gateway asks for them.
 
+use std::rc::Rc;
+
 use creel_config::plan::UnitKind;
 use creel_ipc::ErrorClass;
 use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolKillParams, ToolOutput, ToolRunParams};
@@ -49,6 +51,7 @@ impl Tree {
         let Some(UnitKind::Agent { workspace, tools, .. }) = kind else {
             return Err(bad(format!("There is no agent \"{}\".", params.agent)));
         };
+        self.allowed(&name).map_err(|error| RpcError::new(ErrorClass::ConfigFatal, error.to_string()))?;
         crate::place::private(workspace)
             .map_err(|error| bad(format!("The workspace cannot be made: {error}.")))?;
         command(params, workspace, tools, self.ground.level).map_err(|error| bad(error.to_string()))
@@ -57,7 +60,6 @@ impl Tree {
     fn start_runs(&mut self) {
         while let Some((id, command, killed)) = self.runs.take_next() {
             let events = self.events.clone();
-            let post = self.members.get(GATEWAY).and_then(|gateway| gateway.welcomed()).cloned();
             let started = {
                 let (events, run) = (events.clone(), id.clone());
                 move |process: &crate::unit::process::Process| {
@@ -66,9 +68,9 @@ impl Tree {
                 }
             };
             let printed = {
-                let run = id.clone();
+                let (run, listener) = (id.clone(), Rc::clone(&self.listener));
                 move |text: String| {
-                    let Some(post) = &post else { return };
+                    let Some(post) = listener.borrow().clone() else { return };
                     for piece in pieces(&text) {
                         post.offer(Outgoing::Output(ToolOutput { run: run.clone(), text: piece.to_owned() }));
                     }

@@ -227,15 +227,11 @@ impl Machine {
         actions
     }
 
-    /// A wish only matters while an end is awaited; otherwise the table acts at once.
+    /// A wish only matters while there is something that can end; otherwise the table acts at once.
     fn want(&mut self, wish: Wish) {
-        let restarting_what_runs =
-            matches!(self.state, UnitState::Starting | UnitState::Running) && wish == Wish::Again;
-        self.wish = match self.state {
-            UnitState::Starting | UnitState::Running | UnitState::Stopping => wish,
-            _ => Wish::Policy(None),
-        };
-        debug_assert!(!restarting_what_runs || self.wish == Wish::Again);
+        if matches!(self.state, UnitState::Starting | UnitState::Running | UnitState::Stopping) {
+            self.wish = wish;
+        }
     }
 
     fn due(&mut self, now: At) -> Option<Trigger> {

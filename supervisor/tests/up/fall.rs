@@ -101,3 +101,29 @@ fn the_gateway_may_report_a_wedged_worker_but_not_an_old_one() {
     assert_eq!(unit["lastExit"]["cause"], "protocol");
     assert_eq!(unit["lastExit"]["detail"], "It talks nonsense.");
 }
+
+#[test]
+fn below_the_floor_no_worker_starts_and_status_says_why() {
+    let mut home = Home::up("{gateway: {port: PORT}, sandbox: {floor: 'L3'}}", &["gateway", "egress"]);
+    let unit = home.wait_state("agent:main", "backoff");
+    assert_eq!(unit["lastExit"]["cause"], "launch_failed");
+    let detail = unit["lastExit"]["detail"].as_str().unwrap();
+    assert!(detail.contains("sandbox.floor is L3") && detail.contains("cgroup"), "{detail}");
+    let run = json!({"run": "r1", "agent": "main", "argv": ["true"]});
+    let answer = home.gateway("tool.run", run).to_string();
+    assert!(answer.contains("sandbox.floor"), "{answer}");
+}
+
+#[test]
+fn without_isolation_only_when_the_operator_wrote_so() {
+    let mut home =
+        Home::up("{gateway: {port: PORT}, sandbox: {mode: 'off'}}", &["gateway", "egress", "agent:main"]);
+    assert_eq!(home.status()["level"], "L0");
+    let before = home.unit_pid("agent:main");
+    assert_eq!(home.unit("agent:main").unwrap()["isolation"]["level"], "L0");
+    home.configure("{gateway: {port: PORT}}");
+    home.control("config.reload", json!({})).unwrap();
+    let unit = home
+        .wait_unit("agent:main", "confined", |unit| unit["incarnation"] == 2 && unit["state"] == "running");
+    assert_ne!((&unit["isolation"]["level"], &unit["pid"]), (&json!("L0"), &json!(before)));
+}
