@@ -73,6 +73,8 @@ pub(crate) struct Core {
     pub stopping: CancellationToken,
     /// What delivers; waited for at the end.
     pub pumps: TaskTracker,
+    /// What serves clients; waited for at the end.
+    pub clients: TaskTracker,
     /// Wakes the scheduler.
     pub wake: Notify,
     settings: RwLock<Arc<Settings>>,
@@ -111,6 +113,7 @@ impl Core {
             supervisor,
             stopping: CancellationToken::new(),
             pumps: TaskTracker::new(),
+            clients: TaskTracker::new(),
             wake: Notify::new(),
             settings: RwLock::new(Arc::new(settings)),
             state: Mutex::new(state),

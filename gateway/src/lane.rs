@@ -6,4 +6,4 @@ mod turn;
 
 pub(crate) use scheduler::schedule;
 pub(crate) use table::LaneTable;
-pub(crate) use turn::{Running, Signal, adopted, announce, finish_turn, register, run_lane};
+pub(crate) use turn::{Running, Signal, adopted, announce, register, run_lane};

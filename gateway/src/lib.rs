@@ -12,8 +12,14 @@ pub mod hub;
 mod inbound;
 mod lane;
 mod links;
+mod logs;
 mod route;
+mod run;
 mod settings;
 #[cfg(test)]
 mod spine;
 mod store;
+mod token;
+mod watch;
+
+pub use run::{RunError, run};

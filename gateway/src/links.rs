@@ -6,4 +6,6 @@ mod supervisor;
 mod watchdog;
 mod worker;
 
-pub(crate) use supervisor::{Orders, attach, attend, spread};
+#[cfg(test)]
+pub(crate) use supervisor::attach;
+pub(crate) use supervisor::{Orders, attend, spread};

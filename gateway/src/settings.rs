@@ -38,8 +38,6 @@ pub(crate) struct Settings {
     pub files: Vec<PathBuf>,
     /// Providers that were found at start.
     pub found: Found,
-    /// Its number.
-    pub generation: u64,
     patterns: BTreeMap<String, Regex>,
 }
 
@@ -70,21 +68,20 @@ impl Settings {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(crate) fn read(whereabouts: &Whereabouts, generation: u64) -> Result<Self, SettingsError> {
+    pub(crate) fn read(whereabouts: &Whereabouts) -> Result<Self, SettingsError> {
         let loaded = Loader::new(&Disk, &whereabouts.env).file(&whereabouts.config_file)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         let mut config = loaded.config;
         Overrides::from_env(&whereabouts.env)?.apply(&mut config);
-        Self::compose(config, whereabouts, loaded.files, generation)
+        Self::compose(config, whereabouts, loaded.files)
     }
 
     fn compose(
         config: Config,
         whereabouts: &Whereabouts,
         files: Vec<PathBuf>,
-        generation: u64,
     ) -> Result<Self, SettingsError> {
         let overrides = Overrides {
             home: Some(whereabouts.home.clone()),
@@ -105,7 +102,6 @@ impl Settings {
             config,
             paths,
             files,
-            generation,
             patterns,
         })
     }
@@ -121,7 +117,7 @@ impl Settings {
         };
         let loaded =
             Loader::new(&Disk, &whereabouts.env).text(text.to_owned(), &whereabouts.config_file).unwrap();
-        Self::compose(loaded.config, &whereabouts, Vec::new(), 1).unwrap()
+        Self::compose(loaded.config, &whereabouts, Vec::new()).unwrap()
     }
 
     /// Whether one of the patterns is in the text, in any case.

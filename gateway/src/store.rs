@@ -17,11 +17,12 @@ mod conformance;
 mod desk;
 mod error;
 mod held;
+#[cfg(test)]
 mod memory;
 mod records;
 mod sqlite;
 
-pub(crate) use desk::{Desk, Ticket};
+pub(crate) use desk::Desk;
 pub(crate) use error::StoreError;
 pub(crate) use held::{Held, Rules};
 #[cfg(test)]

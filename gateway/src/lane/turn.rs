@@ -42,7 +42,6 @@ pub(crate) enum Signal {
 /// A turn that an agent has.
 #[derive(Debug)]
 pub(crate) struct Running {
-    pub turn: TurnRef,
     pub run: String,
     pub lane: String,
     pub agent: String,
@@ -125,7 +124,7 @@ async fn end_here(
 }
 
 /// Makes the end of a turn durable and tells everybody. `None` when it was refused or could not be written.
-pub(crate) async fn finish_turn(core: &Arc<Core>, turn: &TurnRef, finish: Finish) -> Option<Finished> {
+async fn finish_turn(core: &Arc<Core>, turn: &TurnRef, finish: Finish) -> Option<Finished> {
     let (named, ending) = (turn.clone(), finish.clone());
     let finished = core.desk.write(move |store| store.finish_turn(&named, &ending)).await;
     core.note_store(&finished);
@@ -208,7 +207,6 @@ pub(crate) fn register(core: &Arc<Core>, claimed: &Claimed) -> Option<(Link, mps
         let worker = state.workers.get(&agent_unit(&claimed.agent))?;
         let (link, incarnation) = (worker.link.clone(), worker.incarnation);
         let running = Running {
-            turn: claimed.turn.clone(),
             run: claimed.run.clone(),
             lane: claimed.lane.clone(),
             agent: claimed.agent.clone(),

@@ -101,8 +101,8 @@ async fn answer(this: Attached, id: u64, method: String, params: Value) {
             .await;
         }
         TurnDone::METHOD => reply::<TurnDone, _, _>(&this, id, params, done).await,
-        ToolRun::METHOD => reply::<ToolRun, _, _>(&this, id, params, super::agent::tools::run).await,
-        ToolKill::METHOD => reply::<ToolKill, _, _>(&this, id, params, super::agent::tools::kill).await,
+        ToolRun::METHOD => reply::<ToolRun, _, _>(&this, id, params, tools::run).await,
+        ToolKill::METHOD => reply::<ToolKill, _, _>(&this, id, params, tools::kill).await,
         _ => this.link.respond(id, Err(RpcError::no_method(&method))).await,
     }
 }

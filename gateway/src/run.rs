@@ -1,0 +1,224 @@
+//! The process: handshake with the supervisor, start, and the end in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use creel_ipc::hello::{Ready, WorkerConfig};
+use creel_ipc::limits::HANDSHAKE_MS;
+use creel_ipc::msg::supervisor::GatewayConfig;
+use creel_ipc::{ExitCode, Hello, Notify, PROTOCOL, Reject, Role, Welcome, rpc};
+use creel_link::{Event, Incoming, Link, Vitals};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::core::Core;
+use crate::hub::{CoreEvent, Hub};
+use crate::links::{self, Orders};
+use crate::logs::Level;
+use crate::settings::{Settings, SettingsError, Whereabouts};
+use crate::store::{Desk, Rules, Sqlite, StoreError};
+use crate::token::{TokenError, token};
+use crate::{lane, logs, watch};
+
+/// How long sends that are on their way may take to come home at the end.
+const LAST_SENDS: Duration = Duration::from_secs(2);
+
+/// Why the gateway does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The seal failed.
+    #[error("{0}")]
+    Seal(#[from] creel_seal::SealError),
+    /// The process has no link, or no runtime.
+    #[error(
+        "The gateway cannot start: {0}. It is started by `creel up`, which gives it its link as standard input."
+    )]
+    Start(#[from] std::io::Error),
+    /// The supervisor said nothing or hung up.
+    #[error("The supervisor did not welcome the gateway within {HANDSHAKE_MS} ms.")]
+    NoWelcome,
+    /// The supervisor turned the gateway away.
+    #[error("{reason}")]
+    Rejected {
+        /// Its sentence.
+        reason: String,
+        /// Its code.
+        code: u8,
+    },
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Config(String),
+    /// The database cannot be used.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl RunError {
+    /// What the process exits with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Rejected { code, .. } => *code,
+            Self::Config(_) => ExitCode::Config.code(),
+            Self::NoWelcome => ExitCode::Protocol.code(),
+            Self::Seal(_) | Self::Start(_) | Self::Store(_) => ExitCode::Failure.code(),
+        }
+    }
+}
+
+impl From<SettingsError> for RunError {
+    fn from(error: SettingsError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
+impl From<TokenError> for RunError {
+    fn from(error: TokenError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// Runs the gateway until it is told to end or its supervisor has gone.
+///
+/// # Errors
+/// Why it could not start.
+pub fn run() -> Result<(), RunError> {
+    creel_seal::seal()?;
+    let level = logs::begin();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(serve(level));
+    if let Err(error) = &outcome {
+        tracing::error!("{error}");
+    }
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    outcome
+}
+
+async fn serve(level: Level) -> Result<(), RunError> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let vitals = Vitals::default();
+    let (supervisor, mut incoming) = Link::stdio(vitals.clone())?;
+    let (told, early) = introduce(&supervisor, &mut incoming).await?;
+    let whereabouts = Whereabouts::from(&told);
+    let settings = Settings::read(&whereabouts)?;
+    level.set(settings.config.logging.level);
+    let secret = token(&settings)?;
+    let store = Sqlite::open(&settings.database, Rules::of_process())?;
+    let desk = Desk::over_sqlite(store)?;
+    let core = Core::open(desk, settings, secret, Some(supervisor.clone()), vitals).await?;
+    tokio::spawn(lane::schedule(Arc::clone(&core)));
+    tokio::spawn(watch::watch(Arc::clone(&core), whereabouts.config_file.clone()));
+    let (orders, mut given) = mpsc::channel(16);
+    let mut attendance = tokio::spawn(links::attend(Arc::clone(&core), early, incoming, orders));
+    if supervisor.notify::<Ready>(&Ready {}).await.is_err() {
+        return Ok(());
+    }
+    let gone = || "The supervisor has gone.".to_owned();
+    let (reason, patience) = loop {
+        tokio::select! {
+            order = given.recv() => match order {
+                Some(Orders::Listen(listener)) => listen(&core, listener),
+                Some(Orders::Reread(applied)) => reread(&core, &whereabouts, applied.generation, &level),
+                Some(Orders::Stop(shutdown)) => break (shutdown.reason, LAST_SENDS),
+                None => break (gone(), Duration::ZERO),
+            },
+            _ = terminated.recv() => break ("The gateway was told to end.".to_owned(), LAST_SENDS),
+            _ = &mut attendance => break (gone(), Duration::ZERO),
+        }
+    };
+    end(&core, reason, patience).await;
+    Ok(())
+}
+
+/// Says hello and waits for the welcome. What comes before it is kept.
+async fn introduce(
+    supervisor: &Link,
+    incoming: &mut Incoming,
+) -> Result<(GatewayConfig, Vec<Event>), RunError> {
+    let hello = Hello {
+        protocol: PROTOCOL,
+        role: Role::Gateway,
+        unit: "gateway".to_owned(),
+        pid: std::process::id(),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        caps: Vec::new(),
+        session: None,
+        running: Vec::new(),
+        selftest: None,
+    };
+    supervisor.notify::<Hello>(&hello).await.map_err(|_closed| RunError::NoWelcome)?;
+    let mut early = Vec::new();
+    let welcome = async {
+        loop {
+            match incoming.recv().await.ok_or(RunError::NoWelcome)? {
+                Event::Notification { method, params, .. } if method == Welcome::METHOD => {
+                    let welcome: Welcome =
+                        rpc::params(&method, params).map_err(|_error| RunError::NoWelcome)?;
+                    let WorkerConfig::Gateway(config) = welcome.config else {
+                        return Err(RunError::Config("The supervisor welcomed something else.".to_owned()));
+                    };
+                    return Ok(config);
+                }
+                Event::Notification { method, params, .. } if method == Reject::METHOD => {
+                    let reject: Reject =
+                        rpc::params(&method, params).map_err(|_error| RunError::NoWelcome)?;
+                    return Err(RunError::Rejected { reason: reject.reason, code: reject.exit_code });
+                }
+                other => early.push(other),
+            }
+        }
+    };
+    let config = tokio::time::timeout(Duration::from_millis(HANDSHAKE_MS), welcome)
+        .await
+        .map_err(|_elapsed| RunError::NoWelcome)??;
+    Ok((config, early))
+}
+
+fn listen(core: &Arc<Core>, listener: std::net::TcpListener) {
+    let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
+    match listener {
+        Ok(listener) => {
+            core.clients.spawn(crate::api::serve(listener, Hub::new(Arc::clone(core))));
+        }
+        Err(error) => tracing::error!("The listening socket cannot be used: {error}."),
+    }
+}
+
+/// Takes up what the supervisor applied. It found the file right; if it is wrong by now, the old one stays.
+fn reread(core: &Arc<Core>, whereabouts: &Whereabouts, generation: u64, level: &Level) {
+    let read = Settings::read(whereabouts).map_err(RunError::from);
+    match read.and_then(|settings| Ok((token(&settings)?, settings))) {
+        Ok((secret, settings)) => {
+            level.set(settings.config.logging.level);
+            core.replace_settings(settings, secret);
+            links::spread(core);
+            tracing::info!("Configuration {generation} is in force.");
+        }
+        Err(error) => tracing::error!("The configuration stays as it was: {error}"),
+    }
+}
+
+/// Takes nothing new, waits for what is on its way, and leaves. Workers keep what they have: a successor finds it.
+async fn end(core: &Arc<Core>, reason: String, patience: Duration) {
+    tracing::info!("The gateway ends: {reason}");
+    core.tell(CoreEvent::ShuttingDown { reason });
+    core.stopping.cancel();
+    core.pumps.close();
+    core.clients.close();
+    let all = async {
+        core.pumps.wait().await;
+        core.clients.wait().await;
+    };
+    if tokio::time::timeout(patience, all).await.is_err() {
+        tracing::warn!("Something was still on its way after {} ms.", patience.as_millis());
+    }
+    // Whatever was queued before is on the disk when this comes back.
+    if let Err(error) = core.desk.write(|store| store.cursor(crate::core::WEBCHAT)).await {
+        tracing::error!("The last writes may be missing: {error}");
+    }
+}
