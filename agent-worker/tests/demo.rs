@@ -1,5 +1,7 @@
 //! The whole way with the built-in model: hello, turn, tools, journal, end.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests count as tests")]
+
 mod gateway;
 
 use creel_ipc::hello::Role;

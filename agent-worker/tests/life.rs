@@ -1,6 +1,9 @@
 //! The worker's life on its link: crashes, renewals, aborts, and its end.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests count as tests")]
+
 mod gateway;
+mod server;
 
 use std::time::Duration;
 
@@ -10,6 +13,8 @@ use creel_ipc::msg::tool::{ToolKill, ToolOutput, ToolRun};
 use creel_ipc::msg::transcript::Entry;
 use creel_ipc::{Reject, Request};
 use gateway::{Gateway, demo, printed, start};
+use serde_json::json;
+use server::{Script, Server, chunk, stream};
 
 #[tokio::test]
 async fn a_finished_tool_is_not_run_again_by_the_next_life() {
@@ -140,9 +145,13 @@ async fn a_turn_that_takes_too_long_says_so() {
 #[tokio::test]
 async fn a_loop_is_warned_about_and_broken() {
     let home = tempfile::tempdir().unwrap();
-    // A command whose result makes the demo model say nothing new is not enough: a real model has to insist.
-    let address = gateway::provider_that_insists().await;
-    let provider = gateway::provider("openai-completions", &address);
+    let call = chunk(
+        json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "exec", "arguments": "{\"command\":\"ls\"}"}}]}),
+        Some("tool_calls"),
+    );
+    let scripts = (0..9).map(|_| Script::Close(stream(&format!("{call}data: [DONE]\n\n"))));
+    let server = Server::with(scripts.collect()).await;
+    let provider = gateway::provider("openai-completions", &server.url());
     let config = gateway::config(home.path(), provider, vec![gateway::model("local", "m")]);
     let mut gateway = Gateway::with(config).await;
     let done = gateway.turn(start("t1", "go")).await;

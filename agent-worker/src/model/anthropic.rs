@@ -43,6 +43,3 @@ impl WireCodec for Messages {
         stream.finish(out);
     }
 }
-
-#[cfg(test)]
-mod tests;

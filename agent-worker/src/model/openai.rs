@@ -41,6 +41,3 @@ impl WireCodec for Completions {
         stream.finish(out);
     }
 }
-
-#[cfg(test)]
-mod tests;

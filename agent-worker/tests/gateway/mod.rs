@@ -1,6 +1,5 @@
 //! A gateway for tests: the other end of a real socket, with a journal in memory.
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests count as tests")]
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -28,7 +27,7 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 /// What a command does: its exit, or nothing at all for as long as nobody kills it.
-pub(crate) type Exec = Box<dyn FnMut(&ToolRunParams) -> Option<ToolExit> + Send>;
+pub(crate) type Exec = Box<dyn FnMut(&ToolRunParams) -> Option<ToolExit> + Send + Sync>;
 
 /// What the gateway saw and keeps.
 pub(crate) struct Gateway {
@@ -135,11 +134,17 @@ pub(crate) fn start(turn: &str, text: &str) -> TurnStartParams {
 }
 
 /// A worker on one end of a new socket; its exit code comes from the handle.
-pub(crate) fn worker(socket: UnixStream, demo_pace: Duration) -> JoinHandle<u8> {
+pub(crate) fn worker(socket: UnixStream, demo_pace: Duration, proxy: Option<String>) -> JoinHandle<u8> {
     let vitals = Vitals::default();
     let (link, incoming) = Link::new(socket, 0, vitals.clone());
-    let desk =
-        Desk { link, vitals, http: Arc::new(Http::new(None)), runs: Runs::default(), blobs: None, demo_pace };
+    let desk = Desk {
+        link,
+        vitals,
+        http: Arc::new(Http::new(proxy)),
+        runs: Runs::default(),
+        blobs: None,
+        demo_pace,
+    };
     let introduction = Introduction { unit: "agent:main".to_owned(), selftest: None, set_log_level: |_| {} };
     tokio::spawn(Worker::new(desk, introduction).serve(incoming))
 }
@@ -155,8 +160,17 @@ impl Gateway {
 
     /// A gateway with a worker that said hello.
     pub(crate) async fn greeting(demo_pace: Duration) -> Self {
+        Self::make(demo_pace, None).await
+    }
+
+    /// The same with a worker that has a proxy.
+    pub(crate) async fn behind(proxy: Option<String>) -> Self {
+        Self::make(Duration::ZERO, proxy).await
+    }
+
+    async fn make(demo_pace: Duration, proxy: Option<String>) -> Self {
         let (worker_end, gateway_end) = UnixStream::pair().unwrap();
-        let handle = worker(worker_end, demo_pace);
+        let handle = worker(worker_end, demo_pace, proxy);
         let kept: OwnedFd = gateway_end.into_std().unwrap().into();
         let (link, incoming) = Link::from_fd(kept.try_clone().unwrap(), 1 << 20, Vitals::default()).unwrap();
         let mut gateway = Self {
@@ -353,35 +367,4 @@ impl Gateway {
     pub(crate) fn hang_up(self) -> JoinHandle<u8> {
         self.worker
     }
-}
-
-/// A server whose model calls the same tool with the same arguments for ever. Gives its base URL.
-pub(crate) async fn provider_that_insists() -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let call = json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "delta": {"tool_calls": [
-        {"index": 0, "id": "call_1", "type": "function", "function": {"name": "exec", "arguments": "{\"command\":\"ls\"}"}}
-    ]}}]});
-    let body = format!("data: {call}\n\ndata: [DONE]\n\n");
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let mut seen = Vec::new();
-            // The request ends with its last closing brace; what matters here is only that it was read.
-            while !seen.ends_with(b"}") {
-                let mut buffer = [0; 4096];
-                let n = socket.read(&mut buffer).await.unwrap_or(0);
-                if n == 0 {
-                    break;
-                }
-                seen.extend_from_slice(&buffer[..n]);
-            }
-            let _gone = socket.write_all(answer.as_bytes()).await;
-        }
-    });
-    format!("http://{address}/v1")
 }

@@ -122,7 +122,10 @@ impl Stream {
         match serde_json::from_slice::<Event>(data) {
             Ok(event) => self.take(event, out),
             Err(error) => self.fail(
-                ModelError::new(Class::Format, format!("An event of its answer cannot be read: {error}")),
+                ModelError::new(
+                    Class::ServerError,
+                    format!("An event of its answer cannot be read: {error}"),
+                ),
                 out,
             ),
         }

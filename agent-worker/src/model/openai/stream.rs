@@ -107,7 +107,7 @@ impl Stream {
             Ok(chunk) => self.take(chunk, out),
             Err(error) => {
                 let message = format!("A chunk of its answer cannot be read: {error}");
-                self.fail(ModelError::new(Class::Format, message), out);
+                self.fail(ModelError::new(Class::ServerError, message), out);
             }
         }
     }

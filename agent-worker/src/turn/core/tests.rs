@@ -85,7 +85,7 @@ impl Bench {
                         inputs.push(Input::Model { attempt, events: self.answers.remove(0) });
                     }
                     Action::Begin(call) => {
-                        inputs.push(Input::Begun { step: call.step, known: (self.known)(&call) })
+                        inputs.push(Input::Begun { step: call.step, known: (self.known)(&call) });
                     }
                     Action::Run(call, trust) => {
                         self.ran.push((call.id.clone(), trust));
