@@ -4,7 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+mod dial;
 mod http;
+pub mod irc;
 mod settings;
 mod start;
 pub mod telegram;
@@ -16,6 +18,7 @@ use creel_channel_core::Account;
 use creel_ipc::msg::channel::ChannelConfig;
 use creel_ipc::{ErrorClass, RpcError};
 
+pub use irc::{Irc, IrcPace};
 pub use start::main;
 pub use telegram::{Pace, Telegram};
 
@@ -26,13 +29,19 @@ pub struct Surroundings {
     pub proxy: Option<String>,
     /// Where files are exchanged: `in/` and `out/`.
     pub blobs: Option<PathBuf>,
+    /// Certificates (DER) that are trusted besides the system's.
+    pub roots: Vec<Vec<u8>>,
 }
 
 impl Surroundings {
     /// As the environment says: `HTTPS_PROXY` and `CREEL_BLOB_DIR`.
     pub fn from_env() -> Self {
         let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self { proxy: given("HTTPS_PROXY"), blobs: given("CREEL_BLOB_DIR").map(PathBuf::from) }
+        Self {
+            proxy: given("HTTPS_PROXY"),
+            blobs: given("CREEL_BLOB_DIR").map(PathBuf::from),
+            roots: Vec::new(),
+        }
     }
 }
 
@@ -43,6 +52,7 @@ impl Surroundings {
 pub fn open(config: &ChannelConfig, around: &Surroundings) -> Result<Arc<dyn Account>, RpcError> {
     match config.channel.as_str() {
         "telegram" => Ok(Arc::new(Telegram::open(config, around, Pace::default())?)),
+        "irc" => Ok(Arc::new(Irc::open(config, around, IrcPace::default())?)),
         other => {
             let sentence = format!("This worker knows no channel `{other}`; it knows telegram and irc.");
             Err(RpcError::new(ErrorClass::ConfigFatal, sentence))

@@ -1,5 +1,6 @@
 //! The Telegram worker over a real link, with a scripted gateway, against the fake Bot API over loopback HTTP.
 
+#[cfg(test)]
 mod rig;
 
 use creel_ipc::ErrorClass;

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use creel_channel::{Pace, Surroundings, Telegram};
+use creel_channel::{Irc, IrcPace, Pace, Surroundings, Telegram};
 use creel_channel_core::{Account, Worker};
 use creel_ipc::hello::{Reconfigure, WorkerConfig};
 use creel_ipc::msg::channel::*;
@@ -105,6 +105,15 @@ impl Rig {
             Ok(Arc::new(Telegram::open(config, &around, pace())?) as Arc<dyn Account>)
         };
         Self::start(config("telegram", settings, stand.streaming), Box::new(open)).await
+    }
+
+    pub(crate) async fn irc(settings: Value, around: Surroundings) -> Self {
+        let ms = Duration::from_millis;
+        let pace = IrcPace { retry: (ms(20), ms(200)), rejoin: ms(50), ..IrcPace::default() };
+        let open = move |config: &ChannelConfig| {
+            Ok(Arc::new(Irc::open(config, &around, pace.clone())?) as Arc<dyn Account>)
+        };
+        Self::start(config("irc", settings, false), Box::new(open)).await
     }
 
     pub(crate) async fn start(config: ChannelConfig, open: Box<Opener>) -> Self {
