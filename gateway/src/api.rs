@@ -60,6 +60,7 @@ pub async fn serve(listener: TcpListener, hub: Hub) {
     beside.spawn(feed::tick(desk.clone()));
     beside.spawn(feed::tell_health(desk.clone()));
     beside.spawn(feed::tell_presence(desk.clone()));
+    beside.spawn(feed::tell_sessions(desk.clone()));
     beside.spawn(accept(listener, router, places.clone()));
     feed::tell(desk.clone(), events).await;
     desk.clients.close_all(1012, "service restart");

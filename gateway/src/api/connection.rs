@@ -36,6 +36,8 @@ pub(crate) const MAX_BUFFERED: usize = 52_428_800;
 pub(crate) const OLD_MAX_BUFFERED: usize = 1_572_864;
 /// How often a client is asked for a sign of life; two intervals of silence end the connection.
 const PING: Duration = Duration::from_secs(25);
+/// Timers are not exact.
+const SLACK: Duration = Duration::from_millis(500);
 /// How long the end of a connection may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Requests of one client that may wait.
@@ -237,6 +239,8 @@ where
     S: AsyncRead + AsyncWrite,
 {
     let mut heard = Instant::now();
+    // When the socket last took something, or nothing waited for it.
+    let mut moved = heard;
     let mut ping = interval_at(heard + PING, PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Whether frames that were read may wait in the wire.
@@ -261,9 +265,15 @@ where
         }
         let Line { reader, writer, wire, buffer } = &mut *line;
         let has_pending = !wire.pending().is_empty();
+        if !has_pending {
+            moved = Instant::now();
+        }
         tokio::select! {
             written = writer.write(wire.pending()), if has_pending => match written {
-                Ok(n) if n > 0 => wire.wrote(n),
+                Ok(n) if n > 0 => {
+                    wire.wrote(n);
+                    moved = Instant::now();
+                }
                 _ => return (1006, "the client is gone".to_owned()),
             },
             room = requests.reserve(), if unread => {
@@ -288,8 +298,11 @@ where
             () = client.queue.filled(), if ending.is_none() => {}
             _ = ping.tick() => {
                 // While requests wait for room nothing is read: that silence is not the client's.
-                if heard.elapsed() >= 2 * PING - Duration::from_millis(500) && !unread {
+                if heard.elapsed() >= 2 * PING - SLACK && !unread {
                     return (1001, "no sign of life".to_owned());
+                }
+                if moved.elapsed() >= 2 * PING - SLACK {
+                    return (1008, "slow consumer".to_owned());
                 }
                 wire.ping();
             }

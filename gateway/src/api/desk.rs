@@ -1,6 +1,6 @@
 //! What all connections share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -27,8 +27,35 @@ pub(crate) struct Desk {
     pub(crate) presence_changed: Notify,
     /// A unit or a channel is doing otherwise.
     pub(crate) health_changed: Notify,
+    /// Sessions that changed and were not told yet.
+    pub(crate) changed: Changed,
     brake: Mutex<Brake>,
     runs: Mutex<Book>,
+}
+
+/// Sessions that changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    keys: Mutex<BTreeSet<String>>,
+    bell: Notify,
+}
+
+impl Changed {
+    /// Notes a change.
+    pub(crate) fn note(&self, key: String) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        self.bell.notify_one();
+    }
+
+    /// Waits for a change.
+    pub(crate) async fn wait(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Takes all that changed, each once.
+    pub(crate) fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +76,7 @@ impl Desk {
             boot,
             presence_changed: Notify::new(),
             health_changed: Notify::new(),
+            changed: Changed::default(),
             brake: Mutex::default(),
             runs: Mutex::default(),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, interval_at, sleep, timeout};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval_at, sleep, timeout};
 use super::clients::{Audience, Note};
 use super::desk::{Desk, now_ms};
 use super::fault::Protocol;
-use super::methods::{health, presence};
+use super::methods::{health, presence, sessions};
 use super::run::{Ending, Runs, Wanted, agent_of};
 use crate::hub::{CoreEvent, RunState};
 
@@ -72,10 +72,7 @@ fn take(desk: &Desk, runs: &mut Runs, event: CoreEvent, out: &mut Vec<Note>) {
             runs.ended(&run, &session_key, ending, now, out);
             desk.run_ended(&session_key, &run);
         }
-        CoreEvent::SessionChanged { key } => {
-            let payload = json!({"sessionKey": key, "agentId": agent_of(&key), "ts": now});
-            out.push(Note::new_only("sessions.changed", &payload, Audience::SessionWatchers));
-        }
+        CoreEvent::SessionChanged { key } => desk.changed.note(key),
         CoreEvent::PairingChanged { channel, account } => {
             let payload = json!({"channel": channel, "accountId": account, "ts": now});
             out.push(Note::new_only("channels.pairing.changed", &payload, Audience::Pairing));
@@ -121,6 +118,24 @@ pub(crate) async fn tell_health(desk: Arc<Desk>) {
         let health = health::snapshot(&desk).await;
         desk.clients.tell(&Note::same("health", &health, Audience::Everyone).missable().versioned());
         sleep(GATHER).await;
+    }
+}
+
+/// Tells which sessions changed, with their rows as they are by then.
+pub(crate) async fn tell_sessions(desk: Arc<Desk>) {
+    loop {
+        desk.changed.wait().await;
+        sleep(GATHER / 10).await;
+        let changed = desk.changed.take();
+        if !desk.clients.any(Protocol::V4) {
+            continue;
+        }
+        for key in changed {
+            let session = sessions::described(&desk, &key).await.map_or(Value::Null, |(_, row)| row);
+            let payload =
+                json!({"sessionKey": key, "agentId": agent_of(&key), "ts": now_ms(), "session": session});
+            desk.clients.tell(&Note::new_only("sessions.changed", &payload, Audience::SessionWatchers));
+        }
     }
 }
 

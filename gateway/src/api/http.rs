@@ -31,6 +31,9 @@ use super::{origin, page, rpc};
 /// How long the body of a request may take to come.
 const BODY: Duration = Duration::from_secs(30);
 
+/// How long the gateway's parts may take to say how they are.
+const HEALTH: Duration = Duration::from_secs(5);
+
 /// Headers of every answer.
 const SAFE: [(HeaderName, &str); 4] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -92,7 +95,10 @@ async fn ready(
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let health = doors.desk.hub.health().await;
+    let Ok(health) = timeout(HEALTH, doors.desk.hub.health()).await else {
+        let body = json!({"ok": false, "status": "not ready: the gateway's parts do not answer in time"});
+        return reply(StatusCode::SERVICE_UNAVAILABLE, &body);
+    };
     let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if health.ready { "ready" } else { "not ready" };
     let mut body = json!({"ok": health.ready, "status": word});

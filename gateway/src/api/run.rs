@@ -34,6 +34,8 @@ struct Run {
     old_told_ms: i64,
     /// The next piece begins a new paragraph: a tool ran since the last one.
     paragraph: bool,
+    /// Paragraphs so far.
+    paragraphs: u32,
     /// The next delta starts over.
     replace: bool,
     /// Pieces were missed: only the end is told.
@@ -151,6 +153,7 @@ impl Runs {
         }
         if run.paragraph && !run.text.is_empty() {
             run.text.push_str("\\n\\n");
+            run.paragraphs += 1;
         }
         run.paragraph = false;
         escape(text, &mut run.text);
@@ -286,6 +289,7 @@ impl Run {
             told_ms: i64::MIN / 2,
             old_told_ms: i64::MIN / 2,
             paragraph: false,
+            paragraphs: 1,
             replace: false,
             torn: false,
             tools: HashMap::new(),
@@ -323,23 +327,23 @@ impl Run {
     }
 
     fn assistant(&self, id: &str, wanted: Wanted, now: i64) -> Note {
+        let item = quoted(&format!("{id}:{}", self.paragraphs));
         let (id, text, delta, seq) = (quoted(id), &self.text, &self.text[self.told..], self.seq);
         let (session, echo, agent) = (quoted(&self.session), quoted(&self.echo), quoted(&self.agent));
-        let data = format!("\"stream\":\"assistant\",\"data\":{{\"text\":\"{text}\",\"delta\":\"{delta}\"}}");
-        Note {
-            event: "agent",
-            v4: wanted.new.then(|| {
-                format!(
-                    "{{\"runId\":{id},{data},\"sessionKey\":{session},\"agentId\":{agent},\"seq\":{seq},\"ts\":{now}}}"
-                )
-            }),
-            v3: wanted.old.then(|| {
-                format!("{{\"runId\":{id},{data},\"sessionKey\":{echo},\"seq\":{seq},\"ts\":{now}}}")
-            }),
-            audience: Audience::Readers,
-            may_be_missed: true,
-            versioned: false,
-        }
+        let said = format!("\"text\":\"{text}\",\"delta\":\"{delta}\"");
+        let v4 = wanted.new.then(|| {
+            format!(
+                "{{\"runId\":{id},\"stream\":\"assistant\",\"data\":{{{said},\"itemId\":{item}}},\
+                 \"sessionKey\":{session},\"agentId\":{agent},\"seq\":{seq},\"ts\":{now},\"isHeartbeat\":false}}"
+            )
+        });
+        let v3 = wanted.old.then(|| {
+            format!(
+                "{{\"runId\":{id},\"stream\":\"assistant\",\"data\":{{{said}}},\"sessionKey\":{echo},\
+                 \"seq\":{seq},\"ts\":{now}}}"
+            )
+        });
+        Note { event: "agent", v4, v3, audience: Audience::Readers, may_be_missed: true, versioned: false }
     }
 
     fn chat_delta(&mut self, id: &str, wanted: Wanted, now: i64) -> Note {
@@ -377,7 +381,7 @@ impl Run {
     fn payloads(&self, id: &str, stream: &str, data: &Value, now: i64) -> (Value, Value) {
         let new = json!({
             "runId": id, "stream": stream, "data": data, "sessionKey": self.session, "agentId": self.agent,
-            "seq": self.seq, "ts": now,
+            "seq": self.seq, "ts": now, "isHeartbeat": false,
         });
         let old = json!({
             "runId": id, "stream": stream, "data": data, "sessionKey": self.echo, "seq": self.seq, "ts": now,
@@ -469,6 +473,8 @@ pub(crate) fn usage(usage: &Usage) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn seen(notes: &[Note]) -> Vec<(String, Value)> {
@@ -575,5 +581,111 @@ mod tests {
         let aborted = Ending { outcome: TurnOutcome::Aborted, ..done("half") };
         runs.ended("s", KEY, aborted, 5, &mut out);
         assert_eq!(seen(&out).pop().unwrap().1["state"], "aborted");
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        value.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn events_have_the_recorded_members() {
+        let (mut runs, mut out) = (Runs::default(), Vec::new());
+        runs.began("r", KEY, None, 0, &mut out);
+        runs.delta("r", KEY, DeltaKind::Text, "a", 1, &mut out);
+        runs.ended("r", KEY, done("a"), 2, &mut out);
+        let find = |notes: Vec<(String, Value)>, event: &str, word: &str| {
+            let is =
+                |(name, p): &(String, Value)| name == event && (p["stream"] == word || p["state"] == word);
+            notes.into_iter().find(is).unwrap().1
+        };
+        let new = |event, word| find(seen(&out), event, word);
+        let old = |event, word| find(old(&out), event, word);
+        let assistant = new("agent", "assistant");
+        let all = ["runId", "stream", "data", "sessionKey", "agentId", "seq", "ts", "isHeartbeat"];
+        assert_eq!(keys(&assistant), all);
+        assert_eq!(keys(&assistant["data"]), ["text", "delta", "itemId"]);
+        assert_eq!(keys(&old("agent", "assistant")), ["runId", "stream", "data", "sessionKey", "seq", "ts"]);
+        assert_eq!(keys(&old("agent", "assistant")["data"]), ["text", "delta"]);
+        assert_eq!(
+            keys(&new("chat", "delta")),
+            ["runId", "sessionKey", "agentId", "seq", "state", "deltaText", "message"]
+        );
+        assert_eq!(keys(&old("chat", "delta")), ["runId", "sessionKey", "seq", "state", "message"]);
+        assert_eq!(keys(&old("chat", "final")), ["runId", "sessionKey", "seq", "state", "message"]);
+        assert_eq!(keys(&new("chat", "status")), ["runId", "sessionKey", "agentId", "seq", "state", "phase"]);
+        assert_eq!(keys(&new("chat", "delta")["message"]), ["role", "content", "timestamp"]);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Began,
+        Text(String),
+        ToolStarts,
+        ToolPrints(String),
+        ToolEnds,
+        Wait(i64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            1 => Just(Step::Began),
+            6 => any::<String>().prop_map(Step::Text),
+            1 => Just(Step::ToolStarts),
+            2 => any::<String>().prop_map(Step::ToolPrints),
+            1 => Just(Step::ToolEnds),
+            3 => (0..200_i64).prop_map(Step::Wait),
+        ];
+        prop::collection::vec(step, 0..40)
+    }
+
+    proptest! {
+        /// Whatever happens: what a client puts together from the deltas is what each snapshot says, the
+        /// numbers of a run grow, and its end comes last.
+        #[test]
+        fn deltas_add_up_to_the_snapshots(steps in steps()) {
+            let (mut runs, mut out, mut now) = (Runs::default(), Vec::new(), 1000);
+            runs.began("r", KEY, None, now, &mut out);
+            let tool = |phase| TurnTool { turn: "t".into(), call_id: "c".into(), name: "exec".into(), phase };
+            for step in steps {
+                match step {
+                    Step::Began => runs.began("r", KEY, None, now, &mut out),
+                    Step::Text(text) => runs.delta("r", KEY, DeltaKind::Text, &text, now, &mut out),
+                    Step::ToolStarts => {
+                        runs.tool("r", KEY, &tool(ToolPhase::Start { arguments: json!({}) }), now, &mut out);
+                    }
+                    Step::ToolPrints(text) => {
+                        runs.tool("r", KEY, &tool(ToolPhase::Update { text }), now, &mut out);
+                    }
+                    Step::ToolEnds => {
+                        let end = ToolPhase::End { text: String::new(), is_error: true, duration_ms: 1 };
+                        runs.tool("r", KEY, &tool(end), now, &mut out);
+                    }
+                    Step::Wait(ms) => {
+                        now += ms;
+                        runs.flush(now, &mut out);
+                    }
+                }
+            }
+            runs.ended("r", KEY, done("end"), now, &mut out);
+            prop_assert!(runs.next_flush(now).is_none());
+            let (mut shown, mut seq) = (String::new(), 0);
+            let notes = seen(&out);
+            for (event, payload) in &notes {
+                let number = payload["seq"].as_u64().unwrap();
+                prop_assert!(number >= seq);
+                seq = number;
+                if event == "chat" && payload["state"] == "delta" {
+                    if payload["replace"] == true {
+                        shown.clear();
+                    }
+                    shown.push_str(payload["deltaText"].as_str().unwrap());
+                    prop_assert_eq!(&payload["message"]["content"][0]["text"], shown.as_str());
+                }
+            }
+            prop_assert_eq!(&notes.last().unwrap().1["state"], "final");
+            for (_, payload) in old(&out) {
+                prop_assert!(payload.get("deltaText").is_none() && payload["state"] != "status");
+            }
+        }
     }
 }

@@ -45,6 +45,7 @@ async fn counter() -> (Arc<Core>, Arc<Desk>) {
     let core = core().await;
     let desk = Arc::new(Desk::new(Hub::new(core.clone())));
     tokio::spawn(feed::tell(desk.clone(), desk.hub.subscribe()));
+    tokio::spawn(feed::tell_sessions(desk.clone()));
     (core, desk)
 }
 

@@ -180,3 +180,22 @@ async fn clients_hear_a_tick_and_a_silent_one_is_let_go() {
     desk.clients.empty().await;
     assert!(began.elapsed().as_secs() <= 30 + 2 * 25);
 }
+
+#[tokio::test]
+async fn who_missed_events_sees_a_gap_and_still_gets_the_end() {
+    let (core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.read"]).await;
+    core.tell(started("r"));
+    client.event("chat").await;
+    let before = client.event("agent").await["seq"].as_u64().unwrap();
+    // More than the core keeps for a slow listener; nothing else runs in between.
+    for _ in 0..6000 {
+        core.tell(delta("r", "x"));
+    }
+    core.tell(ended("r", "the whole answer"));
+    let frame = client.event("chat").await;
+    assert_eq!(frame["payload"]["state"], "final", "a torn text is not shown");
+    assert_eq!(frame["payload"]["message"]["content"][0]["text"], "the whole answer");
+    // Lifecycle and chat, and one number that was left out.
+    assert_eq!(frame["seq"].as_u64().unwrap(), before + 3);
+}
