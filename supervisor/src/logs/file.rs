@@ -91,8 +91,13 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     name.into()
 }
 
-/// The file's name of a unit: everything that is not plain becomes `%xx`.
+/// The log file's name of a unit.
 pub fn file_name(unit: &str) -> String {
+    plain(unit) + ".log"
+}
+
+/// A unit's name as the name of a file: everything that is not plain becomes `%xx`.
+pub fn plain(unit: &str) -> String {
     let mut name = String::with_capacity(unit.len() + 4);
     for byte in unit.bytes() {
         let plain =
@@ -103,7 +108,6 @@ pub fn file_name(unit: &str) -> String {
             name.push_str(&format!("%{byte:02x}"));
         }
     }
-    name.push_str(".log");
     name
 }
 

@@ -25,7 +25,7 @@ use crate::tool::Runs;
 use crate::unit::At;
 use crate::unit::machine::{self, Action};
 use crate::unit::process::Process;
-use crate::unit::template::{Binaries, Ground};
+use crate::unit::template::{Binaries, Ground, passed_on};
 
 pub mod event;
 mod launch;
@@ -82,6 +82,7 @@ impl Tree {
             binaries,
             level: Level::L0,
             log_level: settings.log_level,
+            passed_on: passed_on(&source.env),
         };
         let members = settings
             .plan

@@ -1,6 +1,5 @@
 //! From a unit of the plan to the spec of its process.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use creel_ipc::hello::Role;
 use creel_ipc::msg::egress::HostRule;
 use creel_launch::{LaunchSpec, Level, Net, View};
 
+use crate::logs::file::plain;
 use crate::place;
 
 /// Where the binaries of the units are: never on `$PATH`.
@@ -58,6 +58,17 @@ pub struct Ground {
     pub level: Level,
     /// What units log.
     pub log_level: LogLevel,
+    /// Variables of the supervisor that every unit gets too: [`PASSED_ON`], where they are set.
+    pub passed_on: Env,
+}
+
+/// Switches for development that units read themselves. None of them is a secret.
+const PASSED_ON: [&str; 3] = ["CREEL_CHAOS_NO_FENCE", "CREEL_DEMO_PACE_MS", "RUST_BACKTRACE"];
+
+/// The variables of this environment that units get.
+pub fn passed_on(env: &Env) -> Env {
+    let set = |name: &&str| env.get(*name).map(|value| ((*name).to_owned(), value.clone()));
+    PASSED_ON.iter().filter_map(set).collect()
 }
 
 /// What a unit of the plan is for.
@@ -91,8 +102,9 @@ pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
     let argv = vec![program.to_string_lossy().into_owned()];
     let mut spec = LaunchSpec::new(name.clone(), launch_role(role), argv);
     spec.level = ground.level;
-    spec.env = BTreeMap::from([
-        ("CREEL_UNIT".to_owned(), name),
+    spec.env = ground.passed_on.clone();
+    spec.env.extend([
+        ("CREEL_UNIT".to_owned(), name.clone()),
         ("CREEL_LOG".to_owned(), ground.log_level.word().to_owned()),
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
     ]);
@@ -104,15 +116,28 @@ pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
                 place::private(folder)?;
                 spec.fs.push(View::rw(folder));
             }
-            spec.net = Net::Listener;
+            worker_views(&mut spec, ground, &name)?;
         }
-        UnitKind::Channel { .. } => spec.net = Net::Listener,
+        UnitKind::Channel { .. } => worker_views(&mut spec, ground, &name)?,
     }
     if let Some(limits) = unit.limits {
         spec.limits.data = Some(limits.memory);
         spec.limits.nproc = Some(u64::from(limits.tasks));
     }
     Ok(spec)
+}
+
+/// A way out, and where files are exchanged with the gateway: `in/` to read, `out/` to write. To the gateway both are
+/// part of the state, as `blobs/<unit>`.
+fn worker_views(spec: &mut LaunchSpec, ground: &Ground, name: &str) -> io::Result<()> {
+    spec.net = Net::Listener;
+    let blobs = ground.paths.state().join("blobs").join(plain(name));
+    let (inward, outward) = (blobs.join("in"), blobs.join("out"));
+    place::private(&inward)?;
+    place::private(&outward)?;
+    spec.fs.extend([View::ro(inward), View::rw(outward)]);
+    spec.env.insert("CREEL_BLOB_DIR".to_owned(), blobs.to_string_lossy().into_owned());
+    Ok(())
 }
 
 /// The home to read (the configuration and what it includes), the state to write.
@@ -177,6 +202,7 @@ mod tests {
             binaries: Binaries { folders: vec![PathBuf::from("/opt/creel")] },
             level: Level::L2,
             log_level: LogLevel::Info,
+            passed_on: Env::new(),
         };
         let views = |name: &str| -> Vec<(String, creel_launch::Access)> {
             let unit = plan.units.iter().find(|unit| unit.name.to_string() == name).unwrap();
@@ -190,6 +216,10 @@ mod tests {
         };
         assert_eq!(views("gateway"), own(&[("", Ro), ("state", Rw)]));
         assert_eq!(views("egress"), own(&[]));
-        assert_eq!(views("agent:main"), own(&[("workspace", Rw), ("agents/main", Rw)]));
+        let (inward, outward) = ("state/blobs/agent:main/in", "state/blobs/agent:main/out");
+        assert_eq!(
+            views("agent:main"),
+            own(&[("workspace", Rw), ("agents/main", Rw), (inward, Ro), (outward, Rw)])
+        );
     }
 }

@@ -14,7 +14,7 @@ fn refused(home: &Home) -> (Option<i32>, String) {
 
 #[test]
 fn a_second_supervisor_is_told_who_the_first_is() {
-    let home = Home::up("{gateway: {port: PORT}}", &["gateway", "agent:main"]);
+    let home = Home::up("{gateway: {port: PORT}}", &["gateway", "egress", "agent:main"]);
     let before = home.pids();
     let (code, said) = refused(&home);
     assert_eq!(code, Some(75), "{said}");

@@ -27,7 +27,7 @@ fn a_reload_touches_only_what_changed() {
 
 #[test]
 fn a_wrong_file_changes_nothing_and_says_why() {
-    let mut home = Home::up(BEFORE, &["gateway", "agent:main", "agent:old"]);
+    let mut home = Home::up(BEFORE, &["gateway", "egress", "agent:main", "agent:old"]);
     let before = home.pids();
     home.configure("{gateway: {port: PORT}, agnets: {}}");
     let error = home.control("config.reload", json!({})).unwrap_err();
@@ -46,7 +46,7 @@ fn a_wrong_file_changes_nothing_and_says_why() {
 
 #[test]
 fn a_moved_port_is_bound_before_anything_is_restarted() {
-    let mut home = Home::up("{gateway: {port: PORT}}", &["gateway", "agent:main"]);
+    let mut home = Home::up("{gateway: {port: PORT}}", &["gateway", "egress", "agent:main"]);
     let (before, old) = (home.pids(), home.port);
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     home.port = taken.local_addr().unwrap().port();
