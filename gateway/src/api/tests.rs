@@ -27,6 +27,7 @@ mod events;
 mod handshake;
 mod hostile;
 mod http;
+mod live;
 mod requests;
 
 /// The gateway's token in these tests.
