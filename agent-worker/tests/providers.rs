@@ -136,30 +136,37 @@ async fn the_key_goes_where_it_belongs_and_nowhere_else() {
     assert!(!told.contains("sk-test"), "{told}");
 }
 
+const EGRESS: &str = "content-type: text/plain; charset=utf-8\r\nx-creel-egress: denied\r\n";
+
 #[tokio::test]
 async fn everything_goes_through_the_proxy_when_there_is_one() {
+    let refused =
+        || Script::Close(answer(403, EGRESS, "creel: no rule of agent:main allows api.example:443\n"));
     let proxy = Server::with(vec![
         Script::Close(stream(&says("By way of the proxy."))),
-        Script::Answer(answer(403, "", "The host api.example is not on the list.")),
+        refused(),
+        // What it says is only seen by asking again.
+        refused(),
+        Script::Close(answer(403, EGRESS, "creel: no rule of agent:main allows model.example:80\n")),
     ])
     .await;
-    let home = std::env::temp_dir();
     let api = "openai-completions";
-    let mut config = config(&home, provider(api, "http://model.example/v1"), vec![model("plain", "a")]);
-    let mut gateway = Gateway::behind(Some(proxy.url())).await;
-    gateway.welcome(config.clone()).await;
-    let done = gateway.turn(start("t1", "hello")).await;
-    assert_eq!(texts(&done), ["By way of the proxy."], "{done:?}");
-
-    config.providers.insert("plain".to_owned(), provider(api, "https://api.example/v1"));
-    let mut gateway = Gateway::behind(Some(proxy.url())).await;
-    gateway.welcome(config).await;
-    let done = gateway.turn(start("t2", "hello")).await;
-    let requests: Vec<String> =
-        proxy.seen().iter().map(|request| request.lines().next().unwrap_or_default().to_owned()).collect();
-    assert_eq!(
-        requests,
-        ["POST http://model.example/v1/chat/completions HTTP/1.1", "CONNECT api.example:443 HTTP/1.1"]
-    );
-    insta::assert_snapshot!(done.error.unwrap());
+    let mut said = Vec::new();
+    for url in ["http://model.example/v1", "https://api.example/v1", "http://model.example/v1"] {
+        let config = config(&std::env::temp_dir(), provider(api, url), vec![model("plain", "a")]);
+        let mut gateway = Gateway::behind(Some(proxy.url())).await;
+        gateway.welcome(config).await;
+        let done = gateway.turn(start("t1", "hello")).await;
+        said.extend(done.error.or_else(|| Some(texts(&TurnDoneParams { error: None, ..done }).join("\n"))));
+    }
+    let lines = |request: &String| request.lines().next().unwrap_or_default().to_owned();
+    let requests: Vec<String> = proxy.seen().iter().map(lines).collect();
+    let post = "POST http://model.example/v1/chat/completions HTTP/1.1";
+    let connect = "CONNECT api.example:443 HTTP/1.1";
+    assert_eq!(requests, [post, connect, connect, post]);
+    insta::assert_snapshot!(said.join("\n"), @r"
+    By way of the proxy.
+    The model plain/a failed. Creel's egress: no rule of agent:main allows api.example:443.
+    The model plain/a failed. Creel's egress: no rule of agent:main allows model.example:80.
+    ");
 }

@@ -8,6 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, redirect};
 
 use super::error::{of_event, of_status, retry_after_ms};
+use super::tunnel::{of_egress, refusal};
 use super::{Ask, Auth, Class, Ev, ModelError, Sink, WireRequest, codec};
 
 /// Bytes of an error body that are read.
@@ -37,6 +38,9 @@ impl Http {
         let request = codec.request(ask);
         let mut response = self.send(ask, &request).await?;
         let status = response.status().as_u16();
+        if self.proxy.is_some() && response.headers().contains_key("x-creel-egress") {
+            return Err(of_egress(status, &String::from_utf8_lossy(&body(&mut response).await)));
+        }
         if status != 200 {
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             let delay = retry_after_ms(header("retry-after"), header("retry-after-ms"));
@@ -76,7 +80,7 @@ impl Http {
                 Err(error) if again && !error.is_connect() && !error.is_builder() && was_reset(&error) => {
                     again = false;
                 }
-                Err(error) => return Err(self.unreachable(&error, &request.url)),
+                Err(error) => return Err(self.unreachable(&error, &request.url).await),
             }
         }
     }
@@ -114,17 +118,15 @@ impl Http {
         builder.build()
     }
 
-    fn unreachable(&self, error: &reqwest::Error, url: &str) -> ModelError {
+    async fn unreachable(&self, error: &reqwest::Error, url: &str) -> ModelError {
         let (host, why) = (host(url), root(error));
         if error.is_builder() {
             return ModelError::new(Class::Format, format!("The address {url} is no good: {why}"));
         }
-        if self.proxy.is_some() && why.contains("tunnel") {
-            let message = format!(
-                "Creel's egress did not connect it to {host} ({why}). Local addresses need a line in `egress.allowPrivate`; \
-                 `creel logs egress` says more"
-            );
-            return ModelError::new(Class::Format, message);
+        if let Some(proxy) = self.proxy.as_deref().filter(|_| why.contains("tunnel"))
+            && let Some(refusal) = refusal(proxy, url).await
+        {
+            return refusal;
         }
         ModelError::new(Class::ServerError, format!("{host} cannot be reached: {why}"))
     }

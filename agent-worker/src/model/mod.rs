@@ -18,6 +18,7 @@ pub mod http;
 pub mod openai;
 pub mod overflow;
 pub mod sse;
+mod tunnel;
 
 pub use draft::{Answer, Draft};
 pub use error::{Class, ModelError};

@@ -7,32 +7,26 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use creel_ipc::msg::agent::{
-    AgentConfig, Model, Reply, ToolPhase, TurnDelta, TurnDoneParams, TurnModel, TurnOutcome, TurnStartParams,
-    TurnTool,
+    AgentConfig, ToolPhase, TurnDelta, TurnModel, TurnOutcome, TurnStartParams, TurnTool,
 };
-use creel_ipc::msg::transcript::Usage;
-use creel_link::{CallError, Link, Vitals};
+use creel_link::{Busy, Link, Vitals};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::action::{Action, Call, Ending, Input, Timer};
-use super::core::{Core, Setup};
+use super::core::Core;
 use super::deltas::Deltas;
+use super::farewell::{end, ending};
 use super::journal::{Journal, refused};
 use super::model_call::{self, Prompt};
+use super::prepare::{Unready, prepare};
 use super::tool_call::{self, Runs};
-use super::{tokens, window};
 use crate::model::http::Http;
-use crate::prompt;
-use crate::prompt::input::is_image;
-use crate::tools::workspace::Workspace;
-use crate::tools::{self, truncate};
+use crate::tools::truncate;
 
 /// Characters of a tool's result that are shown to whoever watches.
 const SHOWN_RESULT: usize = 4000;
-/// Bytes of an image that is sent to a model.
-const MAX_IMAGE: u64 = 5 * 1024 * 1024;
 
 /// What every turn of this worker uses.
 #[derive(Debug, Clone)]
@@ -62,6 +56,7 @@ pub async fn run(
     let journal = Journal::new(desk.link.clone(), &start.turn.turn, epoch);
     let turn: Arc<str> = start.turn.turn.as_str().into();
     let limit = Duration::from_millis(config.turn_timeout_ms);
+    let busy = desk.vitals.busy();
     let prepared = tokio::select! {
         prepared = tokio::time::timeout(limit, prepare(&desk, &config, &start, &journal)) => prepared,
         () = raised(&mut abort) => Ok(Err(Unready::Aborted)),
@@ -84,6 +79,7 @@ pub async fn run(
             return end(&journal, ending(TurnOutcome::TimedOut, Some(sentence))).await;
         }
     };
+    drop(busy);
     let drive = Drive::new(desk, config, turn, journal.clone(), prompt);
     if let Some(ended) = drive.run(core, abort).await {
         end(&journal, ended).await;
@@ -94,163 +90,6 @@ pub async fn run(
 async fn raised(abort: &mut watch::Receiver<bool>) {
     if abort.wait_for(|abort| *abort).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-enum Unready {
-    Aborted,
-    Sentence(String),
-    Gateway(CallError),
-}
-
-impl From<CallError> for Unready {
-    fn from(error: CallError) -> Self {
-        Self::Gateway(error)
-    }
-}
-
-async fn prepare(
-    desk: &Desk,
-    config: &Arc<AgentConfig>,
-    start: &TurnStartParams,
-    journal: &Journal,
-) -> Result<(Core, Prompt), Unready> {
-    let models = models(config, start.model.as_deref()).map_err(Unready::Sentence)?;
-    let notes = {
-        let (workspace, main) = (config.workspace.clone(), start.session.main);
-        tokio::task::spawn_blocking(move || {
-            Workspace::open(&workspace).map(|workspace| prompt::notes(&workspace, main))
-        })
-        .await
-    };
-    let notes = match notes {
-        Ok(Ok(notes)) => notes,
-        Ok(Err(error)) => {
-            // An agent without files can still talk.
-            tracing::warn!(%error, "the workspace's files are not read");
-            Vec::new()
-        }
-        Err(_) => Vec::new(),
-    };
-    let system = prompt::system(config, &start.session, &notes, &jiff::Zoned::now());
-    let tools = tools::offered(&config.tools);
-    let overhead = tokens::of_text(&system)
-        + tools
-            .iter()
-            .map(|t| tokens::of_text(&t.schema.to_string()) + tokens::of_text(t.description))
-            .sum::<u64>();
-    let room = models.iter().map(|model| window::budget(model, overhead)).max().unwrap_or(0);
-    let history = if start.history > 0 { journal.history(room).await? } else { Vec::new() };
-    let steps = if start.journal > 0 { journal.steps().await? } else { Vec::new() };
-    let sees = models.iter().any(|model| model.images);
-    let group = start.session.chat_kind != "direct";
-    let input = prompt::input::entry(&start.input, group, sees);
-    let images = if sees { images(desk, start).await } else { Default::default() };
-    let api =
-        |model: &Model| config.providers.get(&model.provider).map_or_else(String::new, |p| p.api.clone());
-    let core = Core::new(Setup {
-        models: models.iter().map(|model| (model.clone(), api(model))).collect(),
-        history,
-        input,
-        journal: steps,
-        overhead,
-        max_iterations: config.max_iterations,
-        turn_ms: config.turn_timeout_ms,
-        first_byte_ms: config.first_byte_ms,
-        inactivity_ms: config.inactivity_ms,
-    });
-    Ok((core, Prompt { config: Arc::clone(config), models, system, tools, images }))
-}
-
-/// The models to try. One that a person chose is taken strictly: nobody else answers in its place.
-fn models(config: &AgentConfig, chosen: Option<&str>) -> Result<Vec<Model>, String> {
-    let Some(chosen) = chosen else { return Ok(config.models.clone()) };
-    let name = |model: &Model| format!("{}/{}", model.provider, model.id);
-    if let Some(model) = config.models.iter().find(|model| name(model) == chosen || model.id == chosen) {
-        return Ok(vec![model.clone()]);
-    }
-    let known = chosen
-        .split_once('/')
-        .filter(|(provider, id)| config.providers.contains_key(*provider) && !id.is_empty());
-    match known {
-        // Not in the configuration: a window that nearly every current model has.
-        Some((provider, id)) => Ok(vec![Model {
-            provider: provider.to_owned(),
-            id: id.to_owned(),
-            context_window: 128_000,
-            max_tokens: 8_192,
-            reasoning: false,
-            images: false,
-        }]),
-        None => {
-            let models: Vec<String> = config.models.iter().map(name).collect();
-            Err(format!(
-                "The session asks for the model `{chosen}`, which is not configured. Choose one of: {}.",
-                models.join(", ")
-            ))
-        }
-    }
-}
-
-async fn images(desk: &Desk, start: &TurnStartParams) -> crate::model::Images {
-    let Some(folder) = desk.blobs.clone() else { return Default::default() };
-    let wanted: Vec<String> = start
-        .input
-        .iter()
-        .flat_map(|message| &message.attachments)
-        .filter(|file| is_image(&file.mime) && file.bytes <= MAX_IMAGE)
-        .map(|file| file.sha256.clone())
-        .collect();
-    let read = tokio::task::spawn_blocking(move || {
-        use base64::Engine;
-        let workspace = folder.to_str().and_then(|folder| Workspace::open(folder).ok());
-        let read = |sha256: String| {
-            let (file, _) = workspace.as_ref()?.read(&format!("in/{sha256}")).ok()?;
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_IMAGE), &mut bytes).ok()?;
-            Some((sha256, base64::engine::general_purpose::STANDARD.encode(bytes)))
-        };
-        wanted.into_iter().filter_map(read).collect()
-    });
-    read.await.unwrap_or_default()
-}
-
-fn ending(outcome: TurnOutcome, error: Option<String>) -> Ending {
-    Ending { outcome, error, replies: Vec::new(), usage: Usage::default() }
-}
-
-async fn end(journal: &Journal, ended: Ending) {
-    let replies: Vec<Reply> =
-        ended.replies.into_iter().map(|text| Reply { text, attachments: Vec::new() }).collect();
-    let done = journal
-        .done(|turn| TurnDoneParams {
-            turn,
-            outcome: ended.outcome,
-            error: ended.error.clone(),
-            replies: replies.clone(),
-            usage: ended.usage,
-        })
-        .await;
-    match done.as_ref().map_err(refused) {
-        Ok(()) | Err(Input::Lost) => {}
-        Err(_) => {
-            let error = done.err().map_or_else(String::new, |error| error.to_string());
-            tracing::error!(error, "the end of the turn was refused");
-            // Most likely the replies are too much for a frame.
-            let sentence = format!("The answer could not be handed over. {error}");
-            let short = journal
-                .done(|turn| TurnDoneParams {
-                    turn,
-                    outcome: TurnOutcome::Failed,
-                    error: Some(sentence.clone()),
-                    replies: Vec::new(),
-                    usage: ended.usage,
-                })
-                .await;
-            if let Err(error) = short {
-                tracing::error!(%error, "the end of the turn was refused again");
-            }
-        }
     }
 }
 
@@ -269,6 +108,7 @@ struct Drive {
     model: JoinSet<()>,
     timers: HashMap<Timer, Instant>,
     deltas: Deltas,
+    busy: Option<Busy>,
 }
 
 impl Drive {
@@ -283,6 +123,7 @@ impl Drive {
             running: HashMap::new(),
             timers: HashMap::new(),
             asking: None,
+            busy: None,
             desk,
             config,
             turn,
@@ -309,6 +150,7 @@ impl Drive {
                     action => self.perform(action),
                 }
             }
+            self.count_as_busy();
             let input = tokio::select! {
                 biased;
                 () = raised(&mut abort), if !aborted => {
@@ -318,7 +160,6 @@ impl Drive {
                 input = self.inbox.recv() => input,
                 timer = due(&self.timers, self.deltas.due()) => timer.map(Input::Timer),
             };
-            self.reap();
             actions = match input {
                 Some(input) => {
                     self.desk.vitals.progress();
@@ -447,6 +288,18 @@ impl Drive {
             && !self.desk.link.offer::<TurnDelta>(&delta)
         {
             self.deltas.put_back(delta);
+        }
+    }
+
+    /// Waiting for a model or a tool is no work: those waits have timers of their own. Everything else must get on.
+    fn count_as_busy(&mut self) {
+        self.reap();
+        let waits =
+            !self.model.is_empty() || !self.tools.is_empty() || self.timers.contains_key(&Timer::Retry);
+        if waits {
+            self.busy = None;
+        } else if self.busy.is_none() {
+            self.busy = Some(self.desk.vitals.busy());
         }
     }
 

@@ -1,9 +1,11 @@
-use creel_ipc::msg::agent::TurnOutcome;
+use creel_ipc::msg::agent::{StepBegun, TurnOutcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::Opening;
+use crate::model::{Class, Ev, ModelError, Opening, Stop};
+use crate::prompt::SILENCE;
+use crate::turn::action::{Ending, Trust};
 
 fn setup(models: &[&str]) -> Setup {
     let model = |id: &&str| {
