@@ -3,6 +3,8 @@
 // A command-line tool talks on stdout, and it is the only thing here that does.
 #![expect(clippy::print_stdout, reason = "this is a command-line tool")]
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -44,8 +46,18 @@ enum Command {
     Bench(chaos::BenchArgs),
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Run(args) => run::run(&args),
         Command::Test(args) => tests::run(&args),
         Command::Ci => ci::run(),
