@@ -13,6 +13,7 @@ use crate::core::Core;
 
 mod error;
 mod event;
+mod models;
 mod rows;
 
 pub use error::{HubClass, HubError};

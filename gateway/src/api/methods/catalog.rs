@@ -1,7 +1,9 @@
 //! What there is: methods, agents, models.
 
+use creel_ipc::msg::agent::Model;
 use serde_json::{Value, json};
 
+use crate::api::desk::Desk;
 use crate::api::method::{self, Call, Method, Outcome, Reply, method};
 use crate::api::methods;
 use crate::api::params::{Kind, NAME, NOTHING, Shape, TEXT, may};
@@ -34,10 +36,18 @@ async fn list(_: Call) -> Outcome {
 }
 
 async fn agents(call: Call) -> Outcome {
-    let default = call.desk.hub.default_agent();
-    let agents: Vec<Value> =
-        call.desk.hub.agents().into_iter().map(|(id, name)| json!({"id": id, "name": name})).collect();
-    Ok(Reply::Now(json!({"defaultId": default, "mainKey": "main", "scope": "per-sender", "agents": agents})))
+    let hub = &call.desk.hub;
+    let row = |(id, name): (String, String)| {
+        let models = hub.models(&id);
+        let models: Vec<String> =
+            models.iter().map(|model| format!("{}/{}", model.provider, model.id)).collect();
+        let (primary, fallbacks) = (models.first(), models.get(1..).unwrap_or_default());
+        json!({"id": id, "name": name, "model": {"primary": primary, "fallbacks": fallbacks}})
+    };
+    let agents: Vec<Value> = hub.agents().into_iter().map(row).collect();
+    Ok(Reply::Now(json!({
+        "defaultId": hub.default_agent(), "mainKey": "main", "scope": "per-sender", "agents": agents,
+    })))
 }
 
 async fn identity(call: Call) -> Outcome {
@@ -54,9 +64,40 @@ async fn identity(call: Call) -> Outcome {
     })))
 }
 
-/// The models are the agents' own knowledge; the gateway only knows which ones sessions asked for.
-async fn models(_: Call) -> Outcome {
-    Ok(Reply::Now(json!({"models": []})))
+/// What the agents ask, each model once; the first is the default agent's own.
+async fn models(call: Call) -> Outcome {
+    let hub = &call.desk.hub;
+    let agents = match call.text("agentId") {
+        Some(agent) => vec![agent.to_owned()],
+        None => hub.agents().into_iter().map(|(id, _)| id).collect(),
+    };
+    let mut rows: Vec<Value> = Vec::new();
+    for model in agents.iter().flat_map(|agent| hub.models(agent)) {
+        let row = row(&model, rows.is_empty());
+        if !rows.iter().any(|known| known["id"] == row["id"] && known["provider"] == row["provider"]) {
+            rows.push(row);
+        }
+    }
+    Ok(Reply::Now(json!({"models": rows})))
+}
+
+fn row(model: &Model, is_default: bool) -> Value {
+    let input: &[&str] = if model.images { &["text", "image"] } else { &["text"] };
+    let tags: &[&str] = if is_default { &["default"] } else { &[] };
+    json!({
+        "id": model.id, "name": model.id, "provider": model.provider, "contextWindow": model.context_window,
+        "reasoning": model.reasoning, "input": input, "tags": tags, "available": true,
+    })
+}
+
+/// What a session uses that names nothing itself.
+pub(crate) fn defaults(desk: &Desk) -> Value {
+    match desk.hub.models(&desk.hub.default_agent()).first() {
+        Some(model) => json!({
+            "modelProvider": model.provider, "model": model.id, "contextTokens": model.context_window,
+        }),
+        None => json!({"modelProvider": null, "model": null, "contextTokens": null}),
+    }
 }
 
 /// Names of all methods.

@@ -3,7 +3,7 @@
 use creel_ipc::msg::transcript::{Block, Entry};
 use serde_json::{Map, Value, json};
 
-use super::sessions;
+use super::{catalog, sessions};
 use crate::api::fault::{Fault, Protocol};
 use crate::api::method::{Call, Method, Outcome, Reply, method};
 use crate::api::params::{COUNT, Kind, NAME, Shape, TEXT, may, must};
@@ -149,7 +149,7 @@ async fn history(call: Call) -> Outcome {
     let mut answer = json!({
         "sessionKey": asked, "messages": messages, "pendingInputs": {"items": [], "total": 0},
         "hasMore": has_more, "totalMessages": total,
-        "defaults": {"modelProvider": null, "model": null, "contextTokens": null},
+        "defaults": catalog::defaults(desk),
         "sessionInfo": info, "thinkingLevel": "off",
     });
     if let Some(id) = session_id {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::channels;
+use super::{catalog, channels};
 use crate::api::desk::{Desk, now_ms};
 use crate::api::method::{Call, Method, Outcome, Reply, method};
 use crate::api::params::{Kind, Shape, may};
@@ -122,7 +122,7 @@ async fn whole(desk: &Desk) -> Value {
         "heartbeat": {"defaultAgentId": desk.hub.default_agent(), "agents": beats},
         "queuedSystemEvents": [],
         "sessions": {
-            "paths": [], "count": count, "defaults": {"model": null, "contextTokens": null},
+            "paths": [], "count": count, "defaults": catalog::defaults(desk),
             "recent": recent, "byAgent": by_agent,
         },
     })

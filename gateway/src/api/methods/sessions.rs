@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
+use super::catalog;
 use crate::api::desk::{Desk, now_ms};
 use crate::api::fault::{Fault, Protocol};
 use crate::api::method::{Call, Method, Outcome, Reply, method};
@@ -80,7 +81,7 @@ async fn listed(call: &Call) -> Result<Value, Fault> {
     let has_more = rows.len() as u64 > offset + limit;
     let page = rows.iter().skip(offset as usize).take(limit as usize);
     let page: Vec<Value> = page.map(|found| row(&call.desk, found)).collect();
-    let defaults = json!({"modelProvider": null, "model": null, "contextTokens": null});
+    let defaults = catalog::defaults(&call.desk);
     let count = page.len();
     Ok(match call.caller.protocol {
         Protocol::V3 => {

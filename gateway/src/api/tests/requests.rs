@@ -128,6 +128,19 @@ async fn health_and_status_have_what_recorded_clients_print() {
     }
 }
 
+#[tokio::test]
+async fn models_are_those_that_the_agents_ask() {
+    let (_core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.read"]).await;
+    // Nothing is configured, so the built-in demo answers.
+    let models = client.call("models.list", json!({})).await["payload"]["models"].clone();
+    assert_eq!((&models[0]["provider"], &models[0]["tags"]), (&json!("demo"), &json!(["default"])));
+    let agents = client.call("agents.list", json!({})).await["payload"].clone();
+    assert_eq!(agents["agents"][0]["model"]["primary"], "demo/demo");
+    let sessions = client.call("sessions.list", json!({})).await["payload"].clone();
+    assert_eq!(sessions["defaults"]["model"], "demo");
+}
+
 /// The scope of every method, by name: a new row has to be thought about here.
 #[test]
 fn every_method_needs_its_scope() {
