@@ -34,9 +34,8 @@ pub fn act(last: &Last) -> Act {
         Last::ToolResult(output) => return say(format!("tool said: {}", first_line(output))),
         Last::User(text) => text.trim(),
     };
-    // Whoever sits between may put a name or a time before what the user said: the command is on the last line.
-    let line = text.lines().last().unwrap_or_default().trim();
-    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let line = text.lines().last().unwrap_or_default();
+    let (word, rest) = command(line);
     match (word, rest) {
         ("echo", rest) => say(rest.to_owned()),
         ("tool", command) if !command.is_empty() => Act::Exec { command: command.to_owned() },
@@ -47,6 +46,19 @@ pub fn act(last: &Last) -> Act {
             over: Duration::ZERO,
         },
         _ => say(format!("re: {text}")),
+    }
+}
+
+/// The first word of a line and the rest. Whoever sits between may put the speaker's name before what was said, and
+/// the speaker the bot's: `ada: creelbot: echo x`, `@creel_bot echo x`.
+fn command(line: &str) -> (&str, &str) {
+    let mut rest = line.trim();
+    loop {
+        let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        if !(word.ends_with(':') || word.starts_with('@')) {
+            return (word, after);
+        }
+        rest = after.trim_start();
     }
 }
 
@@ -103,6 +115,9 @@ mod tests {
     fn commands_are_on_the_last_line() {
         assert_eq!(said("echo a b  c"), "a b  c");
         assert_eq!(said("[Ada, 12:00]\necho x"), "x");
+        assert_eq!(said("ada: bot: echo x"), "x");
+        assert_eq!(said("@bot echo x"), "x");
+        assert_eq!(said("ada: hello"), "re: ada: hello");
         assert_eq!(said("hello"), "re: hello");
         assert_eq!(said("tool ls -l"), "exec ls -l");
         assert_eq!(said("slow nonsense"), "re: slow nonsense");

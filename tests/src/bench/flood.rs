@@ -25,6 +25,9 @@ pub(crate) fn be_the_unit() -> Result<()> {
     for n in 0..LINES {
         writeln!(out, "flood line {n}")?;
     }
+    out.flush()?;
+    // What was left out is told with the next line that fits the budget.
+    std::thread::sleep(Duration::from_secs(2));
     writeln!(out, "{LAST}")?;
     out.flush()?;
     drop(out);
@@ -67,9 +70,8 @@ async fn drop_quietly(creel: creel_kit::Creel) -> Result<()> {
     Ok(())
 }
 
-/// The number in a line that says how many were left out.
+/// The number in a line that says how many were left out: `[creel: N lines, M bytes were over …]`.
 fn left_out(line: &str) -> Option<u64> {
-    let about = ["left out", "dropped", "skipped", "suppressed"];
-    let numbers = || line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse::<u64>().ok());
-    about.iter().any(|word| line.contains(word)).then(|| numbers().max())?
+    let (_, rest) = line.split_once("[creel: ")?;
+    rest.split_once(" lines")?.0.parse().ok()
 }
