@@ -47,7 +47,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match obey(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("{error:#}");
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn obey(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Test(args) => tests::run(&args),
