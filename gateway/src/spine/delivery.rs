@@ -42,8 +42,12 @@ async fn what_a_dead_worker_had_is_unknown_and_never_said_again() {
     gateway.attach(&second, true);
     gateway.hub.send(send("7", "next")).await.unwrap();
     eventually("the next one", || platform.texts() == ["hello", "next"]).await;
-    let row = &gateway.hub.channels_status().await[0];
-    assert_eq!((row.unknown, row.queued), (1, 0));
+    gateway
+        .until("the counts", |hub| async move {
+            let row = &hub.channels_status().await[0];
+            (row.unknown == 1 && row.queued == 0).then_some(())
+        })
+        .await;
 }
 
 #[tokio::test]
