@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::brake::Brake;
@@ -29,6 +30,7 @@ pub(crate) struct Desk {
     pub(crate) health_changed: Notify,
     /// Sessions that changed and were not told yet.
     pub(crate) changed: Changed,
+    health: Mutex<Option<(Instant, Value)>>,
     brake: Mutex<Brake>,
     runs: Mutex<Book>,
 }
@@ -77,6 +79,7 @@ impl Desk {
             presence_changed: Notify::new(),
             health_changed: Notify::new(),
             changed: Changed::default(),
+            health: Mutex::default(),
             brake: Mutex::default(),
             runs: Mutex::default(),
         }
@@ -88,6 +91,17 @@ impl Desk {
 
     fn runs(&self) -> MutexGuard<'_, Book> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last health that was asked for, if it is not older than this.
+    pub(crate) fn known_health(&self, age: Duration) -> Option<Value> {
+        let known = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|(when, _)| when.elapsed() <= age).map(|(_, health)| health.clone())
+    }
+
+    /// Remembers health.
+    pub(crate) fn remember_health(&self, health: &Value) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), health.clone()));
     }
 
     /// Milliseconds that `peer` has to wait before its next token is looked at.

@@ -20,6 +20,11 @@ const EVENTS: &[&str] = &["connect.challenge", "agent", "chat", "presence", "tic
 /// Events of protocol 4 only.
 const NEW_EVENTS: &[&str] = &["sessions.changed", "channels.pairing.changed"];
 
+/// What newer clients ask for before they call `models.list`.
+const CAPABILITIES: &[&str] = &["published-model-catalog"];
+/// Health of this age is good enough for a hello.
+const HEALTH_AGE: Duration = Duration::from_secs(1);
+
 /// 122 random bits as a UUID.
 pub(crate) fn nonce() -> String {
     let mut bytes = [0; 16];
@@ -32,8 +37,7 @@ pub(crate) fn nonce() -> String {
 
 /// The payload of `hello-ok`.
 pub(crate) async fn hello(desk: &Desk, client: &Client) -> Value {
-    // A supervisor that does not answer must not keep clients out.
-    let health = timeout(Duration::from_secs(2), health::snapshot(desk)).await.unwrap_or_else(|_| json!({}));
+    let health = recent_health(desk).await;
     let agent = desk.hub.default_agent();
     let (presence_version, health_version) = desk.clients.versions();
     let old = client.protocol == Protocol::V3;
@@ -65,5 +69,20 @@ pub(crate) async fn hello(desk: &Desk, client: &Client) -> Value {
             tick_interval_ms: TICK.as_millis() as u64,
         },
     };
-    serde_json::to_value(hello).unwrap_or_default()
+    let mut hello = serde_json::to_value(hello).unwrap_or_default();
+    if !old {
+        hello["features"]["capabilities"] = json!(CAPABILITIES);
+    }
+    hello
+}
+
+/// Health as it was a moment ago, or as it is. A supervisor that does not answer must not keep clients out.
+async fn recent_health(desk: &Desk) -> Value {
+    if let Some(known) = desk.known_health(HEALTH_AGE) {
+        return known;
+    }
+    match timeout(Duration::from_secs(2), health::snapshot(desk)).await {
+        Ok(health) => health,
+        Err(_) => desk.known_health(Duration::MAX).unwrap_or_else(|| json!({})),
+    }
 }

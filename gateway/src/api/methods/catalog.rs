@@ -21,12 +21,25 @@ const MODELS: Shape = Shape {
     open: false,
 };
 
+const COMMANDS: Shape = Shape {
+    fields: &[
+        may("sessionKey", TEXT),
+        may("agentId", TEXT),
+        may("provider", TEXT),
+        may("scope", Kind::Word(&["text", "native", "both"])),
+        may("includeArgs", Kind::Bool),
+    ],
+    open: false,
+};
+
 /// Rows.
 pub(crate) const METHODS: &[Method] = &[
     method!("methods.list", Read, &NOTHING, list),
     method!("agents.list", Read, &NOTHING, agents),
     method!("agent.identity.get", Read, &IDENTITY, identity),
     method!("models.list", Read, &MODELS, models),
+    method!("commands.list", Read, &COMMANDS, commands),
+    method!("chat.metadata", Read, &IDENTITY, metadata),
 ];
 
 async fn list(_: Call) -> Outcome {
@@ -66,8 +79,12 @@ async fn identity(call: Call) -> Outcome {
 
 /// What the agents ask, each model once; the first is the default agent's own.
 async fn models(call: Call) -> Outcome {
-    let hub = &call.desk.hub;
-    let agents = match call.text("agentId") {
+    Ok(Reply::Now(json!({"models": models_of(&call.desk, call.text("agentId"))})))
+}
+
+fn models_of(desk: &Desk, agent: Option<&str>) -> Vec<Value> {
+    let hub = &desk.hub;
+    let agents = match agent {
         Some(agent) => vec![agent.to_owned()],
         None => hub.agents().into_iter().map(|(id, _)| id).collect(),
     };
@@ -78,7 +95,28 @@ async fn models(call: Call) -> Outcome {
             rows.push(row);
         }
     }
-    Ok(Reply::Now(json!({"models": rows})))
+    rows
+}
+
+async fn commands(_: Call) -> Outcome {
+    Ok(Reply::Now(json!({"commands": commands_of()})))
+}
+
+/// What may be written instead of a message.
+fn commands_of() -> Value {
+    json!([{
+        "name": "stop", "nativeName": "stop", "textAliases": ["/stop"], "category": "session",
+        "description": "Stop what the agent is doing.", "source": "native", "scope": "both", "acceptsArgs": false,
+    }])
+}
+
+async fn metadata(call: Call) -> Outcome {
+    Ok(Reply::Now(about(&call.desk, call.text("agentId"))))
+}
+
+/// What a client offers beside a conversation.
+pub(crate) fn about(desk: &Desk, agent: Option<&str>) -> Value {
+    json!({"models": models_of(desk, agent), "commands": commands_of()})
 }
 
 fn row(model: &Model, is_default: bool) -> Value {

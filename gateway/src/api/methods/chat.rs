@@ -52,6 +52,16 @@ const HISTORY: Shape = Shape {
     ],
     open: false,
 };
+const STARTUP: Shape = Shape {
+    fields: &[
+        must("sessionKey", NAME),
+        may("agentId", TEXT),
+        may("limit", Kind::Int(1, 1000)),
+        may("maxBytes", COUNT),
+        may("maxChars", Kind::Int(1, 500_000)),
+    ],
+    open: true,
+};
 const ABORT: Shape = Shape {
     fields: &[
         must("sessionKey", NAME),
@@ -66,6 +76,7 @@ const ABORT: Shape = Shape {
 pub(crate) const METHODS: &[Method] = &[
     method!("chat.send", Write, &SEND, send).large(),
     method!("chat.history", Read, &HISTORY, history),
+    method!("chat.startup", Read, &STARTUP, startup),
     method!("chat.abort", Write, &ABORT, abort),
 ];
 
@@ -127,6 +138,17 @@ async fn abort(call: Call) -> Outcome {
 }
 
 async fn history(call: Call) -> Outcome {
+    Ok(Reply::Now(past(&call).await?))
+}
+
+/// All that a page of a conversation needs, in one answer.
+async fn startup(call: Call) -> Outcome {
+    let mut answer = past(&call).await?;
+    answer["metadata"] = catalog::about(&call.desk, call.text("agentId"));
+    Ok(Reply::Now(answer))
+}
+
+async fn past(call: &Call) -> Result<Value, Fault> {
     let desk = &call.desk;
     let asked = call.text("sessionKey").unwrap_or_default();
     let key = desk.hub.resolve_session_key(asked)?;
@@ -143,7 +165,7 @@ async fn history(call: Call) -> Outcome {
         if let Some(id) = session_id {
             answer["sessionId"] = id.into();
         }
-        return Ok(Reply::Now(answer));
+        return Ok(answer);
     }
     let total = info["messageCount"].as_u64().unwrap_or(messages.len() as u64);
     let mut answer = json!({
@@ -158,7 +180,7 @@ async fn history(call: Call) -> Outcome {
     if let Some(run) = desk.run_of(&key) {
         answer["inFlightRun"] = json!({"runId": run});
     }
-    Ok(Reply::Now(answer))
+    Ok(answer)
 }
 
 /// An entry of the transcript, as clients read it.

@@ -51,7 +51,7 @@ pub(crate) async fn snapshot(desk: &Desk) -> Value {
         })
         .collect();
     let recent = recent(desk).await;
-    json!({
+    let snapshot = json!({
         "ok": health.store_ok, "ts": now_ms(), "durationMs": began.elapsed().as_millis() as u64,
         "channels": by_channel, "channelOrder": order, "channelLabels": labels,
         "heartbeatSeconds": 0, "defaultAgentId": default, "agents": agents,
@@ -59,7 +59,9 @@ pub(crate) async fn snapshot(desk: &Desk) -> Value {
         "ready": health.ready, "reasons": health.reasons,
         "units": {"running": health.units_running, "total": health.units_total},
         "uptimeMs": health.uptime_ms,
-    })
+    });
+    desk.remember_health(&snapshot);
+    snapshot
 }
 
 fn of_channel(channel: &str, rows: &[ChannelRow]) -> Value {

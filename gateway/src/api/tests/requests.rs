@@ -139,6 +139,14 @@ async fn models_are_those_that_the_agents_ask() {
     assert_eq!(agents["agents"][0]["model"]["primary"], "demo/demo");
     let sessions = client.call("sessions.list", json!({})).await["payload"].clone();
     assert_eq!(sessions["defaults"]["model"], "demo");
+    let params = json!({"view": "default", "includeDetails": true});
+    assert_eq!(client.call("models.list", params).await["payload"]["models"], models);
+    let startup =
+        client.call("chat.startup", json!({"sessionKey": "main", "limit": 80, "maxBytes": 262_144})).await;
+    assert_eq!(startup["payload"]["metadata"]["models"], models);
+    assert_eq!(startup["payload"]["messages"], json!([]));
+    let params = json!({"agentId": "main", "scope": "text", "includeArgs": false});
+    assert_eq!(client.call("commands.list", params).await["payload"]["commands"][0]["name"], "stop");
 }
 
 /// The scope of every method, by name: a new row has to be thought about here.
