@@ -83,6 +83,9 @@ pub(crate) const METHODS: &[Method] = &[
 /// Entries of a history when nothing is said.
 const HISTORY_LIMIT: u64 = 200;
 
+/// Bytes of a history.
+const HISTORY_BYTES: usize = 6 * 1024 * 1024;
+
 /// Files cannot come this way yet; dropping them silently would be worse.
 pub(crate) fn no_files(call: &Call) -> Result<(), Fault> {
     match call.params.get("attachments").and_then(Value::as_array) {
@@ -154,11 +157,14 @@ async fn past(call: &Call) -> Result<Value, Fault> {
     let key = desk.hub.resolve_session_key(asked)?;
     let limit = call.count("limit").unwrap_or(HISTORY_LIMIT);
     let mut entries = desk.hub.chat_history(&key, limit as u32 + 1).await?;
-    let has_more = entries.len() as u64 > limit;
+    let mut has_more = entries.len() as u64 > limit;
     if has_more {
         entries.remove(0);
     }
-    let messages: Vec<Value> = entries.iter().map(message).collect();
+    let most = call.count("maxBytes").map_or(HISTORY_BYTES, |bytes| HISTORY_BYTES.min(bytes as usize));
+    let all = entries.len();
+    let messages = newest(entries.iter().map(message).collect(), most);
+    has_more |= messages.len() < all;
     let (session_id, info) = sessions::described(desk, &key).await?;
     if call.caller.protocol == Protocol::V3 {
         let mut answer = json!({"sessionKey": asked, "messages": messages, "thinkingLevel": "off"});
@@ -181,6 +187,18 @@ async fn past(call: &Call) -> Result<Value, Fault> {
         answer["inFlightRun"] = json!({"runId": run});
     }
     Ok(answer)
+}
+
+/// The newest messages that fit in so many bytes; the last one always does.
+fn newest(mut messages: Vec<Value>, most: usize) -> Vec<Value> {
+    let mut bytes = 0;
+    let fits = messages.iter().rev().take_while(|message| {
+        let first = bytes == 0;
+        bytes += message.to_string().len();
+        first || bytes <= most
+    });
+    let keep = fits.count();
+    messages.split_off(messages.len() - keep)
 }
 
 /// An entry of the transcript, as clients read it.
@@ -220,6 +238,15 @@ mod tests {
     use creel_ipc::msg::transcript::{StopReason, Usage};
 
     use super::*;
+
+    #[test]
+    fn a_history_keeps_its_newest_part_within_its_bytes() {
+        let messages: Vec<Value> = (0..10).map(|n| json!(format!("{n:08}"))).collect();
+        assert_eq!(newest(messages.clone(), 35), messages[7..]);
+        assert_eq!(newest(messages.clone(), 1), messages[9..]);
+        assert_eq!(newest(messages.clone(), 1000), messages);
+        assert!(newest(Vec::new(), 10).is_empty());
+    }
 
     #[test]
     fn entries_read_as_the_recorded_messages() {
