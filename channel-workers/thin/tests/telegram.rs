@@ -290,7 +290,42 @@ async fn a_draft_becomes_the_first_part() {
 }
 
 #[tokio::test]
-async fn a_refused_markup_goes_out_as_plain_text_and_a_moved_group_is_followed() {
+async fn a_refused_markup_goes_out_as_plain_text() {
+    let fake = Fake::start().await.unwrap();
+    fake.chat(501, &json!({})).unwrap();
+    let rig = Rig::telegram(&fake).await;
+    fake.fault_next("sendMessage", Fault::BadMarkup);
+    rig.send(&send("k", "**a** < b")).await.unwrap();
+    let said = fake.sent();
+    assert_eq!((said.len(), said[0].text.as_str()), (1, "a < b"));
+    assert!(said[0].entities.is_empty());
+}
+
+#[tokio::test]
+async fn a_poll_that_is_never_answered_does_not_make_the_account_deaf() {
+    let fake = Fake::start().await.unwrap();
+    fake.fault_next("getUpdates", Fault::HalfOpen);
+    fake.fault_next("getUpdates", Fault::ErrorBefore);
+    fake.fault_next("getUpdates", Fault::Garbage);
+    fake.fault_next("getUpdates", Fault::RetryAfter(1));
+    fake.inject(hello("still there?")).unwrap();
+    let mut rig = Rig::telegram(&fake).await;
+    assert_eq!(rig.store().await.text, "still there?");
+}
+
+#[tokio::test]
+async fn unknown_updates_are_confirmed_and_do_not_stop_the_others() {
+    let fake = Fake::start().await.unwrap();
+    fake.inject(Inject { update: Some(json!({"message": {"from": "the future"}})), ..Inject::default() })
+        .unwrap();
+    fake.inject(Inject { merge: Some(json!({"entities": 7, "quote": []})), ..hello("odd") }).unwrap();
+    let mut rig = Rig::telegram(&fake).await;
+    assert_eq!(rig.store().await.text, "odd");
+    fake.confirmed(TOKEN).await;
+}
+
+#[tokio::test]
+async fn a_moved_group_is_followed() {
     let fake = Fake::start().await.unwrap();
     fake.chat(-5, &json!({"type": "group", "migrated_to": -1005})).unwrap();
     fake.chat(-1005, &json!({"type": "supergroup"})).unwrap();

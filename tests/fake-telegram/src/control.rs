@@ -216,7 +216,7 @@ pub(crate) fn change_chat(world: &World, id: i64, change: &Value) -> Result<(), 
             ("blocked", Value::Bool(blocked)) => chat.blocked = *blocked,
             ("migrated_to", Value::Number(new)) => chat.migrated_to = new.as_i64(),
             ("topics", Value::Array(topics)) => {
-                chat.topics = topics.iter().filter_map(Value::as_i64).collect()
+                chat.topics = topics.iter().filter_map(Value::as_i64).collect();
             }
             ("id", _) => {}
             _ => return Err(format!("A chat has no {key:?} of this kind.")),

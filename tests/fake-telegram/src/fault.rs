@@ -24,6 +24,8 @@ pub enum Fault {
     Slow(u64),
     /// The call is carried out, and answered with a page of HTML.
     Garbage,
+    /// The API does not take the markup, whatever it is.
+    BadMarkup,
 }
 
 /// Probabilities of faults, from 0 to 1. The same seed and the same order of calls meet the same faults.

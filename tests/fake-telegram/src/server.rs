@@ -90,6 +90,10 @@ async fn api(
             let description = format!("Too Many Requests: retry after {seconds}");
             return refuse(connection, &Refusal { code: 429, description, parameters }).await;
         }
+        Some(Fault::BadMarkup) => {
+            let description = "Bad Request: can't parse entities: Unsupported start tag \"x\" at byte offset 0";
+            return refuse(connection, &Refusal::new(400, description)).await;
+        }
         Some(Fault::ErrorBefore) => return bad_gateway(connection).await,
         Some(Fault::ClosedBefore) => return false,
         Some(Fault::HalfOpen) => {

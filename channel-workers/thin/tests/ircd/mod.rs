@@ -96,14 +96,13 @@ fn open_to_all(folder: &Path) {
 pub(crate) struct Person {
     lines: BufReader<OwnedReadHalf>,
     out: OwnedWriteHalf,
-    pub(crate) nick: String,
 }
 
 impl Person {
     pub(crate) async fn connect(server: &Server, nick: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
         let (read, out) = stream.into_split();
-        let mut person = Self { lines: BufReader::new(read), out, nick: nick.to_owned() };
+        let mut person = Self { lines: BufReader::new(read), out };
         person.say(&format!("NICK {nick}")).await;
         person.say(&format!("USER {nick} 0 * :{nick}")).await;
         person.hear(|line| line.contains(" 376 ") || line.contains(" 422 ")).await;
