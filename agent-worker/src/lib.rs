@@ -35,7 +35,11 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 pub fn run() -> anyhow::Result<ExitCode> {
     creel_seal::seal()?;
     log();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // File tools only; the unit may not have more threads than this by far.
+        .max_blocking_threads(4)
+        .build()?;
     let code = runtime.block_on(serve());
     // A file tool may still wait for a disk; nothing waits for it.
     runtime.shutdown_background();

@@ -5,6 +5,7 @@
 mod gateway;
 mod server;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use creel_ipc::hello::{Reconfigure, WorkerConfig};
@@ -68,6 +69,28 @@ async fn a_new_gateway_takes_over_in_the_middle_of_an_answer() {
     assert_eq!((done.outcome, gateway.runs.len()), (TurnOutcome::Done, 1));
     // Asking for it again does not start it again.
     assert_eq!(gateway.journal.len(), 3);
+}
+
+#[tokio::test]
+async fn a_new_gateway_takes_over_while_the_model_speaks() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::greeting(Duration::from_millis(5)).await;
+    gateway.welcome(demo(home.path())).await;
+    gateway.begin(start("t1", "run ls")).await;
+    for session in ["two", "three"] {
+        let seen = gateway.deltas;
+        gateway.until(|gateway| gateway.deltas > seen + 1).await;
+        assert!(gateway.done.is_none());
+        gateway.reborn();
+        let hellos = gateway.hellos.len();
+        gateway.link.renew(session).await.unwrap();
+        gateway.until(|gateway| gateway.hellos.len() > hellos).await;
+        gateway.welcome(demo(home.path())).await;
+    }
+    let done = gateway.until_done().await;
+    let runs: BTreeSet<&str> = gateway.runs.iter().map(|run| run.run.as_str()).collect();
+    assert_eq!((done.outcome, runs), (TurnOutcome::Done, BTreeSet::from(["t1:1"])));
+    assert_eq!((done.replies.len(), gateway.journal.len()), (2, 3));
 }
 
 #[tokio::test]

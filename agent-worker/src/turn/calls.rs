@@ -5,6 +5,9 @@ use creel_ipc::msg::transcript::Entry;
 use super::action::Call;
 use crate::tools::nature;
 
+/// Calls that run at once at most.
+const AT_ONCE: usize = 8;
+
 /// Where a call stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
@@ -38,7 +41,7 @@ impl Calls {
     pub fn due(&self) -> Vec<Call> {
         let unfinished = self.slots.iter().skip_while(|(_, state)| matches!(state, State::Finished(_)));
         let mut due = Vec::new();
-        for (n, (call, state)) in unfinished.enumerate() {
+        for (n, (call, state)) in unfinished.take(AT_ONCE).enumerate() {
             let parallel = nature(&call.name).parallel;
             if n > 0 && !parallel {
                 break;

@@ -45,7 +45,7 @@ impl Deltas {
         Some(delta)
     }
 
-    /// The piece did not fit the queue: it leaves with the next one.
+    /// The piece did not fit the queue: it leaves with the next one, a moment later.
     pub fn put_back(&mut self, mut delta: TurnDelta) {
         match &mut self.waiting {
             Some(waiting) if waiting.kind == delta.kind => {

@@ -15,6 +15,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::action::{Action, Call, Ending, Input, Timer};
+use super::alarm::Alarm;
 use super::core::Core;
 use super::deltas::Deltas;
 use super::farewell::{end, ending};
@@ -22,6 +23,7 @@ use super::journal::{Journal, refused};
 use super::model_call::{self, Prompt};
 use super::prepare::{Unready, prepare};
 use super::tool_call::{self, Runs};
+use crate::model::Ev;
 use crate::model::http::Http;
 use crate::tools::truncate;
 
@@ -107,6 +109,7 @@ struct Drive {
     asking: Option<AbortHandle>,
     model: JoinSet<()>,
     timers: HashMap<Timer, Instant>,
+    alarm: Alarm,
     deltas: Deltas,
     busy: Option<Busy>,
 }
@@ -122,6 +125,7 @@ impl Drive {
             model: JoinSet::new(),
             running: HashMap::new(),
             timers: HashMap::new(),
+            alarm: Alarm::default(),
             asking: None,
             busy: None,
             desk,
@@ -151,6 +155,11 @@ impl Drive {
                 }
             }
             self.count_as_busy();
+            // Text leaves here when it may, also while a fast model leaves the alarm no time to ring.
+            let now = Instant::now();
+            self.flush_due(now);
+            let next = self.timers.values().copied().chain(self.deltas.due()).min();
+            self.alarm.set(next.unwrap_or(now + Duration::from_secs(3600)));
             let input = tokio::select! {
                 biased;
                 () = raised(&mut abort), if !aborted => {
@@ -158,21 +167,15 @@ impl Drive {
                     Some(Input::Abort)
                 }
                 input = self.inbox.recv() => input,
-                timer = due(&self.timers, self.deltas.due()) => timer.map(Input::Timer),
+                () = self.alarm.rings() => self.due().map(Input::Timer),
             };
             actions = match input {
                 Some(input) => {
                     self.desk.vitals.progress();
                     self.watch(&input);
-                    if let Input::Timer(timer) = &input {
-                        self.timers.remove(timer);
-                    }
                     core.take(input, now_ms())
                 }
-                None => {
-                    self.flush();
-                    Vec::new()
-                }
+                None => Vec::new(),
             };
         }
     }
@@ -263,8 +266,13 @@ impl Drive {
         }
     }
 
-    /// Tells whoever watches about a tool that is done.
+    /// Tells whoever watches about a tool that is done, and the log about a model that failed.
     fn watch(&mut self, input: &Input) {
+        if let Input::Model { events, .. } = input
+            && let Some(Ev::Fail(error)) = events.last()
+        {
+            tracing::warn!(turn = &*self.turn, class = ?error.class, %error, "a model call failed");
+        }
         if let Input::Ran { step, outcome } = input
             && let Some((call, since)) = self.running.remove(step)
         {
@@ -291,6 +299,21 @@ impl Drive {
         }
     }
 
+    /// Takes a timer that is due.
+    fn due(&mut self) -> Option<Timer> {
+        let now = Instant::now();
+        let (timer, _) = self.timers.iter().find(|(_, at)| **at <= now)?;
+        let timer = *timer;
+        self.timers.remove(&timer);
+        Some(timer)
+    }
+
+    fn flush_due(&mut self, now: Instant) {
+        if self.deltas.due().is_some_and(|at| at <= now) {
+            self.flush();
+        }
+    }
+
     /// Waiting for a model or a tool is no work: those waits have timers of their own. Everything else must get on.
     fn count_as_busy(&mut self) {
         self.reap();
@@ -307,26 +330,6 @@ impl Drive {
         for tasks in [&mut self.writes, &mut self.tools, &mut self.model] {
             while tasks.try_join_next().is_some() {}
         }
-    }
-}
-
-/// Waits for the next timer, or (`None`) for the moment when text should leave.
-async fn due(timers: &HashMap<Timer, Instant>, text: Option<Instant>) -> Option<Timer> {
-    let first = timers.iter().min_by_key(|(_, at)| **at);
-    match (first, text) {
-        (Some((_, at)), Some(text)) if text <= *at => {
-            tokio::time::sleep_until(text).await;
-            None
-        }
-        (Some((timer, at)), _) => {
-            tokio::time::sleep_until(*at).await;
-            Some(*timer)
-        }
-        (None, Some(text)) => {
-            tokio::time::sleep_until(text).await;
-            None
-        }
-        (None, None) => std::future::pending().await,
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) fn ending(outcome: TurnOutcome, error: Option<String>) -> Ending {
 
 /// Tells the gateway until it has heard, or until the turn is somebody else's.
 pub(super) async fn end(journal: &Journal, ended: Ending) {
+    let Ending { outcome, usage, .. } = &ended;
+    tracing::info!(?outcome, input = usage.input, output = usage.output, error = ended.error, "a turn ended");
     let replies: Vec<Reply> =
         ended.replies.into_iter().map(|text| Reply { text, attachments: Vec::new() }).collect();
     let done = journal

@@ -5,6 +5,7 @@
 //! take over at any point.
 
 pub mod action;
+pub mod alarm;
 pub mod breaker;
 pub mod calls;
 pub mod cascade;

@@ -2,12 +2,15 @@
 //!
 //! Only what is sent is repaired; the transcript itself stays as it is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use creel_ipc::msg::transcript::{Block, Entry, StopReason};
 
 /// What stands where a result is missing.
 pub const MISSING: &str = "[creel] The result of this tool call is missing from the session's history; this note was put in its place.";
+
+/// Results by the id of their call. A careless provider may give two calls of one answer the same id.
+type Results = HashMap<String, VecDeque<Entry>>;
 
 /// Repairs a conversation. Calls and results are paired per assistant entry, because ids may come again later;
 /// an id that does come again is renamed, because providers refuse it.
@@ -22,12 +25,12 @@ pub fn repair(entries: Vec<Entry>) -> Vec<Entry> {
             Entry::ToolResult { .. } => {}
             assistant @ Entry::Assistant { .. } => {
                 // Results up to the next answer belong here, also those that a message of the person came before.
-                let mut results = HashMap::new();
+                let mut results: Results = HashMap::new();
                 let mut between = Vec::new();
                 while let Some(next) = rest.next_if(|next| !matches!(next, Entry::Assistant { .. })) {
                     match next {
                         Entry::ToolResult { ref tool_call_id, .. } => {
-                            results.entry(tool_call_id.clone()).or_insert(next);
+                            results.entry(tool_call_id.clone()).or_default().push_back(next);
                         }
                         other => between.push(other),
                     }
@@ -43,12 +46,7 @@ pub fn repair(entries: Vec<Entry>) -> Vec<Entry> {
     out
 }
 
-fn answer(
-    mut entry: Entry,
-    mut results: HashMap<String, Entry>,
-    seen: &mut HashSet<String>,
-    out: &mut Vec<Entry>,
-) {
+fn answer(mut entry: Entry, mut results: Results, seen: &mut HashSet<String>, out: &mut Vec<Entry>) {
     let Entry::Assistant { content, stop_reason, timestamp, .. } = &mut entry else { return };
     let ended_badly = matches!(stop_reason, StopReason::Error | StopReason::Aborted);
     let mut pairs = Vec::new();
@@ -57,7 +55,8 @@ fn answer(
             if name.is_empty() || arguments.is_null() || (ended_badly && !results.contains_key(id.as_str())) {
                 return false;
             }
-            let result = results.remove(id.as_str()).unwrap_or_else(|| missing(id, name, *timestamp));
+            let known = results.get_mut(id.as_str()).and_then(VecDeque::pop_front);
+            let result = known.unwrap_or_else(|| missing(id, name, *timestamp));
             let mut unique = id.clone();
             let mut n = 1;
             while !seen.insert(unique.clone()) {
@@ -181,6 +180,17 @@ mod tests {
             shape(&repaired),
             ["user", "assistant a", "result a false", "assistant a_2", "result a_2 false"]
         );
+    }
+
+    #[test]
+    fn two_calls_of_one_answer_with_the_same_id_keep_their_own_results() {
+        let repaired = repair(vec![
+            user("1"),
+            says(StopReason::ToolUse, vec![call("a"), call("a")]),
+            result("a", "one"),
+            result("a", "two"),
+        ]);
+        assert_eq!(shape(&repaired), ["user", "assistant a,a_2", "result a false", "result a_2 false"]);
     }
 
     #[test]
