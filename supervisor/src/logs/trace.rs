@@ -2,24 +2,27 @@
 
 use std::io::{self, Write};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use super::{Book, Log};
 
 /// The supervisor among the units.
 pub const SUPERVISOR: &str = "supervisor";
 
-/// Installs the subscriber; the second call of a process changes nothing.
+/// Installs the subscriber; the second call of a process changes nothing. The filter is a level, or levels by target
+/// (`info,creel_supervisor=debug`): what it cannot express would cost a megabyte of regular expressions.
 pub fn install(book: &Book, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_bad| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter: Targets =
+        filter.parse().unwrap_or_else(|_bad| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_target(false)
         .with_writer(Both { log: book.log(SUPERVISOR) })
-        .finish();
-    let _already_installed = tracing::subscriber::set_global_default(subscriber);
+        .with_filter(filter);
+    let _already_installed =
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
 }
 
 struct Both {
