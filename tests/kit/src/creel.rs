@@ -96,8 +96,9 @@ impl Creel {
     /// # Errors
     /// When it fails.
     pub async fn status(&self) -> Result<Units> {
-        let json = self.cli(&["status", "--json"]).await?.json()?;
-        serde_json::from_value(json.clone()).with_context(|| format!("this is no status: {json}"))
+        let output = self.cli(&["status", "--json"]).await?;
+        // Its exit code says whether all is well.
+        serde_json::from_str(&output.stdout).with_context(|| format!("this is no status: {output:?}"))
     }
 
     /// The row of one unit.

@@ -184,8 +184,11 @@ async fn nemesis(stage: Arc<Stage>, plan: Plan) {
 async fn revive(stage: Arc<Stage>) {
     while !stage.over.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let dead = stage.creel().is_some_and(|creel| !creel.supervisor().is_alive());
-        if dead && let Some(creel) = lock(&stage.creel).take() {
+        if stage.creel().is_none_or(|creel| creel.supervisor().is_alive()) {
+            continue;
+        }
+        let dead = lock(&stage.creel).take();
+        if let Some(creel) = dead {
             stage.count("supervisor ended by itself");
             stage.history.note("supervisor ended", &json!(creel.said()));
             creel.forget();
