@@ -23,6 +23,8 @@ pub struct NoPort {
 #[derive(Debug, Default)]
 pub struct FdKeep {
     port: Option<Port>,
+    /// The address that the port moves to with the next gateway.
+    moving: Option<SocketAddr>,
     workers: BTreeMap<String, Worker>,
 }
 
@@ -31,6 +33,26 @@ pub struct FdKeep {
 struct Port {
     listener: TcpListener,
     address: SocketAddr,
+}
+
+impl Port {
+    fn open(address: SocketAddr) -> Result<Self, NoPort> {
+        let listener = TcpListener::bind(address).map_err(|error| NoPort::new(address, error))?;
+        Ok(Self { listener, address })
+    }
+}
+
+impl NoPort {
+    fn new(address: SocketAddr, error: io::Error) -> Self {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                " Another program has it: end that program, or set gateway.port (or CREEL_GATEWAY_PORT) to a free one."
+            }
+            io::ErrorKind::PermissionDenied => " Set gateway.port to a number above 1023.",
+            _ => " Set gateway.port (or CREEL_GATEWAY_PORT) to a free one.",
+        };
+        Self { address, error, advice }
+    }
 }
 
 #[derive(Debug)]
@@ -47,46 +69,48 @@ impl FdKeep {
     /// Binds the port, or keeps it when it is the same.
     ///
     /// # Errors
-    /// When the address is taken or forbidden; the old port stays then.
+    /// When the address is taken or forbidden; the old port stays then. The same port on other addresses is bound with
+    /// the next gateway, see [`FdKeep::listen`].
     pub fn bind(&mut self, bind: Bind, port: u16) -> Result<(), NoPort> {
         let host = match bind {
             Bind::Loopback => Ipv4Addr::LOCALHOST,
             Bind::Lan => Ipv4Addr::UNSPECIFIED,
         };
         let address = SocketAddr::new(IpAddr::V4(host), port);
-        if self.port.as_ref().is_some_and(|kept| kept.address == address) {
-            return Ok(());
-        }
-        let same_port = self.port.as_ref().is_some_and(|kept| kept.address.port() == port);
-        let before = if same_port { self.port.take() } else { None };
-        match TcpListener::bind(address) {
-            Ok(listener) => {
-                self.port = Some(Port { listener, address });
-                Ok(())
+        self.moving = None;
+        match &self.port {
+            Some(kept) if kept.address == address => return Ok(()),
+            Some(kept) if kept.address.port() == port => {
+                // The same port on other addresses is free only when nobody listens on it any more.
+                self.moving = Some(address);
+                return Ok(());
             }
-            Err(error) => {
-                if before.is_some() {
-                    self.port = before;
-                }
-                let advice = match error.kind() {
-                    io::ErrorKind::AddrInUse => {
-                        " Another program has it: end that program, or set gateway.port (or CREEL_GATEWAY_PORT) to a free one."
-                    }
-                    io::ErrorKind::PermissionDenied => " Set gateway.port to a number above 1023.",
-                    _ => " Set gateway.port (or CREEL_GATEWAY_PORT) to a free one.",
-                };
-                Err(NoPort { address, error, advice })
-            }
+            _ => {}
         }
+        self.port = Some(Port::open(address)?);
+        Ok(())
     }
 
-    /// The port for a gateway that starts.
+    /// The port for a gateway that starts; the one before has ended.
     ///
     /// # Errors
-    /// When no descriptor is left.
-    pub fn listen(&self) -> io::Result<Option<(GatewayListen, OwnedFd)>> {
+    /// When the port cannot be had on its new addresses; the old ones stay then.
+    pub fn listen(&mut self) -> Result<Option<(GatewayListen, OwnedFd)>, NoPort> {
+        if let Some(address) = self.moving.take() {
+            let old = self.port.take().map(|port| port.address);
+            let opened = Port::open(address);
+            self.port = match (opened, old) {
+                (Ok(port), _) => Some(port),
+                (Err(error), Some(old)) => {
+                    tracing::error!("{error}");
+                    Some(Port::open(old)?)
+                }
+                (Err(error), None) => return Err(error),
+            };
+        }
         let Some(port) = &self.port else { return Ok(None) };
-        let fd = OwnedFd::from(port.listener.try_clone()?);
+        let cloned = port.listener.try_clone();
+        let fd = OwnedFd::from(cloned.map_err(|error| NoPort::new(port.address, error))?);
         Ok(Some((GatewayListen { fds: 1, address: port.address.to_string() }, fd)))
     }
 
@@ -175,6 +199,17 @@ mod tests {
         let error = second.bind(Bind::Loopback, port).unwrap_err().to_string();
         assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("gateway.port"), "{error}");
         assert!(second.listen().unwrap().is_none());
+        assert_eq!(keep.listen().unwrap().unwrap().0.address, format!("127.0.0.1:{port}"));
+    }
+
+    #[test]
+    fn the_same_port_moves_to_other_addresses_with_the_next_gateway() {
+        let mut keep = FdKeep::default();
+        let port = free_port();
+        keep.bind(Bind::Lan, port).unwrap();
+        let (_, gateways) = keep.listen().unwrap().unwrap();
+        keep.bind(Bind::Loopback, port).unwrap();
+        drop(gateways);
         assert_eq!(keep.listen().unwrap().unwrap().0.address, format!("127.0.0.1:{port}"));
     }
 }

@@ -62,6 +62,7 @@ impl Tree {
         member.pending_link = Some(ours);
         let (log, events, unit) = (self.book.log(name), self.events.clone(), name.to_owned());
         let incarnation = member.machine.incarnation();
+        self.open_logs += 1;
         tokio::task::spawn_local(async move {
             reader::copy(pipe, log.clone(), log_ended).await;
             let _over = events

@@ -62,6 +62,8 @@ pub struct Tree {
     started: Instant,
     events: Events,
     stopping: Option<Stopping>,
+    /// Logs of processes that are not read to their end yet.
+    open_logs: usize,
     /// The gateway that hears what tool runs print; another one after each restart.
     listener: Rc<RefCell<Option<Post>>>,
 }
@@ -106,6 +108,7 @@ impl Tree {
             started: Instant::now(),
             events,
             stopping: None,
+            open_logs: 0,
             listener: Rc::default(),
         };
         tree.measure();
@@ -215,6 +218,9 @@ impl Tree {
     }
 
     fn take_unit(&mut self, UnitEvent { unit, incarnation, what }: UnitEvent) {
+        if matches!(what, What::Drained(_)) {
+            self.open_logs = self.open_logs.saturating_sub(1);
+        }
         let Some(member) = self.members.get_mut(&unit) else { return };
         if let What::Drained(line) = &what {
             // The only event of an incarnation that is welcome after its end.

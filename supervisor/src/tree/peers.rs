@@ -81,6 +81,8 @@ impl Tree {
                 {
                     tracing::warn!("{}: {}", fault.unit, fault.detail);
                     let UnitFault { unit, cause, detail, .. } = fault;
+                    // Whatever the gateway thinks: only these two are its to find.
+                    let cause = if cause == ExitCause::Watchdog { cause } else { ExitCause::Protocol };
                     self.apply(&unit, machine::Event::Fault { cause, detail });
                 }
             }
@@ -201,7 +203,7 @@ impl Tree {
         match self.keep.listen() {
             Ok(Some((listen, fd))) => self.post(GATEWAY, Outgoing::Listen(listen, fd)),
             Ok(None) => {}
-            Err(error) => tracing::error!("The port cannot be handed to the gateway: {error}."),
+            Err(error) => tracing::error!("{error}"),
         }
     }
 

@@ -89,7 +89,8 @@ impl Tree {
 
     /// Whether nothing is left to wait for.
     pub(super) fn is_over(&self) -> bool {
-        let tools = self.runs.going().next().is_some();
-        self.stopping.as_ref().is_some_and(|stopping| stopping.phase >= ORDER.len()) && !tools
+        // Logs are read for two seconds at most once their process has ended.
+        let busy = self.runs.going().next().is_some() || self.open_logs > 0;
+        self.stopping.as_ref().is_some_and(|stopping| stopping.phase >= ORDER.len()) && !busy
     }
 }
