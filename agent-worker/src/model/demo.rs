@@ -75,7 +75,7 @@ fn reply(ask: &Ask<'_>, said: &str) -> Step {
         if let Some(command) = request("run ") {
             return exec("I run that in my tool sandbox.", &command);
         }
-        if lower.contains("time") {
+        if has_word(&lower, &["time"]) {
             return exec("I ask the sandbox for the time.", "date");
         }
         if lower.contains("list files") {
@@ -97,9 +97,7 @@ fn reply(ask: &Ask<'_>, said: &str) -> Step {
             arguments: json!({"path": path}),
         };
     }
-    let hello = ["hello", "hi", "hey", "你好"]
-        .iter()
-        .any(|word| lower.split(|c: char| !c.is_alphanumeric()).any(|part| part == *word));
+    let hello = has_word(&lower, &["hello", "hi", "hey", "你好"]);
     if (first || hello) && offered("exec") {
         let greeting = if first { "" } else { "Hello! " };
         let intro = if first { INTRO } else { "I am still Creel's demo model." };
@@ -111,6 +109,10 @@ fn reply(ask: &Ask<'_>, said: &str) -> Step {
     }
     let echoed: String = said.chars().take(200).collect();
     Step::Say(format!("{INTRO} You wrote: “{echoed}”. {HELP}"))
+}
+
+fn has_word(text: &str, words: &[&str]) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|part| words.contains(&part))
 }
 
 fn explain(tool: &str, result: &str, failed: bool) -> String {

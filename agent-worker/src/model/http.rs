@@ -128,6 +128,10 @@ impl Http {
         {
             return refusal;
         }
+        if why.contains("certificate") {
+            // Trying again would find the same one.
+            return ModelError::new(Class::Format, format!("{host} is not trusted: {why}"));
+        }
         ModelError::new(Class::ServerError, format!("{host} cannot be reached: {why}"))
     }
 }
