@@ -1,7 +1,7 @@
 //! Replies shown while they are written: one task for each turn owns its draft, so that there is never a second
 //! message for one draft, and the final text takes over exactly what is shown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,22 @@ use tokio::task::JoinHandle;
 
 use crate::{Account, Drafted};
 
-/// Drafts that can be open at a time; the oldest gives way.
+/// Drafts that can be open at a time; further ones are not shown.
 const MOST: usize = 64;
+/// Turns that are remembered as said.
+const REMEMBERED: usize = 256;
 /// A draft whose turn never says its last word is forgotten after this time.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug, Default)]
-pub(crate) struct Drafts(Mutex<HashMap<String, Open>>);
+pub(crate) struct Drafts(Mutex<Turns>);
+
+#[derive(Debug, Default)]
+struct Turns {
+    open: HashMap<String, Open>,
+    /// Turns whose final text was said: a version that comes late shows nothing.
+    said: VecDeque<String>,
+}
 
 #[derive(Debug)]
 struct Open {
@@ -29,7 +38,11 @@ impl Drafts {
     /// Shows the newest text as soon as the platform allows; versions in between are passed over.
     pub(crate) async fn show(&self, account: &Arc<dyn Account>, draft: Draft) {
         let Some(every) = account.draft_every() else { return };
-        let mut open = self.0.lock().await;
+        let mut turns = self.0.lock().await;
+        let Turns { open, said } = &mut *turns;
+        if said.contains(&draft.draft) {
+            return;
+        }
         if let Some(turn) = open.get(&draft.draft) {
             turn.texts.send_replace(draft.text);
             return;
@@ -46,7 +59,14 @@ impl Drafts {
 
     /// Ends a draft and returns the message that shows it.
     pub(crate) async fn take(&self, draft: &str) -> Option<String> {
-        let Open { texts, owner } = self.0.lock().await.remove(draft)?;
+        let Open { texts, owner } = {
+            let mut turns = self.0.lock().await;
+            turns.said.push_back(draft.to_owned());
+            if turns.said.len() > REMEMBERED {
+                turns.said.pop_front();
+            }
+            turns.open.remove(draft)?
+        };
         drop(texts);
         owner.await.ok().flatten()
     }

@@ -3,13 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls_platform_verifier::Verifier;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::Surroundings;
+use crate::{Surroundings, tls};
 
 /// Bytes of a proxy's answer.
 const MOST_HEAD: usize = 16 * 1024;
@@ -37,7 +36,7 @@ pub(crate) enum DialError {
 pub(crate) async fn dial(
     host: &str,
     port: u16,
-    tls: bool,
+    secure: bool,
     around: &Surroundings,
 ) -> Result<Box<dyn Stream>, DialError> {
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
@@ -47,25 +46,14 @@ pub(crate) async fn dial(
         None => TcpStream::connect((host, port)).await.map_err(unreachable)?,
     };
     stream.set_nodelay(true).map_err(unreachable)?;
-    if !tls {
+    if !secure {
         return Ok(Box::new(stream));
     }
     let name = ServerName::try_from(host.to_owned()).map_err(|error| DialError::Setup(error.to_string()))?;
-    let connector = connector(around).map_err(|error| DialError::Setup(error.to_string()))?;
-    let secured = connector.connect(name, stream).await;
+    let config = tls::trusting_the_system(&around.roots);
+    let config = config.map_err(|error| DialError::Setup(error.to_string()))?;
+    let secured = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     Ok(Box::new(secured.map_err(|source| DialError::Tls { host: host.to_owned(), source })?))
-}
-
-fn connector(around: &Surroundings) -> Result<TlsConnector, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = around.roots.iter().cloned().map(CertificateDer::from);
-    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// Asks the proxy for a tunnel.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use creel_ipc::{ErrorClass, RpcError};
 use reqwest::{Client, Proxy, redirect};
+use rustls::ClientConfig;
 
 /// Time to reach the server, proxy and TLS handshake included. Shorter than every whole request, so that a timeout
 /// of the connection is never taken for one of the answer.
@@ -11,13 +12,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Makes a client with connections of its own. HTTP/1.1 only: a dead connection then never holds up more than the
 /// one call that is on it.
-pub(crate) fn client(proxy: Option<&str>) -> Result<Client, RpcError> {
-    provide_cryptography();
+pub(crate) fn client(proxy: Option<&str>, tls: ClientConfig) -> Result<Client, RpcError> {
     let fault = |what: &str, error: reqwest::Error| {
         RpcError::new(ErrorClass::ConfigFatal, format!("{what}: {error}."))
     };
     let mut builder = Client::builder()
         .no_proxy()
+        .tls_backend_preconfigured(tls)
         .http1_only()
         .connect_timeout(CONNECT)
         .pool_idle_timeout(Duration::from_secs(20))
@@ -28,11 +29,5 @@ pub(crate) fn client(proxy: Option<&str>) -> Result<Client, RpcError> {
             Proxy::all(proxy).map_err(|error| fault("HTTPS_PROXY is no address of a proxy", error))?;
         builder = builder.proxy(proxy);
     }
-    builder.build().map_err(|error| fault("The HTTP client cannot be made; check the CA certificates", error))
-}
-
-/// All of TLS in this process uses ring.
-pub(crate) fn provide_cryptography() {
-    // Only the first call can succeed, and all choose the same.
-    let _already = rustls::crypto::ring::default_provider().install_default();
+    builder.build().map_err(|error| fault("The HTTP client cannot be made", error))
 }

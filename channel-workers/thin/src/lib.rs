@@ -10,6 +10,7 @@ pub mod irc;
 mod settings;
 mod start;
 pub mod telegram;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -287,6 +287,10 @@ async fn a_draft_becomes_the_first_part() {
     assert_eq!(methods, ["sendMessage", "editMessageText", "editMessageText", "sendMessage"]);
     assert_eq!(sent.message_ids[0], said[0].message_id.unwrap().to_string());
     assert!(said[2].text.starts_with("Thinking hard is fun."));
+    // A version that comes late does not begin a new message.
+    rig.draft("turn", "Thinking **hard** is").await;
+    rig.send(&send("k2", "behind it")).await.unwrap();
+    assert_eq!(fake.sent().len(), 5);
 }
 
 #[tokio::test]

@@ -126,3 +126,52 @@ async fn irc_goes_through_a_tunnel_and_says_why_it_is_refused() {
     assert!(error.message.contains("the host is not allowed"), "{error}");
     serving.abort();
 }
+
+/// A server that speaks TLS with the tests' certificate and passes everything on.
+async fn behind_tls(to: std::net::SocketAddr) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut client) = acceptor.accept(client).await else { return };
+                let mut server = TcpStream::connect(to).await.unwrap();
+                let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    (address, serving)
+}
+
+#[tokio::test]
+async fn a_secure_api_is_reached_through_a_tunnel_and_only_a_trusted_one() {
+    let fake = Fake::start().await.unwrap();
+    fake.chat(501, &json!({})).unwrap();
+    let (address, serving) = behind_tls(fake.address()).await;
+    let (mut around, tunnelling) = proxy(Ok(address)).await;
+    let settings = json!({"botToken": TOKEN, "apiRoot": "https://localhost", "pollTimeoutSeconds": 1});
+    let rig = Rig::telegram_with(settings.clone(), through(around.clone())).await;
+    let error = rig.send(&send("k", "to a stranger")).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Transient, "{error}");
+    around.roots = vec![include_bytes!("tls/ca.der").to_vec()];
+    let mut rig = Rig::telegram_with(settings, through(around)).await;
+    rig.status_when(|status| status.state == ChannelState::Connected).await;
+    rig.send(&send("k", "in private")).await.unwrap();
+    assert_eq!(fake.sent().len(), 1);
+    serving.abort();
+    tunnelling.abort();
+}

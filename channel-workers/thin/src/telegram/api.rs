@@ -3,12 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use creel_ipc::{RpcError, Secret};
+use creel_ipc::{ErrorClass, RpcError, Secret};
 use reqwest::multipart::Form;
 use reqwest::{Client, RequestBuilder, Response};
+use rustls::ClientConfig;
 use serde_json::Value;
 
-use crate::http;
+use crate::{Surroundings, http, tls};
 
 /// Bytes of an answer that are read.
 const MOST_ANSWER: usize = 32 * 1024 * 1024;
@@ -63,19 +64,29 @@ pub(super) struct Api {
     root: String,
     token: Secret,
     proxy: Option<String>,
+    tls: ClientConfig,
     calls: Client,
     /// Long polls have connections of their own, so that they can be torn down.
     polls: Mutex<Client>,
 }
 
 impl Api {
-    pub(super) fn new(root: &str, token: Secret, proxy: Option<&str>) -> Result<Self, RpcError> {
+    pub(super) fn new(root: &str, token: Secret, around: &Surroundings) -> Result<Self, RpcError> {
+        let secure = root.to_ascii_lowercase().starts_with("https:");
+        let tls = if secure { tls::trusting_the_system(&around.roots) } else { tls::trusting_nobody() };
+        let tls = tls.map_err(|error| {
+            let sentence =
+                format!("TLS cannot be set up; check the CA certificates of this system: {error}.");
+            RpcError::new(ErrorClass::ConfigFatal, sentence)
+        })?;
+        let proxy = around.proxy.as_deref();
         Ok(Self {
             root: root.to_owned(),
             token,
+            calls: http::client(proxy, tls.clone())?,
+            polls: Mutex::new(http::client(proxy, tls.clone())?),
             proxy: proxy.map(str::to_owned),
-            calls: http::client(proxy)?,
-            polls: Mutex::new(http::client(proxy)?),
+            tls,
         })
     }
 
@@ -98,7 +109,7 @@ impl Api {
     /// Leaves the old connections of the polls behind.
     pub(super) fn renew_polls(&self) {
         // Building worked at the start with the same ingredients.
-        if let Ok(fresh) = http::client(self.proxy.as_deref()) {
+        if let Ok(fresh) = http::client(self.proxy.as_deref(), self.tls.clone()) {
             *self.polls.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
     }

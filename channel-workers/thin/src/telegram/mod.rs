@@ -100,7 +100,7 @@ impl Telegram {
         let TelegramSettings { token, api_root, poll_seconds, edits } = TelegramSettings::read(config)?;
         Ok(Self {
             settings: Quiet { poll_seconds, edits },
-            api: Api::new(&api_root, token, around.proxy.as_deref())?,
+            api: Api::new(&api_root, token, around)?,
             pace,
             blobs: around.blobs.clone(),
             text_limit: AtomicUsize::new(settings::text_limit(config)),
