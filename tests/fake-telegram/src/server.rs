@@ -91,7 +91,8 @@ async fn api(
             return refuse(connection, &Refusal { code: 429, description, parameters }).await;
         }
         Some(Fault::BadMarkup) => {
-            let description = "Bad Request: can't parse entities: Unsupported start tag \"x\" at byte offset 0";
+            let description =
+                "Bad Request: can't parse entities: Unsupported start tag \"x\" at byte offset 0";
             return refuse(connection, &Refusal::new(400, description)).await;
         }
         Some(Fault::ErrorBefore) => return bad_gateway(connection).await,
