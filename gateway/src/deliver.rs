@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{Core, now_ms};
+use crate::core::{Core, agent_unit, channel_unit, now_ms};
 use crate::store::{Held, Outbound, Settled, StoreError};
 
 /// Chats of one account that are written to at once.
@@ -113,6 +113,13 @@ impl Pump {
                 tracing::error!("An attempt to send {key} was not stored: {error}");
                 return landed(Some(now_ms() + BACKOFF_MS));
             }
+        }
+        let (from, to) =
+            (agent_unit(row.what.agent.as_deref().unwrap_or_default()), channel_unit(self.held.account()));
+        let missing = self.core.settings().blobs.hand_over(&from, &to, &row.what.attachments).await;
+        if !missing.is_empty() {
+            self.settle(&key, Settled::Failed { error: missing.join(" ") }).await;
+            return landed(None);
         }
         let params = SendParams {
             key: key.clone(),
@@ -234,6 +241,7 @@ mod tests {
                 attachments: Vec::new(),
                 draft: None,
                 run: None,
+                agent: None,
                 now_ms: 1_000,
             },
             state: OutboxState::Attempting,

@@ -6,6 +6,7 @@
 
 mod access;
 pub mod api;
+mod blobs;
 mod core;
 mod deliver;
 pub mod hub;

@@ -108,7 +108,7 @@ async fn serve(level: Level) -> Result<(), RunError> {
     let settings = Settings::read(&whereabouts)?;
     level.set(settings.config.logging.level);
     let secret = token(&settings)?;
-    let store = Sqlite::open(&settings.database, Rules::of_process())?;
+    let store = Sqlite::open(&settings.database, Rules::of_process(|name| whereabouts.variable(name)))?;
     let desk = Desk::over_sqlite(store)?;
     let core = Core::open(desk, settings, secret, Some(supervisor.clone()), vitals).await?;
     tokio::spawn(lane::schedule(Arc::clone(&core)));

@@ -9,6 +9,8 @@ use creel_config::{Config, Env, Found, Loader, Overrides, Paths, discovered_prov
 use creel_ipc::msg::supervisor::GatewayConfig;
 use regex::Regex;
 
+use crate::blobs::Blobs;
+
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
@@ -32,6 +34,8 @@ pub(crate) struct Settings {
     pub paths: Paths,
     /// The database.
     pub database: PathBuf,
+    /// Files between workers.
+    pub blobs: Blobs,
     /// The file that keeps a token which the gateway made itself.
     pub token_file: PathBuf,
     /// The files that were read.
@@ -60,6 +64,13 @@ impl From<&GatewayConfig> for Whereabouts {
             state: PathBuf::from(&told.state_dir),
             env: env.collect(),
         }
+    }
+}
+
+impl Whereabouts {
+    /// A variable of the supervisor's environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.env.get(name).cloned()
     }
 }
 
@@ -97,6 +108,7 @@ impl Settings {
         let patterns = compile(&config);
         Ok(Self {
             database,
+            blobs: Blobs::new(&whereabouts.state),
             token_file: whereabouts.state.join("gateway.token"),
             found: discovered_providers(&whereabouts.env, None),
             config,

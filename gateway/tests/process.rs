@@ -1,6 +1,11 @@
 //! The gateway as a process, with this test as its supervisor.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,9 +15,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use creel_ipc::hello::WorkerConfig;
-use creel_ipc::msg::supervisor::{GatewayConfig, GatewayListen, Shutdown};
-use creel_ipc::{Hello, Limits, Notify, PROTOCOL, Welcome};
+use creel_ipc::hello::{Ready, Reject, Renew, WorkerConfig};
+use creel_ipc::msg::supervisor::{
+    ConfigApplied, ConfigReload, GatewayConfig, GatewayListen, Shutdown, UnitAttached,
+};
+use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolRun, ToolRunParams};
+use creel_ipc::{Hello, Limits, Notify, PROTOCOL, Protocol, Request, Role, Welcome};
 use creel_link::{Event, Incoming, Link, Vitals};
 
 struct Gateway {
@@ -37,13 +45,25 @@ impl Gateway {
     }
 
     async fn heard(&mut self, wanted: &str) -> serde_json::Value {
+        heard(&mut self.incoming, wanted).await
+    }
+
+    /// A request of the gateway.
+    async fn asked(&mut self, wanted: &str) -> (u64, serde_json::Value) {
         loop {
-            let event = tokio::time::timeout(Duration::from_secs(20), self.incoming.recv()).await;
+            let event = tokio::time::timeout(PATIENCE, self.incoming.recv()).await;
             match event.expect("a word of the gateway").expect("a living gateway") {
-                Event::Notification { method, params, .. } if method == wanted => return params,
+                Event::Request { id, method, params } if method == wanted => return (id, params),
                 _ => {}
             }
         }
+    }
+
+    async fn attach(&self, worker: &Worker, fresh: bool) {
+        let attached =
+            UnitAttached { fds: 1, unit: worker.unit.clone(), kind: Role::Agent, incarnation: 1, fresh };
+        let socket = worker.gateway_end.try_clone().unwrap();
+        self.link.notify_with_fds::<UnitAttached>(&attached, vec![socket]).await.unwrap();
     }
 
     async fn welcome(&mut self, home: &Path) {
@@ -73,6 +93,49 @@ impl Gateway {
         let mut log = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn heard(incoming: &mut Incoming, wanted: &str) -> serde_json::Value {
+    loop {
+        let event = tokio::time::timeout(PATIENCE, incoming.recv()).await;
+        match event.expect("a word").expect("a living peer") {
+            Event::Notification { method, params, .. } if method == wanted => return params,
+            _ => {}
+        }
+    }
+}
+
+/// An agent's worker, played by the test.
+struct Worker {
+    unit: String,
+    link: Link,
+    incoming: Incoming,
+    gateway_end: OwnedFd,
+}
+
+impl Worker {
+    fn start(unit: &str) -> Self {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (link, incoming) = Link::from_fd(ours.into(), 0, Vitals::default()).unwrap();
+        Self { unit: unit.to_owned(), link, incoming, gateway_end: theirs.into() }
+    }
+
+    async fn hello(&self, session: Option<String>, protocol: Protocol) {
+        let hello = Hello {
+            protocol,
+            role: Role::Agent,
+            unit: self.unit.clone(),
+            pid: 1,
+            build: "test".to_owned(),
+            caps: Vec::new(),
+            session,
+            running: Vec::new(),
+            selftest: None,
+        };
+        self.link.notify::<Hello>(&hello).await.unwrap();
     }
 }
 
@@ -130,4 +193,78 @@ async fn without_a_supervisor_it_ends() {
     drop((link, incoming));
     let code = tokio::task::spawn_blocking(move || child.wait().unwrap().code()).await.unwrap();
     assert_eq!(code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_are_welcomed_relayed_and_outlive_their_gateway() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("state")).unwrap();
+    let mut first = Gateway::start();
+    first.welcome(home.path()).await;
+    first.heard("ready").await;
+
+    let mut old = Worker::start("agent:main");
+    first.attach(&old, true).await;
+    old.hello(None, Protocol { major: 9, minor: 0 }).await;
+    let reject: Reject = serde_json::from_value(heard(&mut old.incoming, Reject::METHOD).await).unwrap();
+    assert_eq!(reject.exit_code, 76, "{}", reject.reason);
+    drop(old);
+
+    let mut agent = Worker::start("agent:main");
+    first.attach(&agent, true).await;
+    agent.hello(None, PROTOCOL).await;
+    let welcome: Welcome = serde_json::from_value(heard(&mut agent.incoming, Welcome::METHOD).await).unwrap();
+    let WorkerConfig::Agent(config) = &welcome.config else { panic!("{welcome:?}") };
+    assert_eq!((config.agent.as_str(), config.models[0].provider.as_str()), ("main", "demo"));
+    agent.link.notify::<Ready>(&Ready {}).await.unwrap();
+    assert_eq!(first.heard("unit.ready").await["unit"], "agent:main");
+
+    let run = ToolRunParams {
+        run: "t/0".to_owned(),
+        agent: "somebody-else".to_owned(),
+        argv: vec!["true".to_owned()],
+        cwd: None,
+        env: Default::default(),
+        wall_ms: None,
+    };
+    let link = agent.link.clone();
+    let calling = tokio::spawn(async move { link.call::<ToolRun>(&run).await });
+    let (id, params) = first.asked(ToolRun::METHOD).await;
+    assert_eq!(params["agent"], "main", "an agent cannot choose whose sandbox applies");
+    let exit = ToolExit {
+        cause: ToolCause::Exited,
+        code: Some(0),
+        signal: None,
+        message: None,
+        stdout: "ok".to_owned(),
+        stderr: String::new(),
+        dropped_bytes: 0,
+        wall_ms: 1,
+    };
+    first.link.answer::<ToolRun>(id, Ok(exit.clone())).await;
+    assert_eq!(calling.await.unwrap().unwrap(), exit);
+
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    let mut second = Gateway::start();
+    second.welcome(home.path()).await;
+    second.heard("ready").await;
+    second.attach(&agent, false).await;
+    let renew: Renew = serde_json::from_value(heard(&mut agent.incoming, Renew::METHOD).await).unwrap();
+    assert_ne!(renew.session, welcome.session);
+    agent.hello(Some(renew.session.clone()), PROTOCOL).await;
+    let again: Welcome = serde_json::from_value(heard(&mut agent.incoming, Welcome::METHOD).await).unwrap();
+    assert_eq!(again.session, renew.session);
+    assert_eq!(second.heard("unit.ready").await["unit"], "agent:main", "it was ready all the time");
+
+    // A changed file is noticed, applied by the supervisor, and reaches the worker without a restart.
+    std::fs::write(home.path().join("creel.json"), "{ logging: { level: \"debug\" } }").unwrap();
+    let (id, _) = second.asked(ConfigReload::METHOD).await;
+    let reloaded = creel_ipc::msg::supervisor::Reloaded { generation: 2, changes: Vec::new() };
+    second.link.answer::<ConfigReload>(id, Ok(reloaded)).await;
+    second.link.notify::<ConfigApplied>(&ConfigApplied { generation: 2 }).await.unwrap();
+    let told = heard(&mut agent.incoming, "reconfigure").await;
+    assert_eq!(told["config"]["logLevel"], "debug", "{told}");
+    second.child.kill().unwrap();
+    second.child.wait().unwrap();
 }

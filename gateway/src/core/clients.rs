@@ -167,6 +167,7 @@ impl Core {
             attachments: Vec::new(),
             draft: None,
             run: None,
+            agent: None,
             now_ms: now_ms(),
         };
         let added = self.desk.write(move |store| store.enqueue(&row)).await;
@@ -236,6 +237,7 @@ impl Core {
             attachments: Vec::new(),
             draft: None,
             run: None,
+            agent: None,
             now_ms: now_ms(),
         };
         if let Err(error) = self.desk.write(move |store| store.enqueue(&row)).await {

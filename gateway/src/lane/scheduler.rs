@@ -16,7 +16,7 @@ pub(crate) async fn schedule(core: Arc<Core>) {
             let ready: Vec<String> = state
                 .workers
                 .iter()
-                .filter(|(_, worker)| worker.ready)
+                .filter(|(_, worker)| worker.ready && !worker.link.is_closed())
                 .map(|(unit, _)| unit.clone())
                 .collect();
             for lane in state.lanes.take(now, |agent| ready.contains(&agent_unit(agent))) {

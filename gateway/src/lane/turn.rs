@@ -179,6 +179,11 @@ async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
         journal: claimed.journal,
         model: claimed.model.clone(),
     };
+    let files: Vec<_> = claimed.input.iter().flat_map(|input| input.attachments.clone()).collect();
+    let (from, to) = (channel_unit(&claimed.account), agent_unit(&claimed.agent));
+    for missing in settings.blobs.hand_over(&from, &to, &files).await {
+        tracing::warn!("{missing}");
+    }
     match link.call::<TurnStart>(&params).await {
         Ok(_) => {}
         Err(creel_link::CallError::Closed { .. }) => return lost(core, &claimed),
@@ -204,7 +209,8 @@ pub(crate) fn register(core: &Arc<Core>, claimed: &Claimed) -> Option<(Link, mps
     let (signal, signals) = mpsc::channel(8);
     let link = {
         let mut state = core.state();
-        let worker = state.workers.get(&agent_unit(&claimed.agent))?;
+        let worker =
+            state.workers.get(&agent_unit(&claimed.agent)).filter(|worker| !worker.link.is_closed())?;
         let (link, incarnation) = (worker.link.clone(), worker.incarnation);
         let running = Running {
             run: claimed.run.clone(),
@@ -280,7 +286,13 @@ fn lost(core: &Arc<Core>, claimed: &Claimed) -> Option<bool> {
         claimed.agent,
         claimed.turn.turn
     );
-    core.state().turns.remove(&claimed.turn.turn);
+    let mut state = core.state();
+    let incarnation = state.turns.remove(&claimed.turn.turn).map(|running| running.incarnation);
+    // Until its link's own task has noticed, too, nothing more is started on it.
+    let worker = state.workers.get_mut(&agent_unit(&claimed.agent));
+    if let Some(worker) = worker.filter(|worker| Some(worker.incarnation) == incarnation) {
+        worker.ready = false;
+    }
     Some(true)
 }
 

@@ -133,6 +133,7 @@ fn outbound(key: &str, chat: &str) -> NewOutbound {
         attachments: Vec::new(),
         draft: None,
         run: None,
+        agent: None,
         now_ms: 100,
     }
 }

@@ -308,6 +308,7 @@ impl Store for Memory {
                     attachments: Vec::new(),
                     draft: None,
                     run: None,
+                    agent: None,
                     now_ms: message.now_ms,
                 })?;
                 return Ok(Accepted::PairingAsked);
@@ -406,7 +407,14 @@ impl Store for Memory {
                 transcript.push(TranscriptRecord { seq, entry, at_ms, run });
             }
             if let Some(route) = &claimed.route {
-                for outbound in outbound_of(turn, &claimed.run, &claimed.account, route, finish) {
+                let speaker = Speaker {
+                    turn: &turn.turn,
+                    run: &claimed.run,
+                    lane: &claimed.lane,
+                    account: &claimed.account,
+                    route,
+                };
+                for outbound in outbound_of(&speaker, finish) {
                     self.enqueue(&outbound)?;
                 }
             }

@@ -307,6 +307,8 @@ pub(crate) struct NewOutbound {
     pub draft: Option<String>,
     /// The run that it belongs to.
     pub run: Option<String>,
+    /// The agent that left the files.
+    pub agent: Option<String>,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
 }
@@ -410,14 +412,17 @@ impl Ending {
     }
 }
 
+/// Who says something where, at the end of a turn.
+pub(super) struct Speaker<'a> {
+    pub turn: &'a str,
+    pub run: &'a str,
+    pub lane: &'a str,
+    pub account: &'a str,
+    pub route: &'a Route,
+}
+
 /// The rows that a finished turn adds to the outbox: its replies, then what the person must know.
-pub(super) fn outbound_of(
-    turn: &TurnRef,
-    run: &str,
-    account: &str,
-    route: &Route,
-    finish: &Finish,
-) -> Vec<NewOutbound> {
+pub(super) fn outbound_of(of: &Speaker<'_>, finish: &Finish) -> Vec<NewOutbound> {
     let told = match finish.outcome {
         TurnOutcome::Failed | TurnOutcome::TimedOut => finish.error.clone(),
         TurnOutcome::Done | TurnOutcome::Aborted => None,
@@ -427,13 +432,14 @@ pub(super) fn outbound_of(
     said.filter(|reply| !reply.text.trim().is_empty() || !reply.attachments.is_empty())
         .enumerate()
         .map(|(index, reply)| NewOutbound {
-            key: format!("{}/{index}", turn.turn),
-            account: account.to_owned(),
-            route: route.clone(),
+            key: format!("{}/{index}", of.turn),
+            account: of.account.to_owned(),
+            route: of.route.clone(),
             text: reply.text,
             attachments: reply.attachments,
-            draft: (index == 0).then(|| turn.turn.clone()),
-            run: Some(run.to_owned()),
+            draft: (index == 0).then(|| of.turn.to_owned()),
+            run: Some(of.run.to_owned()),
+            agent: crate::route::agent_of(of.lane).map(str::to_owned),
             now_ms: finish.now_ms,
         })
         .collect()

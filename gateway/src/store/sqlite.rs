@@ -23,6 +23,8 @@ pub(crate) struct Sqlite {
     conn: Connection,
     path: PathBuf,
     rules: Rules,
+    /// Whether a group of methods is open.
+    grouped: bool,
 }
 
 /// What every transaction works on.
@@ -42,7 +44,7 @@ impl Sqlite {
         if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
             tracing::warn!("The mode of {} cannot be set to 0600: {error}.", path.display());
         }
-        Ok(Self { conn, path: path.to_owned(), rules })
+        Ok(Self { conn, path: path.to_owned(), rules, grouped: false })
     }
 
     /// A second connection, for reading.
@@ -50,15 +52,27 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(&self.path, flags)?;
         conn.busy_timeout(open::BUSY)?;
-        Ok(Self { conn, path: self.path.clone(), rules: self.rules })
+        Ok(Self { conn, path: self.path.clone(), rules: self.rules, grouped: false })
     }
 
     /// One method's transaction: alone, or within the group that is open.
     fn tx<T>(&mut self, work: impl FnOnce(&Tx<'_>) -> Kept<T>) -> Kept<T> {
+        self.check_group()?;
         let tx = Tx { sql: self.conn.savepoint()?, rules: self.rules };
         let outcome = work(&tx)?;
         tx.sql.commit()?;
         Ok(outcome)
+    }
+}
+
+impl Sqlite {
+    /// When the disk is full SQLite may roll the whole group back by itself. Nothing may be written then as if it
+    /// still were in the group.
+    fn check_group(&self) -> Kept<()> {
+        if self.grouped && self.conn.is_autocommit() {
+            return Err(StoreError::Full("an earlier write of the same group found no room".to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -82,9 +96,14 @@ fn signed(value: u64) -> i64 {
 
 impl Store for Sqlite {
     fn begin_group(&mut self) -> Kept<()> {
-        Ok(self.conn.execute_batch("BEGIN IMMEDIATE")?)
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        self.grouped = true;
+        Ok(())
     }
     fn commit_group(&mut self) -> Kept<()> {
+        let whole = self.check_group();
+        self.grouped = false;
+        whole?;
         let outcome = self.conn.execute_batch("COMMIT");
         if outcome.is_err() && !self.conn.is_autocommit() {
             // The first error is the one that matters.

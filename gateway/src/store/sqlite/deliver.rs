@@ -3,7 +3,7 @@ use rusqlite::{Row, params};
 use super::*;
 use crate::hub::OutboxState;
 
-const COLUMNS: &str = "key, account, route, text, attachments, draft, run, state, parts_sent, attempts, not_before_ms, error, created_ms";
+const COLUMNS: &str = "key, account, route, text, attachments, draft, run, state, parts_sent, attempts, not_before_ms, error, created_ms, agent";
 
 type Raw = (Outbound, String, String);
 
@@ -24,6 +24,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
             attachments: Vec::new(),
             draft: row.get(5)?,
             run: row.get(6)?,
+            agent: row.get(13)?,
             now_ms: row.get(12)?,
         },
         state: state_of(&state),
@@ -64,8 +65,8 @@ impl Tx<'_> {
         let added = self
             .sql
             .prepare_cached(
-                "INSERT INTO outbox (key, account, chat, route, text, attachments, draft, run, state, created_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?9) ON CONFLICT (key) DO NOTHING",
+                "INSERT INTO outbox (key, account, chat, route, text, attachments, draft, run, state, created_ms, agent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?9, ?10) ON CONFLICT (key) DO NOTHING",
             )?
             .execute(params![
                 key,
@@ -77,6 +78,7 @@ impl Tx<'_> {
                 row.draft,
                 row.run,
                 row.now_ms,
+                row.agent,
             ])?;
         Ok(added == 1)
     }

@@ -310,7 +310,9 @@ impl Tx<'_> {
                 .execute(params![row.session_id, seq, entry, finish.now_ms, row.run])?;
         }
         if let Some(route) = &row.route {
-            for outbound in outbound_of(turn, &row.run, &row.account, route, finish) {
+            let speaker =
+                Speaker { turn: &turn.turn, run: &row.run, lane: &row.lane, account: &row.account, route };
+            for outbound in outbound_of(&speaker, finish) {
                 self.enqueue(&outbound)?;
             }
         }

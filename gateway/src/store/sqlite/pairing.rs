@@ -65,6 +65,7 @@ impl Tx<'_> {
             attachments: Vec::new(),
             draft: None,
             run: None,
+            agent: None,
             now_ms: message.now_ms,
         })?;
         Ok(Accepted::PairingAsked)

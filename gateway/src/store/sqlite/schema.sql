@@ -94,6 +94,7 @@ CREATE TABLE outbox (
     attachments TEXT NOT NULL,
     draft TEXT,
     run TEXT,
+    agent TEXT,
     state TEXT NOT NULL CHECK (state IN ('queued', 'attempting', 'sent', 'unknown', 'failed')),
     parts_sent INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
