@@ -10,7 +10,7 @@ use std::time::Duration;
 use creel_ipc::hello::SelfTest;
 use creel_link::{Link, Vitals};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
@@ -26,7 +26,7 @@ use model::http::Http;
 use turn::drive::Desk;
 use turn::tool_call::Runs;
 
-static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Seals the process and serves the link on standard input until it ends.
 ///
@@ -84,7 +84,7 @@ fn selftest() -> Option<SelfTest> {
 
 /// One line to standard error for each event; the unit's log adds the time.
 fn log() {
-    let (filter, handle) = reload::Layer::new(EnvFilter::new("info"));
+    let (filter, handle) = reload::Layer::new(Targets::new().with_default(LevelFilter::INFO));
     let lines = fmt::layer().without_time().with_ansi(false).with_target(false).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();
     // Set once: `run` is called once.
@@ -93,7 +93,7 @@ fn log() {
 
 fn set_log_level(level: &str) {
     let Some(handle) = FILTER.get() else { return };
-    match EnvFilter::try_new(level) {
+    match level.parse::<Targets>() {
         Ok(filter) => {
             if let Err(error) = handle.reload(filter) {
                 tracing::warn!(%error, "the log level stays as it is");
