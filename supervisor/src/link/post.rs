@@ -93,9 +93,9 @@ impl Post {
         room
     }
 
-    /// Best-effort messages that were dropped.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.get()
+    /// Best-effort messages that were dropped since the last call.
+    pub fn take_dropped(&self) -> u64 {
+        self.dropped.take()
     }
 }
 

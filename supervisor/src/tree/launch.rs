@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use creel_config::sandbox::{Floor, SandboxMode};
 use creel_ipc::hello::Role;
 use creel_ipc::msg::supervisor::UnitGone;
-use creel_ipc::msg::unit::{Isolation, LastExit};
+use creel_ipc::msg::unit::{ExitCause, Isolation, LastExit, UnitState};
 use creel_launch::{Exit, LaunchError, Launching, Level, Stage, Stdio};
 use tokio::sync::oneshot;
 
@@ -15,7 +15,8 @@ use super::{EGRESS, GATEWAY, Tree};
 use crate::link::Outgoing;
 use crate::logs::book::now_ms;
 use crate::logs::reader;
-use crate::unit::machine::{self, End};
+use crate::unit::At;
+use crate::unit::machine::{self, End, Machine};
 use crate::unit::process::{self, Process, spawn_error};
 use crate::unit::template;
 
@@ -136,17 +137,11 @@ impl Tree {
 
     /// Clears away what belonged to an incarnation.
     pub(super) fn ended(&mut self, name: &str, end: End) {
+        let now = self.now();
         let Some(member) = self.members.get_mut(name) else { return };
         let incarnation = member.machine.incarnation();
-        let how = match (end.code, end.signal) {
-            (_, Some(signal)) => format!(", signal {signal}"),
-            (Some(code), _) => format!(", code {code}"),
-            _ => String::new(),
-        };
-        let detail = end.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-        let quiet = matches!(end.cause, creel_ipc::msg::unit::ExitCause::Stopped);
-        let sentence = format!("{name} ended ({:?}{how}){detail}", end.cause);
-        if quiet {
+        let sentence = format!("{name} {}{}", told(&end), outlook(name, &member.machine, now));
+        if end.cause == ExitCause::Stopped {
             tracing::info!("{sentence}");
         } else {
             tracing::warn!("{sentence}");
@@ -170,6 +165,41 @@ impl Tree {
             );
             self.detach_egress(name, incarnation);
         }
+    }
+}
+
+/// How an incarnation ended, in words.
+fn told(end: &End) -> String {
+    let how = match (end.code, end.signal) {
+        (_, Some(signal)) => format!(" (signal {signal})"),
+        (Some(code), _) => format!(" (code {code})"),
+        _ => String::new(),
+    };
+    let what = match end.cause {
+        ExitCause::Clean | ExitCause::Failed => "ended by itself",
+        ExitCause::Signal => "was killed by somebody else",
+        ExitCause::LaunchFailed => "could not be launched",
+        ExitCause::StartTimeout => "was not ready in time and was ended",
+        ExitCause::Watchdog => "hung and was ended",
+        ExitCause::Protocol => "broke the protocol and was ended",
+        ExitCause::Sandbox => "did what its sandbox forbids and was killed",
+        ExitCause::Config => "found its configuration wrong",
+        ExitCause::Stopped => "ended as asked",
+    };
+    let detail = end.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{what}{how}{detail}")
+}
+
+/// What comes next, in words.
+fn outlook(name: &str, machine: &Machine, now: At) -> String {
+    match (machine.state(), machine.deadline()) {
+        (UnitState::Backoff, Some(at)) => {
+            format!(" Next attempt in {:.1} s.", at.saturating_sub(now).as_secs_f64())
+        }
+        (UnitState::Quarantined, _) => {
+            format!(" It is set aside until `creel restart {name}` or a changed configuration.")
+        }
+        _ => String::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use creel_ipc::rpc::RpcError;
 
 use super::event::Event;
 use super::{GATEWAY, Tree};
-use crate::link::Outgoing;
+use crate::link::{Outgoing, Post};
 use crate::tool::command::{Command, command};
 use crate::tool::run::run;
 use crate::tool::runs::Asked;
@@ -91,6 +91,12 @@ impl Tree {
             if current == Some(incarnation) {
                 self.answer_run(id, &exit);
             }
+        }
+        let dropped = self.listener.borrow().as_ref().map_or(0, Post::take_dropped);
+        if dropped > 0 {
+            tracing::info!(
+                "The gateway was too slow for {dropped} pieces of tool output; the results have them."
+            );
         }
         self.start_runs();
         self.stop_next();

@@ -34,7 +34,7 @@ fn a_unit_that_ignores_sigterm_is_killed_after_its_grace() {
     assert_eq!(home.wait_exit().code(), Some(0));
     assert!(home.log("agent:deaf").contains("SIGTERM"));
     assert!(
-        home.log("supervisor").contains("agent:deaf ended (Stopped, signal 9)"),
+        home.log("supervisor").contains("agent:deaf ended as asked (signal 9)"),
         "{}",
         home.log("supervisor")
     );
