@@ -1,4 +1,5 @@
 //! The IRC worker against a server that a test plays line by line, for what a good server never does.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[cfg(test)]
 mod rig;

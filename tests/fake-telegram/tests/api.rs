@@ -5,14 +5,10 @@ mod web;
 
 use fake_telegram::{Fake, Fault, Inject, InjectFile, Odds, TOKEN};
 use serde_json::{Value, json};
-use web::{api, raw};
+use web::{api, ids, raw};
 
 fn text(text: &str) -> Inject {
     Inject { text: text.to_owned(), ..Inject::default() }
-}
-
-fn ids(answer: &Value) -> Vec<i64> {
-    answer["result"].as_array().unwrap().iter().map(|update| update["update_id"].as_i64().unwrap()).collect()
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! The program, driven over `/control` as other processes do it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[cfg(test)]
 mod web;

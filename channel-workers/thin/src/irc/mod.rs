@@ -13,16 +13,20 @@ use tokio::time::timeout;
 use crate::Surroundings;
 use crate::dial::{DialError, dial};
 
+mod codes;
 mod connection;
+mod ending;
 mod flood;
 mod line;
 mod names;
+mod serial;
 mod session;
 mod settings;
 mod speech;
 
 use connection::{Connection, Ended, Speech};
-use session::{Serial, Session};
+use serial::Serial;
+use session::Session;
 use settings::IrcSettings;
 
 /// How fast things go. Tests make them faster.

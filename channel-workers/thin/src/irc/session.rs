@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use creel_ipc::msg::channel::{Chat, ChatKind, Inbound, Sender};
 use creel_ipc::{ErrorClass, RpcError};
-use uuid::Uuid;
 
+use super::codes::without_codes;
+use super::ending::{ended, fatal};
 use super::line::{Line, server_time, write};
 use super::names::CaseMapping;
+use super::serial::Serial;
 use super::settings::IrcSettings;
 use super::speech::assumed_prefix;
 
@@ -21,23 +22,6 @@ const SET_UP: &str = "creel-ready";
 const WANTED: [&str; 4] = ["account-tag", "message-tags", "server-time", "sasl"];
 /// Nicks that are tried before it is left for later.
 const NICKS: u32 = 9;
-
-/// Names messages for which the network has no name.
-#[derive(Debug)]
-pub(super) struct Serial {
-    boot: Uuid,
-    next: AtomicU64,
-}
-
-impl Serial {
-    pub(super) fn new() -> Self {
-        Self { boot: Uuid::now_v7(), next: AtomicU64::new(0) }
-    }
-
-    pub(super) fn take(&self) -> String {
-        format!("irc:{}:{}", self.boot, self.next.fetch_add(1, Ordering::Relaxed))
-    }
-}
 
 /// What a line leads to.
 #[derive(Debug, PartialEq)]
@@ -151,9 +135,9 @@ impl Session {
             "AUTHENTICATE" if line.param(0) == "+" => self.credentials(),
             "903" | "907" => vec![Effect::Send("CAP END".to_owned())],
             "902" | "904" | "905" | "906" => {
-                vec![fatal(ErrorClass::AuthFatal, "refuses the SASL login; check `sasl`", line)]
+                vec![refusal(ErrorClass::AuthFatal, "refuses the SASL login; check `sasl`", line)]
             }
-            "ERROR" => vec![ended(line)],
+            "ERROR" => vec![Effect::End(ended(line))],
             number if number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.numeric(number, line)
             }
@@ -186,8 +170,8 @@ impl Session {
                 Vec::new()
             }
             "433" | "436" | "432" | "437" if !self.welcomed => self.next_nick(number, line),
-            "464" => vec![fatal(ErrorClass::AuthFatal, "refuses the password; check `password`", line)],
-            "465" => vec![fatal(ErrorClass::AuthFatal, "has banned this account", line)],
+            "464" => vec![refusal(ErrorClass::AuthFatal, "refuses the password; check `password`", line)],
+            "465" => vec![refusal(ErrorClass::AuthFatal, "has banned this account", line)],
             "403" | "405" | "437" | "471" | "473" | "474" | "475" | "476" | "477" | "489"
                 if self.is_missing(line.param(1)) =>
             {
@@ -251,7 +235,7 @@ impl Session {
 
     fn next_nick(&mut self, number: &str, line: &Line) -> Vec<Effect> {
         if number == "432" && self.tried == 0 {
-            return vec![fatal(ErrorClass::ConfigFatal, "does not take the nickname; check `nick`", line)];
+            return vec![refusal(ErrorClass::ConfigFatal, "does not take the nickname; check `nick`", line)];
         }
         self.tried += 1;
         if self.tried > NICKS {
@@ -394,48 +378,8 @@ impl Session {
     }
 }
 
-/// The text without codes for colour and weight.
-fn without_codes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == '\u{3}' {
-            let digits = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
-                (0..2).filter(|_| chars.next_if(char::is_ascii_digit).is_some()).count()
-            };
-            let behind = |chars: &std::iter::Peekable<std::str::Chars<'_>>| {
-                let mut ahead = chars.clone();
-                ahead.next() == Some(',') && ahead.next().is_some_and(|c| c.is_ascii_digit())
-            };
-            if digits(&mut chars) > 0 && behind(&chars) {
-                chars.next();
-                digits(&mut chars);
-            }
-        } else if !c.is_control() {
-            out.push(c);
-        }
-    }
-    out
-}
-
-fn fatal(class: ErrorClass, what: &str, line: &Line) -> Effect {
-    Effect::End(RpcError::new(class, format!("The IRC server {what}: {}", line.last())))
-}
-
-/// Why the server closes the connection.
-fn ended(line: &Line) -> Effect {
-    let why = line.last().to_ascii_lowercase();
-    if ["k-line", "g-line", "z-line", "kline", "gline", "d-line", "banned", "k:line"]
-        .iter()
-        .any(|w| why.contains(w))
-    {
-        return fatal(ErrorClass::AuthFatal, "has banned this account or address", line);
-    }
-    let sentence = format!("The IRC server closed the connection: {}", line.last());
-    if ["throttl", "too fast", "too many"].iter().any(|word| why.contains(word)) {
-        return Effect::End(RpcError::retry_after(sentence, 60_000));
-    }
-    Effect::End(RpcError::new(ErrorClass::Transient, sentence))
+fn refusal(class: ErrorClass, what: &str, line: &Line) -> Effect {
+    Effect::End(fatal(class, what, line))
 }
 
 #[cfg(test)]

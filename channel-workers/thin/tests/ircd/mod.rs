@@ -39,7 +39,7 @@ impl Server {
         }
         let config = format!(
             "[Global]\nName = irc.test.example\nInfo = Test\nListen = 127.0.0.1\nPorts = {port}\nMotdPhrase = Hello\n\
-             [Limits]\nMaxConnectionsIP = 0\nMaxNickLength = 16\nPingTimeout = 60\nMaxPenaltyTime = 1\n\
+             [Limits]\nMaxConnectionsIP = 0\nMaxNickLength = 16\nPingTimeout = 60\nMaxPenaltyTime = 0\n\
              [Options]\nDNS = no\nIdent = no\nPAM = no\nSyslogFacility = local0\n\
              [SSL]\nCertFile = {home}/server.pem\nKeyFile = {home}/server.key\nPorts = {tls_port}\n",
             home = home.path().display()

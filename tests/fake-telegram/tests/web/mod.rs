@@ -34,3 +34,8 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: &Value) -> Value
 pub(crate) async fn api(address: SocketAddr, method: &str, body: Value) -> Value {
     post(address, &format!("/bot{TOKEN}/{method}"), &body).await
 }
+
+/// The ids of the updates in an answer.
+pub(crate) fn ids(answer: &Value) -> Vec<i64> {
+    answer["result"].as_array().unwrap().iter().map(|update| update["update_id"].as_i64().unwrap()).collect()
+}
