@@ -48,6 +48,9 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
     #[test]
     fn any_parameters_of_connect_are_decided(value in "\\PC{0,40}", low in any::<i64>(), high in any::<i64>()) {
         let params = json!({
