@@ -21,12 +21,14 @@ pub struct LogFile {
     retry_at: At,
     /// Lines that the disk did not take.
     lost: u64,
+    /// Those of them that no line in the file tells of yet.
+    untold: u64,
 }
 
 impl LogFile {
     /// A file that is opened with its first line.
     pub fn new(path: PathBuf, max_bytes: u64, keep: u32) -> Self {
-        Self { path, max_bytes, keep, open: None, retry_at: At::ZERO, lost: 0 }
+        Self { path, max_bytes, keep, open: None, retry_at: At::ZERO, lost: 0, untold: 0 }
     }
 
     /// New limits; they hold from the next line on.
@@ -39,6 +41,7 @@ impl LogFile {
         if let Err(_unwritten) = self.try_append(text, now) {
             self.open = None;
             self.lost += lines;
+            self.untold += lines;
         }
     }
 
@@ -67,12 +70,17 @@ impl LogFile {
             self.retry_at = At::ZERO;
         }
         let Some((file, size)) = &mut self.open else { return Ok(()) };
-        let outcome = file.write_all(text);
+        let note = match self.untold {
+            0 => String::new(),
+            lines => format!("[creel: {lines} lines could not be written here]\n"),
+        };
+        let outcome = file.write_all(note.as_bytes()).and_then(|()| file.write_all(text));
         if outcome.is_err() {
             self.retry_at = now + RETRY;
         }
         outcome?;
-        *size += text.len() as u64;
+        self.untold = 0;
+        *size += (note.len() + text.len()) as u64;
         Ok(())
     }
 
@@ -148,6 +156,7 @@ mod tests {
         file.append(b"too early\n", 1, Duration::from_millis(10));
         file.append(b"kept\n", 1, Duration::from_secs(2));
         assert_eq!(file.lost(), 2);
-        assert_eq!(std::fs::read_to_string(folder.join("a.log")).unwrap(), "kept\n");
+        let told = "[creel: 2 lines could not be written here]\nkept\n";
+        assert_eq!(std::fs::read_to_string(folder.join("a.log")).unwrap(), told);
     }
 }

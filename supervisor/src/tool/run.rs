@@ -123,7 +123,7 @@ async fn wait(process: &Process, wall: Duration, kill: oneshot::Receiver<()>) ->
         () = sleep(wall) => Verdict::TimedOut,
         _ = kill => Verdict::Killed,
     };
-    let _already_ended = process.0.end();
+    process.end();
     if timeout(END_GRACE, &mut ended).await.is_err() {
         process.signal(Signal::KILL);
         let _reaped = ended.await;

@@ -4,8 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use creel_launch::{Exit, LaunchError, LaunchSpec, Launched, Launching, Signal, Stage, Stdio};
+use creel_launch::{Exit, LaunchError, LaunchSpec, Launched, Launching, Level, Signal, Stage, Stdio};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, kill_process_group};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -34,6 +35,17 @@ impl Process {
     /// SIGKILL to the first process of the unit, with which all of its own go.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
+    }
+
+    /// Ends a tool run with everything it started: with its namespace or by its first process; without any isolation
+    /// by its process group, which what leaves the group escapes.
+    pub fn end(&self) {
+        if self.0.isolation.level == Level::L0 {
+            // Not reaped yet, so the number is still its own.
+            let group = i32::try_from(self.0.pid).ok().and_then(Pid::from_raw);
+            let _ended = group.map(|group| kill_process_group(group, Signal::KILL));
+        }
+        let _ended = self.0.end();
     }
 
     /// Waits until it ends.

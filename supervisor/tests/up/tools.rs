@@ -76,6 +76,17 @@ fn time_and_kill_end_a_run_with_all_it_started() {
     assert_eq!(crate::home::zombies(home.pid()), 0);
 }
 
+#[test]
+fn without_isolation_a_run_still_ends_with_its_group() {
+    let config = "{gateway: {port: PORT}, sandbox: {mode: 'off'}}";
+    let mut home = Home::up(config, &["gateway", "agent:main"]);
+    let mut asked = sh("r9", "sleep 1000 & echo $! > child; wait");
+    asked["wallMs"] = json!(1000);
+    assert_eq!(home.gateway("tool.run", asked)["cause"], "timed_out");
+    let child = std::fs::read_to_string(home.path("home/workspace/child")).unwrap();
+    home.wait_gone([child.trim().parse().unwrap()]);
+}
+
 fn ask(port: u16, params: &Value) -> Value {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
