@@ -22,8 +22,8 @@ pub(crate) struct Decided {
     pub message: NewMessage,
     /// The lane that has to be woken, and its agent, when it is to be answered.
     pub lane: Option<(String, String)>,
-    /// Whether it only wants the running turn to stop.
-    pub stops: bool,
+    /// The lane whose running turn it wants to stop; it wants nothing else then.
+    pub stopped: Option<String>,
     /// Why nothing becomes of it.
     pub ignored: Option<&'static str>,
 }
@@ -56,7 +56,7 @@ pub(crate) fn decide(
     let mut decided = Decided {
         message: NewMessage { ext_id, cursor, now_ms, fate: Fate::Ignored },
         lane: None,
-        stops: false,
+        stopped: None,
         ignored: None,
     };
     match verdict {
@@ -79,8 +79,7 @@ pub(crate) fn decide(
             decided.message.fate = Fate::Context { placed, keep };
         }
         Verdict::Answer if inbound.text.trim().eq_ignore_ascii_case("/stop") => {
-            decided.stops = true;
-            decided.lane = Some((lane, agent));
+            decided.stopped = Some(lane);
         }
         Verdict::Answer => {
             decided.lane = Some((lane.clone(), agent.clone()));

@@ -6,4 +6,4 @@ mod turn;
 
 pub(crate) use scheduler::schedule;
 pub(crate) use table::LaneTable;
-pub(crate) use turn::{Running, Signal, adopted, announce, register, run_lane};
+pub(crate) use turn::{Running, Signal, adopted, announce, claim_of, register, run_claimed, run_lane};

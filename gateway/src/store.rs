@@ -22,7 +22,7 @@ mod memory;
 mod records;
 mod sqlite;
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, Ticket};
 pub(crate) use error::StoreError;
 pub(crate) use held::{Held, Rules};
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What clients ask: the other side of [`crate::hub::Hub`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use creel_ipc::ErrorClass;
@@ -60,7 +61,7 @@ fn checked_text(text: &str) -> Answer<()> {
 }
 
 impl Core {
-    pub(crate) async fn chat_send(&self, send: ChatSend) -> Answer<ChatAccepted> {
+    pub(crate) async fn chat_send(self: &Arc<Self>, send: ChatSend) -> Answer<ChatAccepted> {
         checked_key(&send.idempotency_key)?;
         if send.attachments.is_empty() || send.message.len() > MAX_TEXT {
             checked_text(&send.message)?;
@@ -71,13 +72,15 @@ impl Core {
         tracing::debug!("{} writes to {lane}.", send.client);
         let message = inbound::typed(&settings, &lane, run.clone(), send.message, send.attachments, now_ms());
         let held = self.hold(WEBCHAT).await?;
-        let accepted = self.desk.write(move |store| store.accept(&held, &message)).await;
-        self.note_store(&accepted);
-        let duplicate = matches!(accepted?, Accepted::Duplicate { .. });
-        if !duplicate {
-            let agent = route::agent_of(&lane).unwrap_or_default().to_owned();
-            self.arrived(&lane, &agent);
-        }
+        let agent = route::agent_of(&lane).unwrap_or_default().to_owned();
+        let (core, place) = (Arc::clone(self), Some((lane.clone(), agent)));
+        // A task of its own: a client that hangs up must not leave the lane half taken.
+        let accepting = tokio::spawn(async move {
+            let accepting = core.accept(held, message, place).await;
+            core.accepted(accepting).await
+        });
+        let accepted = accepting.await.unwrap_or(Err(StoreError::Closed))?;
+        let duplicate = matches!(accepted, Accepted::Duplicate { .. });
         Ok(ChatAccepted { run_id: run, session_key: lane, duplicate })
     }
 

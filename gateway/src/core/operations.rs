@@ -1,15 +1,90 @@
 //! What links, lanes and clients have in common.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::time::Instant;
 
-use super::{Core, channel_unit};
+use super::{Core, agent_unit, channel_unit};
 use crate::hub::{ChannelRow, CoreEvent};
 use crate::inbound;
-use crate::lane::Signal;
+use crate::lane::{self, Signal};
+use crate::store::{Accepted, Claimed, Held, Kept, NewMessage, Ticket};
+
+/// A message on its way into the store.
+#[derive(Debug)]
+pub(crate) struct Accepting {
+    ticket: Ticket<(Accepted, Option<Claimed>)>,
+    /// The lane and its agent, when it is to be answered.
+    lane: Option<(String, String)>,
+    /// Whether the lane was idle and is taken up with the message.
+    reserved: bool,
+}
 
 impl Core {
+    /// Gives a message its place in the order of writes. Where its lane is idle, the turn is claimed in the same
+    /// commit: the disk is waited for once.
+    pub(crate) async fn accept(
+        &self,
+        own: Held,
+        message: NewMessage,
+        lane: Option<(String, String)>,
+    ) -> Accepting {
+        let claim = lane.as_ref().filter(|(lane, agent)| self.reserve(lane, agent));
+        let claim = claim.map(|(lane, _)| lane::claim_of(self, lane));
+        let reserved = claim.is_some();
+        let ticket = self.desk.submit(move |store| {
+            let accepted = store.accept(&own, &message)?;
+            let Some(claim) = claim.filter(|_| accepted == Accepted::Fresh) else {
+                return Ok((accepted, None));
+            };
+            // The message is stored, whatever comes of the claim: the scheduler will try again.
+            let claimed = store.claim_lane(&claim).inspect_err(|error| tracing::error!("{error}"));
+            Ok((accepted, claimed.unwrap_or_default()))
+        });
+        Accepting { ticket: ticket.await, lane, reserved }
+    }
+
+    fn reserve(&self, lane: &str, agent: &str) -> bool {
+        let mut state = self.state();
+        let up = state
+            .workers
+            .get(&agent_unit(agent))
+            .is_some_and(|worker| worker.ready && !worker.link.is_closed());
+        up && !self.stopping.is_cancelled() && state.lanes.reserve(lane, agent, Instant::now())
+    }
+
+    /// Waits until the message is durable and sets its lane going.
+    pub(crate) async fn accepted(self: &Arc<Self>, accepting: Accepting) -> Kept<Accepted> {
+        let Accepting { ticket, lane, reserved } = accepting;
+        let outcome = ticket.await;
+        self.note_store(&outcome);
+        if outcome.is_ok() {
+            self.vitals.progress();
+        }
+        let (accepted, claimed) = match outcome {
+            Ok((accepted, claimed)) => (Ok(accepted), claimed),
+            Err(error) => (Err(error), None),
+        };
+        let Some((lane, agent)) = lane else { return accepted };
+        let fresh = accepted.as_ref().is_ok_and(|accepted| *accepted == Accepted::Fresh);
+        match claimed {
+            Some(claimed) => {
+                self.tell(CoreEvent::SessionChanged { key: lane });
+                tokio::spawn(lane::run_claimed(Arc::clone(self), claimed));
+            }
+            None if reserved => {
+                self.state().lanes.ended(&lane, fresh, Instant::now(), Duration::ZERO);
+                self.wake.notify_one();
+            }
+            None if fresh => self.arrived(&lane, &agent),
+            None => {}
+        }
+        accepted
+    }
+
     /// A durable message waits in a lane.
-    pub(crate) fn arrived(&self, lane: &str, agent: &str) {
+    fn arrived(&self, lane: &str, agent: &str) {
         let settings = self.settings();
         let pause = inbound::pause(&settings.config, lane);
         self.state().lanes.arrived(lane, agent, Instant::now(), pause);

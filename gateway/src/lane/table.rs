@@ -55,6 +55,19 @@ impl LaneTable {
         entry.waits = true;
     }
 
+    /// Marks an idle lane as running, if its agent may begin a turn now. Says whether it did.
+    pub(crate) fn reserve(&mut self, lane: &str, agent: &str, now: Instant) -> bool {
+        let running = self.lanes.values().filter(|entry| entry.running && entry.agent == agent).count();
+        if self.lanes.contains_key(lane) || running >= CAP {
+            return false;
+        }
+        self.arrived(lane, agent, now, Duration::ZERO);
+        if let Some(entry) = self.lanes.get_mut(lane) {
+            (entry.running, entry.waits) = (true, false);
+        }
+        true
+    }
+
     /// Marks a lane as running without taking it from the queue: a turn that its agent still runs.
     pub(crate) fn adopt(&mut self, lane: &str, agent: &str, now: Instant) {
         self.arrived(lane, agent, now, Duration::ZERO);
@@ -171,6 +184,24 @@ mod tests {
         assert_eq!(table.take(base, |_| true), ["a", "b", "c", "d", "g"]);
         table.ended("b", false, base, Duration::ZERO);
         assert_eq!(table.take(base, |_| true), ["e"]);
+    }
+
+    #[tokio::test]
+    async fn only_an_idle_lane_can_be_reserved_and_only_under_the_cap() {
+        let base = Instant::now();
+        let mut table = LaneTable::default();
+        assert!(table.reserve("a", "main", base));
+        assert!(!table.reserve("a", "main", base));
+        assert!(table.take(base, |_| true).is_empty(), "it has nothing else to do");
+        table.arrived("a", "main", base, Duration::ZERO);
+        table.ended("a", true, base, Duration::ZERO);
+        assert!(!table.reserve("a", "main", base), "what waits keeps its place");
+        for lane in ["b", "c", "d"] {
+            assert!(table.reserve(lane, "main", base));
+        }
+        assert_eq!(table.take(base, |_| true), ["a"]);
+        assert!(!table.reserve("e", "main", base));
+        assert!(table.reserve("f", "work", base));
     }
 
     #[tokio::test]

@@ -56,38 +56,58 @@ pub(crate) struct Running {
     pub signal: mpsc::Sender<Signal>,
 }
 
-/// Takes up a lane: one turn, from its claim to its end.
+/// Takes up a lane that is marked as running: one turn, from its claim to its end.
 pub(crate) async fn run_lane(core: Arc<Core>, lane: String) {
-    let (more, after) = match take_up(&core, &lane).await {
-        Some(more) => (more, Duration::ZERO),
-        None => (true, RETRY),
-    };
-    core.state().lanes.ended(&lane, more, Instant::now(), after);
+    let more = take_up(&core, &lane).await;
+    leave(&core, &lane, more);
+}
+
+/// Runs the turn of a lane that is marked as running and was claimed already.
+pub(crate) async fn run_claimed(core: Arc<Core>, claimed: Claimed) {
+    let lane = claimed.lane.clone();
+    let more = run(&core, claimed).await;
+    leave(&core, &lane, more);
+}
+
+/// The lane is free again. `None` means that it should be tried again in a moment.
+fn leave(core: &Arc<Core>, lane: &str, more: Option<bool>) {
+    let after = if more.is_none() { RETRY } else { Duration::ZERO };
+    core.state().lanes.ended(lane, more.unwrap_or(true), Instant::now(), after);
     core.wake.notify_one();
 }
 
-/// Says whether there is more to do; `None` when it should be tried again in a moment.
-async fn take_up(core: &Arc<Core>, lane: &str) -> Option<bool> {
+/// How a lane is claimed at this moment.
+pub(crate) fn claim_of(core: &Core, lane: &str) -> LaneClaim {
     let settings = core.settings();
-    let claim = LaneClaim {
+    let now_ms = now_ms();
+    LaneClaim {
         who: core.who.clone(),
         lane: lane.to_owned(),
         turn: uuid::Uuid::now_v7().to_string(),
         merge: inbound::merges(&settings.config, lane),
         fresh_id: uuid::Uuid::now_v7().to_string(),
-        stale_before_ms: inbound::stale_before(&settings.config, lane, now_ms()),
-        now_ms: now_ms(),
-    };
+        stale_before_ms: inbound::stale_before(&settings.config, lane, now_ms),
+        now_ms,
+    }
+}
+
+/// Says whether there is more to do; `None` when it should be tried again in a moment.
+async fn take_up(core: &Arc<Core>, lane: &str) -> Option<bool> {
+    let claim = claim_of(core, lane);
     let claimed = core.desk.write(move |store| store.claim_lane(&claim)).await;
     core.note_store(&claimed);
-    let claimed = match claimed {
-        Ok(Some(claimed)) => claimed,
-        Ok(None) => return Some(false),
+    match claimed {
+        Ok(Some(claimed)) => run(core, claimed).await,
+        Ok(None) => Some(false),
         Err(error) => {
             tracing::error!("The lane {lane} cannot be taken up: {error}");
-            return None;
+            None
         }
-    };
+    }
+}
+
+/// Runs a claimed turn to its end. Says what [`take_up`] says.
+async fn run(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
     if claimed.attempts > MAX_ATTEMPTS {
         let sentence = format!(
             "I could not answer this: the agent {} fell {MAX_ATTEMPTS} times while it was working on it. The \
@@ -199,9 +219,8 @@ async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
 /// Goes on with a turn that its agent still runs, under a gateway that took over.
 pub(crate) async fn adopted(core: Arc<Core>, claimed: Claimed, link: Link, signals: mpsc::Receiver<Signal>) {
     let lane = claimed.lane.clone();
-    let more = wait(&core, claimed, link, signals).await.unwrap_or(true);
-    core.state().lanes.ended(&lane, more, Instant::now(), Duration::ZERO);
-    core.wake.notify_one();
+    let more = wait(&core, claimed, link, signals).await;
+    leave(&core, &lane, more);
 }
 
 /// Notes the turn as running. `None` when its agent is not there.

@@ -85,18 +85,15 @@ async fn accept(this: &Attached, id: u64, message: Inbound) {
     if let Some(reason) = decided.ignored {
         tracing::debug!("A message to {} is not answered: {reason}.", this.unit);
     }
-    let Decided { message, lane, stops, .. } = decided;
-    let ticket = this.core.desk.submit(move |store| store.accept(&held, &message)).await;
+    let Decided { message, lane, stopped, .. } = decided;
+    let accepting = this.core.accept(held, message, lane).await;
     let this = this.clone();
     tokio::spawn(async move {
-        let accepted = ticket.await;
-        this.core.note_store(&accepted);
-        match accepted {
+        match this.core.accepted(accepting).await {
             Ok(accepted) => {
                 let stored = Stored { duplicate: matches!(accepted, Accepted::Duplicate { .. }) };
                 this.link.answer::<InboundMessage>(id, Ok(stored)).await;
-                this.core.vitals.progress();
-                act(&this, &accepted, lane, stops);
+                act(&this, &accepted, stopped);
             }
             Err(error) => {
                 // Not stored: the worker must not move on, whatever the reason.
@@ -108,23 +105,15 @@ async fn accept(this: &Attached, id: u64, message: Inbound) {
     });
 }
 
-fn act(this: &Attached, accepted: &Accepted, lane: Option<(String, String)>, stops: bool) {
-    match accepted {
-        Accepted::PairingAsked => {
-            let (channel, account) = this.name().split_once(':').unwrap_or_default();
-            this.core
-                .tell(CoreEvent::PairingChanged { channel: channel.to_owned(), account: account.to_owned() });
-            this.core.wake_pump(this.name());
-        }
-        Accepted::Fresh => {
-            let Some((lane, agent)) = lane else { return };
-            if stops {
-                this.core.stop_lane(&lane, None);
-            } else {
-                this.core.arrived(&lane, &agent);
-            }
-        }
-        Accepted::Duplicate { .. } | Accepted::PairingQuiet => {}
+fn act(this: &Attached, accepted: &Accepted, stopped: Option<String>) {
+    if let Some(lane) = stopped {
+        this.core.stop_lane(&lane, None);
+    }
+    if *accepted == Accepted::PairingAsked {
+        let (channel, account) = this.name().split_once(':').unwrap_or_default();
+        this.core
+            .tell(CoreEvent::PairingChanged { channel: channel.to_owned(), account: account.to_owned() });
+        this.core.wake_pump(this.name());
     }
 }
 
