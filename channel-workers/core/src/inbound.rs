@@ -57,9 +57,9 @@ impl Receipt {
 }
 
 impl Inlet {
-    /// The way in over `link`.
-    pub fn new(link: Link, board: Board, vitals: Vitals) -> Self {
-        let room = Arc::new(Semaphore::new(IN_FLIGHT));
+    /// The way in over `link`, with at most `inflight` messages without an answer (and at most [`IN_FLIGHT`]).
+    pub fn new(link: Link, board: Board, vitals: Vitals, inflight: usize) -> Self {
+        let room = Arc::new(Semaphore::new(inflight.clamp(1, IN_FLIGHT)));
         Self(Arc::new(Inner { link, board, vitals, room, lanes: Mutex::default() }))
     }
 

@@ -14,13 +14,16 @@ use serde_json::Value;
 use tokio::task::AbortHandle;
 
 use crate::dispatch::Dispatcher;
-use crate::inbound::Inlet;
+use crate::inbound::{IN_FLIGHT, Inlet};
 use crate::status::Board;
 use crate::typing::Indicators;
 use crate::{Account, Ports, Refusing};
 
 /// A worker that was asked to end waits this long for what it is delivering.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Turns of the other tasks before the end.
+const LAST_TURNS: usize = 64;
 
 /// Opens the account that a configuration describes, without connecting yet.
 pub type Open = dyn Fn(&ChannelConfig) -> Result<Arc<dyn Account>, RpcError> + Send + Sync;
@@ -82,6 +85,10 @@ impl Worker {
                     if let Some(Life { dispatcher, .. }) = &life {
                         dispatcher.quiet(LAST_WORDS).await;
                     }
+                    // The writer has its turns, so that the last answers leave with us.
+                    for _ in 0..LAST_TURNS {
+                        tokio::task::yield_now().await;
+                    }
                     return ExitCode::Ok;
                 }
             };
@@ -136,7 +143,8 @@ impl Worker {
                     tracing::error!(?theirs, ours = ?PROTOCOL, "The gateway speaks another major version of the contract.");
                     return Err(ExitCode::Protocol);
                 }
-                self.configure(link, vitals, life, welcome.config)?;
+                let inflight = usize::try_from(welcome.limits.inflight).unwrap_or(IN_FLIGHT);
+                self.configure(link, vitals, life, welcome.config, inflight)?;
                 let _closed = link.notify::<Ready>(&Ready {}).await;
                 link.resend().await;
                 if let Some(life) = life {
@@ -145,7 +153,7 @@ impl Worker {
             }
             Reconfigure::METHOD => {
                 if let Some(new) = read::<Reconfigure>(params) {
-                    self.configure(link, vitals, life, new.config)?;
+                    self.configure(link, vitals, life, new.config, IN_FLIGHT)?;
                 }
             }
             Renew::METHOD => {
@@ -182,6 +190,7 @@ impl Worker {
         vitals: &Vitals,
         life: &mut Option<Life>,
         config: WorkerConfig,
+        inflight: usize,
     ) -> Result<(), ExitCode> {
         let WorkerConfig::Channel(config) = config else {
             tracing::error!("The gateway sent the configuration of another role.");
@@ -191,7 +200,7 @@ impl Worker {
         match life {
             None => {
                 let board = Board::default();
-                let inlet = Inlet::new(link.clone(), board.clone(), vitals.clone());
+                let inlet = Inlet::new(link.clone(), board.clone(), vitals.clone(), inflight);
                 let ports = Ports { inlet, board, vitals: vitals.clone() };
                 let account = self.open(&config);
                 let dispatcher = Dispatcher::new(link.clone(), vitals.clone(), Arc::clone(&account));

@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use creel_ipc::hello::{Reject, WorkerConfig};
-use creel_ipc::msg::channel::{ChannelConfig, ChannelStatus};
+use creel_ipc::msg::channel::{ChannelConfig, ChannelStatus, SendMessage};
 use creel_ipc::{Hello, Limits, Notify, PROTOCOL, Role, SecretJson, Welcome};
 use creel_link::{Event, Incoming, Link, Vitals};
-use fake_telegram::{Fake, TOKEN};
+use fake_telegram::{Fake, Fault, TOKEN};
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
@@ -121,6 +121,25 @@ async fn a_request_to_end_is_followed() {
             assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         })
         .await;
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn what_is_being_delivered_is_finished_before_the_end() {
+    let fake = Fake::start().await.unwrap();
+    fake.chat(501, &json!({})).unwrap();
+    let mut program = start();
+    program.welcome(&fake).await;
+    fake.fault_next("sendMessage", Fault::Slow(300));
+    let route = json!({"chatId": "501", "kind": "direct"});
+    let order = serde_json::from_value(json!({"key": "k", "route": route, "text": "last words"})).unwrap();
+    let (link, id) = (program.link.clone(), program.child.id().to_string());
+    let (sent, ()) = tokio::join!(link.call::<SendMessage>(&order), async {
+        fake.called("sendMessage", 1).await;
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    });
+    assert_eq!(sent.unwrap().message_ids.len(), 1);
+    let (code, log) = program.exit(|_| {}).await;
     assert_eq!(code, Some(0), "{log}");
 }
 
