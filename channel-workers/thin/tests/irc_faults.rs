@@ -6,7 +6,7 @@ mod rig;
 
 use std::time::Duration;
 
-use creel_channel::Surroundings;
+use creel_channel::{IrcPace, Surroundings};
 use creel_ipc::ErrorClass;
 use creel_ipc::msg::channel::{ChannelState, SendParams};
 use rig::{Rig, send};
@@ -144,4 +144,30 @@ async fn a_message_is_stored_even_when_the_server_leaves_at_once() {
     drop(client);
     let inbound = rig.store().await;
     assert_eq!((inbound.ext_id.as_str(), inbound.text.as_str()), ("m1", "last words"));
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_pinged_and_then_left() {
+    let server = Server::start().await;
+    let ms = Duration::from_millis;
+    let pace = IrcPace { retry: (ms(20), ms(20)), ping: ms(100), dead: ms(400), ..IrcPace::default() };
+    let mut rig = Rig::irc_at(server.settings(), Surroundings::default(), pace).await;
+    let mut client = server.welcome().await;
+    rig.status_when(|status| status.state == ChannelState::Connected).await;
+    client.hear("PING :creel-alive").await;
+    let status = rig.status_when(|status| status.error.is_some()).await;
+    assert!(status.error.unwrap().message.contains("dead"));
+    let _client = server.welcome().await;
+    rig.status_when(|status| status.state == ChannelState::Connected).await;
+}
+
+#[tokio::test]
+async fn a_login_that_never_ends_is_given_up() {
+    let server = Server::start().await;
+    let mut settings = server.settings();
+    settings["connectTimeoutSeconds"] = 1.into();
+    let mut rig = Rig::irc(settings, Surroundings::default()).await;
+    let (_held, _) = server.listener.accept().await.unwrap();
+    let status = rig.status_when(|status| status.error.is_some()).await;
+    assert!(status.error.unwrap().message.contains("login in time"));
 }

@@ -204,7 +204,7 @@ impl<'a> Connection<'a> {
     }
 
     fn next_tick(&self) -> Instant {
-        let mut next = self.pinged.max(self.heard) + self.pace.ping;
+        let mut next = self.pinged + self.pace.ping;
         next = next.min(self.heard + self.pace.dead);
         if !self.ready {
             next = next.min(self.opened + self.irc.settings.connect);
@@ -238,7 +238,7 @@ impl<'a> Connection<'a> {
                 self.write(&line).await?;
             }
         }
-        if now >= self.pinged.max(self.heard) + self.pace.ping {
+        if now >= self.pinged + self.pace.ping {
             self.pinged = now;
             self.write(&write(&["PING"], Some("creel-alive"))).await?;
             if let Some(line) = self.session.reclaim() {

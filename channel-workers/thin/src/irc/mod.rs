@@ -34,7 +34,7 @@ use settings::IrcSettings;
 pub struct IrcPace {
     /// The first pause before a new connection, and the longest.
     pub retry: (Duration, Duration),
-    /// Silence after which the server is pinged.
+    /// How often the server is pinged, and a lost nick asked for.
     pub ping: Duration,
     /// Silence after which the connection is dead.
     pub dead: Duration,

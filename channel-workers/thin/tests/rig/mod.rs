@@ -117,7 +117,15 @@ impl Rig {
 
     pub(crate) async fn irc(settings: Value, around: Surroundings) -> Self {
         let ms = Duration::from_millis;
-        let pace = IrcPace { retry: (ms(20), ms(200)), rejoin: ms(50), ..IrcPace::default() };
+        Self::irc_at(
+            settings,
+            around,
+            IrcPace { retry: (ms(20), ms(200)), rejoin: ms(50), ..IrcPace::default() },
+        )
+        .await
+    }
+
+    pub(crate) async fn irc_at(settings: Value, around: Surroundings, pace: IrcPace) -> Self {
         let open = move |config: &ChannelConfig| {
             Ok(Arc::new(Irc::open(config, &around, pace.clone())?) as Arc<dyn Account>)
         };
