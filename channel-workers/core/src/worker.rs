@@ -143,9 +143,11 @@ impl Worker {
                     tracing::error!(?theirs, ours = ?PROTOCOL, "The gateway speaks another major version of the contract.");
                     return Err(ExitCode::Protocol);
                 }
+                // Reading the certificates of the system takes a while; work that comes meanwhile waits in the link.
+                let _closed = link.notify::<Ready>(&Ready {}).await;
+                tokio::task::yield_now().await;
                 let inflight = usize::try_from(welcome.limits.inflight).unwrap_or(IN_FLIGHT);
                 self.configure(link, vitals, life, welcome.config, inflight)?;
-                let _closed = link.notify::<Ready>(&Ready {}).await;
                 link.resend().await;
                 if let Some(life) = life {
                     life.ports.board.tell();
