@@ -4,4 +4,5 @@ mod delivery;
 mod kit;
 mod pairing;
 mod recovery;
+mod storm;
 mod turns;

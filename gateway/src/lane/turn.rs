@@ -110,8 +110,8 @@ async fn take_up(core: &Arc<Core>, lane: &str) -> Option<bool> {
 async fn run(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
     if claimed.attempts > MAX_ATTEMPTS {
         let sentence = format!(
-            "I could not answer this: the agent {} fell {MAX_ATTEMPTS} times while it was working on it. The \
-             message was set aside; its log says why (`creel logs agent:{}`).",
+            "I could not answer this: the agent {} fell {MAX_ATTEMPTS} times at the same place of it. The \
+             message was set aside; the agent's log says why (`creel logs agent:{}`).",
             claimed.agent, claimed.agent
         );
         return end_here(core, &claimed, TurnOutcome::Failed, Some(sentence), None, true).await;

@@ -42,14 +42,15 @@ async fn a_message_that_fells_its_agent_is_set_aside_and_the_lane_goes_on() {
     gateway.attach(&channel, true);
     say(&channel, &direct("u1", "7", "poison")).await.unwrap();
     say(&channel, &direct("u2", "7", "next")).await.unwrap();
-    for life in 1..=5 {
+    // The first life gets as far as its tool, the next five fall where it stood.
+    for life in 1..=6 {
         let agent = agent(life, &world);
         gateway.attach(&agent, true);
         eventually("the turn", || world.begun.lock().unwrap().len() == usize::try_from(life).unwrap()).await;
         agent.kill().await;
     }
     world.release();
-    let last = agent(6, &world);
+    let last = agent(7, &world);
     gateway.attach(&last, true);
     eventually("both replies", || platform.texts().len() == 2).await;
     let texts = platform.texts();

@@ -38,6 +38,7 @@ conformance!(
     context_comes_with_the_next_message_and_is_bounded,
     a_claim_raises_the_epoch_and_fences_the_life_before,
     a_step_is_journalled_before_and_after,
+    attempts_are_those_at_one_place_under_one_gateway,
     the_end_of_a_turn_is_one_thing,
     an_adopted_turn_keeps_its_epoch,
     a_session_begins_afresh_by_word_and_by_age,
@@ -278,6 +279,26 @@ fn a_step_is_journalled_before_and_after(store: &mut dyn Store) {
     let third = store.claim_lane(&claim("t3", false)).unwrap().unwrap().turn;
     assert_eq!(store.begin_step(&third, &step(1)).unwrap(), StepBegun::Uncertain, "doubt does not go away");
     assert_eq!(store.begin_step(&third, &step(2)).unwrap(), StepBegun::New);
+}
+
+fn attempts_are_those_at_one_place_under_one_gateway(store: &mut dyn Store) {
+    let own = store.claim_account("g", ACCOUNT).unwrap();
+    say(store, &own, "a");
+    let again = |store: &mut dyn Store, who: &str| {
+        store.claim_lane(&LaneClaim { who: who.into(), ..claim("t1", false) }).unwrap().unwrap()
+    };
+    assert_eq!(again(store, "g").attempts, 1);
+    assert_eq!(again(store, "g").attempts, 2);
+    let third = again(store, "g");
+    assert_eq!(third.attempts, 3);
+    store.begin_step(&third.turn, &step(0)).unwrap();
+    assert_eq!(again(store, "g").attempts, 1, "it got further");
+    let fifth = again(store, "g");
+    assert_eq!(fifth.attempts, 2);
+    store.begin_step(&fifth.turn, &step(0)).unwrap();
+    assert_eq!(again(store, "g").attempts, 3, "where it was before is not further");
+    assert_eq!(again(store, "g2").attempts, 1, "who was not there cannot tell who fell");
+    assert_eq!(again(store, "g2").attempts, 2);
 }
 
 fn the_end_of_a_turn_is_one_thing(store: &mut dyn Store) {

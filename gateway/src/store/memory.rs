@@ -20,6 +20,7 @@ struct Account {
 #[derive(Debug, Default)]
 struct Lane {
     agent: String,
+    owner: String,
     epoch: u64,
     turn: Option<String>,
 }
@@ -339,10 +340,11 @@ impl Store for Memory {
         }
         lane.epoch += 1;
         let epoch = lane.epoch;
+        let mine = std::mem::replace(&mut lane.owner, claim.who.clone()) == claim.who;
         let turn = match lane.turn.clone() {
             Some(turn) => {
                 if let Some(row) = self.turns.get_mut(&turn) {
-                    row.claimed.attempts += 1;
+                    row.claimed.attempts = if mine { row.claimed.attempts + 1 } else { 1 };
                     row.claimed.turn.epoch = epoch;
                 }
                 turn
@@ -356,9 +358,11 @@ impl Store for Memory {
         Ok(self.claimed(&turn))
     }
 
-    fn adopt_turn(&mut self, _who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
-        let current = |lane: &Lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch;
-        Ok(if self.lanes.values().any(current) { self.claimed(&turn.turn) } else { None })
+    fn adopt_turn(&mut self, who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
+        let current = |lane: &&mut Lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch;
+        let Some(lane) = self.lanes.values_mut().find(current) else { return Ok(None) };
+        who.clone_into(&mut lane.owner);
+        Ok(self.claimed(&turn.turn))
     }
 
     fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
@@ -369,6 +373,7 @@ impl Store for Memory {
         Ok(match row.steps.get_mut(&step.step) {
             None => {
                 row.steps.insert(step.step, Step { begun_by: Some(turn.epoch), entry: None });
+                row.claimed.attempts = 0;
                 StepBegun::New
             }
             Some(Step { entry: Some(entry), .. }) => StepBegun::Done { entry: entry.clone() },
@@ -386,6 +391,7 @@ impl Store for Memory {
             return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
         }
         row.steps.entry(step).or_default().entry.get_or_insert_with(|| entry.clone());
+        row.claimed.attempts = 0;
         Ok(())
     }
 

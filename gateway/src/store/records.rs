@@ -10,7 +10,7 @@ use crate::hub::OutboxState;
 /// Bytes of one page of transcript or journal: half a frame, as entries are escaped once more on the wire.
 pub(crate) const PAGE_BYTES: usize = 512 * 1024;
 
-/// Attempts of one turn before its messages are parked.
+/// Lives of an agent that one turn may end at the same place, before its messages are parked.
 pub(crate) const MAX_ATTEMPTS: u32 = 5;
 
 /// An inbound message on its way into the store.
@@ -145,7 +145,7 @@ pub(crate) struct Claimed {
     pub lane: String,
     /// Its agent.
     pub agent: String,
-    /// How often it was begun, this time included.
+    /// How often this gateway began it since it last got further, this time included.
     pub attempts: u32,
     /// The id of the transcript.
     pub session_id: String,

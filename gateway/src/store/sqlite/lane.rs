@@ -38,11 +38,14 @@ impl Tx<'_> {
     pub(super) fn claim_lane(&self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
         let lane = self
             .sql
-            .prepare_cached("SELECT pending, turn, epoch FROM lane WHERE key = ?1")?
-            .query_row([&claim.lane], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .prepare_cached("SELECT pending, turn, epoch, owner = ?2 FROM lane WHERE key = ?1")?
+            .query_row(params![claim.lane, claim.who], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
             .optional()?;
-        let Some((pending, unfinished, epoch)) = lane else { return Ok(None) };
-        let (pending, unfinished, epoch): (u32, Option<String>, i64) = (pending, unfinished, epoch);
+        let Some((pending, unfinished, epoch, mine)) = lane else { return Ok(None) };
+        let (pending, unfinished, epoch, mine): (u32, Option<String>, i64, bool) =
+            (pending, unfinished, epoch, mine);
         if pending == 0 && unfinished.is_none() {
             return Ok(None);
         }
@@ -50,8 +53,10 @@ impl Tx<'_> {
         let (turn, pending) = match unfinished {
             Some(turn) => {
                 self.sql
-                    .prepare_cached("UPDATE turn SET attempts = attempts + 1, epoch = ?2 WHERE id = ?1")?
-                    .execute(params![turn, signed(epoch)])?;
+                    .prepare_cached(
+                        "UPDATE turn SET attempts = iif(?3, attempts + 1, 1), epoch = ?2 WHERE id = ?1",
+                    )?
+                    .execute(params![turn, signed(epoch), mine])?;
                 (turn, pending)
             }
             None => (claim.turn.clone(), pending.saturating_sub(self.begin(claim, epoch)?)),
@@ -245,6 +250,7 @@ impl Tx<'_> {
                 self.sql
                     .prepare_cached("INSERT INTO step (turn, step, call) VALUES (?1, ?2, ?3)")?
                     .execute(params![turn.turn, step.step, call.to_string()])?;
+                self.got_further(turn)?;
                 Ok(StepBegun::New)
             }
             Some((_, Some(entry))) => Ok(StepBegun::Done { entry: json(&entry)? }),
@@ -270,6 +276,14 @@ impl Tx<'_> {
                  ON CONFLICT (turn, step) DO UPDATE SET entry = coalesce(entry, ?3)",
             )?
             .execute(params![turn.turn, step, serde_json::to_string(entry)?])?;
+        self.got_further(turn)
+    }
+
+    /// A turn that gets further is not what fells its agent.
+    fn got_further(&self, turn: &TurnRef) -> Kept<()> {
+        self.sql
+            .prepare_cached("UPDATE turn SET attempts = 0 WHERE id = ?1 AND attempts > 0")?
+            .execute([&turn.turn])?;
         Ok(())
     }
 
