@@ -1,4 +1,16 @@
 //! What tests do to the server: by method calls in a test, over `/control/…` from other processes.
+//!
+//! All take POST with JSON and answer JSON; a mistake is answered with 400 and `{"error": sentence}`.
+//!
+//! | action | body | answer |
+//! |---|---|---|
+//! | `inject` | an [`Inject`]; every member may be absent | an [`Injected`] |
+//! | `sent?after=N` | anything | `{"sent": [Sent…]}` behind the position `N` |
+//! | `faults` | an [`Odds`] | `{}` |
+//! | `fault-next` | `{"method", "fault", "value"}`, see [`Fault`] | `{}` |
+//! | `chat` | `{"id", "type", "title", "is_forum", "topics", "blocked", "migrated_to"}` | `{}` |
+//! | `revoke` | `{"token"}` | `{}` |
+//! | `state` | anything | unconfirmed updates of each bot, calls of each method, number of things said |
 
 use std::sync::Arc;
 
