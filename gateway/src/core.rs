@@ -23,7 +23,7 @@ mod clients;
 mod operations;
 
 /// Events that may wait for a slow subscriber before it misses some.
-const EVENTS: usize = 4096;
+const EVENTS: usize = 1024;
 
 /// The account of messages that come over the gateway's own port.
 pub(crate) const WEBCHAT: &str = "webchat:default";

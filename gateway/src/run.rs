@@ -11,7 +11,7 @@ use creel_link::{Event, Incoming, Link, Vitals};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::core::Core;
+use crate::core::{Core, now_ms};
 use crate::hub::{CoreEvent, Hub};
 use crate::links::{self, Orders};
 use crate::logs::Level;
@@ -22,6 +22,10 @@ use crate::{lane, logs, watch};
 
 /// How long sends that are on their way may take to come home at the end.
 const LAST_SENDS: Duration = Duration::from_secs(2);
+/// How long messages and sends are remembered that are over; as long, a repeated one is known as such.
+const REMEMBER_MS: i64 = 30 * 24 * 3_600_000;
+/// Between two times of forgetting.
+const FORGET_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Why the gateway does not run.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +117,7 @@ async fn serve(level: Level) -> Result<(), RunError> {
     let core = Core::open(desk, settings, secret, Some(supervisor.clone()), vitals).await?;
     tokio::spawn(lane::schedule(Arc::clone(&core)));
     tokio::spawn(watch::watch(Arc::clone(&core), whereabouts.config_file.clone()));
+    tokio::spawn(forget(Arc::clone(&core)));
     let (orders, mut given) = mpsc::channel(16);
     let mut attendance = tokio::spawn(links::attend(Arc::clone(&core), early, incoming, orders));
     if supervisor.notify::<Ready>(&Ready {}).await.is_err() {
@@ -200,6 +205,23 @@ fn reread(core: &Arc<Core>, whereabouts: &Whereabouts, generation: u64, level: &
             tracing::info!("Configuration {generation} is in force.");
         }
         Err(error) => tracing::error!("The configuration stays as it was: {error}"),
+    }
+}
+
+/// Forgets now and then what was over long ago.
+async fn forget(core: Arc<Core>) {
+    let mut ticks = tokio::time::interval(FORGET_EVERY);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = core.stopping.cancelled() => return,
+        }
+        let before_ms = now_ms() - REMEMBER_MS;
+        match core.desk.write(move |store| store.prune(before_ms)).await {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!("{gone} rows that were over a month ago were forgotten."),
+            Err(error) => tracing::error!("Old rows cannot be forgotten: {error}"),
+        }
     }
 }
 

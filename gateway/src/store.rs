@@ -84,6 +84,8 @@ pub(crate) trait Store: Send {
     fn orphan_attempts(&mut self, own: &Held, alive: Option<u64>) -> Kept<Vec<String>>;
     /// The newest rows, newest first.
     fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>>;
+    /// Forgets what was over before a moment: transcripts stay, and so does what nobody knows the end of.
+    fn prune(&mut self, before_ms: i64) -> Kept<u64>;
     /// Leaves no room for anything more, as a full disk does.
     #[cfg(test)]
     fn limit_pages(&mut self) -> Kept<()>;

@@ -30,6 +30,8 @@ pub enum CoreEvent {
         provider: String,
         /// The model's id.
         model: String,
+        /// Whether an answer that was told in part is begun again.
+        again: bool,
     },
     /// A piece of the answer.
     Delta {

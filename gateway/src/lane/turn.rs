@@ -6,7 +6,8 @@ use std::time::Duration;
 use creel_ipc::msg::agent::{Reply, SessionRef, TurnAbort, TurnOutcome, TurnRef, TurnStart, TurnStartParams};
 use creel_ipc::msg::channel::{Route, Typing};
 use creel_ipc::msg::transcript::Usage;
-use creel_link::Link;
+use creel_ipc::{ErrorClass, Request};
+use creel_link::{CallError, Link};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -52,6 +53,8 @@ pub(crate) struct Running {
     pub route: Option<Route>,
     /// The answer so far, for drafts.
     pub draft: String,
+    /// Where the current model answer begins in it.
+    pub answer_from: usize,
     pub drafted: Option<Instant>,
     pub signal: mpsc::Sender<Signal>,
 }
@@ -204,9 +207,9 @@ async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
     for missing in settings.blobs.hand_over(&from, &to, &files).await {
         tracing::warn!("{missing}");
     }
-    match link.call::<TurnStart>(&params).await {
-        Ok(_) => {}
-        Err(creel_link::CallError::Closed { .. }) => return lost(core, &claimed),
+    match begin(core, &link, &params).await {
+        Ok(()) => {}
+        Err(CallError::Closed { .. }) => return lost(core, &claimed),
         Err(error) => {
             core.state().turns.remove(&claimed.turn.turn);
             let sentence = format!("The agent {} refused the message: {error}", claimed.agent);
@@ -214,6 +217,26 @@ async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
         }
     }
     wait(core, claimed, link, signals).await
+}
+
+/// Hands the turn to its agent. An agent that is busy is asked again: that is no fall of it.
+async fn begin(core: &Core, link: &Link, params: &TurnStartParams) -> Result<(), CallError> {
+    loop {
+        let wait = match link.call::<TurnStart>(params).await {
+            Ok(_) => return Ok(()),
+            Err(CallError::Refused(error))
+                if matches!(error.class(), ErrorClass::Transient | ErrorClass::RetryAfter) =>
+            {
+                let wait = error.data.as_ref().and_then(|data| data.retry_after_ms);
+                wait.map_or(RETRY, |ms| Duration::from_millis(ms.min(60_000)))
+            }
+            Err(error) => return Err(error),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = core.stopping.cancelled() => return Err(CallError::Closed { method: TurnStart::METHOD }),
+        }
+    }
 }
 
 /// Goes on with a turn that its agent still runs, under a gateway that took over.
@@ -239,6 +262,7 @@ pub(crate) fn register(core: &Arc<Core>, claimed: &Claimed) -> Option<(Link, mps
             account: claimed.account.clone(),
             route: claimed.route.clone(),
             draft: String::new(),
+            answer_from: 0,
             drafted: None,
             signal,
         };

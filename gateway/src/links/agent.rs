@@ -200,12 +200,14 @@ fn tell(this: &Attached, method: &str, params: Value) {
         TurnModel::METHOD => {
             let Ok(model) = rpc::params::<TurnModel>(method, params) else { return };
             let Some((run, session_key)) = named(this, &model.turn) else { return };
-            this.core.tell(CoreEvent::RunModel {
-                run,
-                session_key,
-                provider: model.provider,
-                model: model.model,
-            });
+            if let Some(running) = this.core.state().turns.get_mut(&model.turn) {
+                if model.again {
+                    running.draft.truncate(running.answer_from);
+                }
+                running.answer_from = running.draft.len();
+            }
+            let TurnModel { provider, model, again, .. } = model;
+            this.core.tell(CoreEvent::RunModel { run, session_key, provider, model, again });
         }
         _ => tracing::debug!("{} told of {method}, which is not known here.", this.unit),
     }

@@ -49,6 +49,7 @@ conformance!(
     codes_let_in_once,
     runs_are_found_before_during_and_after,
     sessions_are_listed_and_filtered,
+    what_is_over_is_forgotten_in_time_and_nothing_else,
 );
 
 fn route(chat: &str) -> Route {
@@ -544,4 +545,21 @@ fn sessions_are_listed_and_filtered(store: &mut dyn Store) {
     store.finish_turn(&claimed.turn, &finish(&[])).unwrap();
     let main = store.sessions(&query(&|q| q.agent = Some("main".into()))).unwrap().remove(0);
     assert_eq!((main.running, main.entries, main.updated_ms), (false, 1, 300));
+}
+
+fn what_is_over_is_forgotten_in_time_and_nothing_else(store: &mut dyn Store) {
+    let own = store.claim_account("g", ACCOUNT).unwrap();
+    say(store, &own, "over");
+    let turn = store.claim_lane(&claim("t1", false)).unwrap().unwrap().turn;
+    store.finish_turn(&turn, &finish(&["said", "in doubt"])).unwrap();
+    store.settle(&own, "t1/0", &Settled::Sent { now_ms: 300 }).unwrap();
+    store.attempt(&own, "t1/1", 1).unwrap();
+    store.orphan_attempts(&own, None).unwrap();
+    say(store, &own, "waits");
+    assert_eq!(store.prune(100).unwrap(), 0, "not yet");
+    assert_eq!(store.prune(10_000).unwrap(), 3, "the message, its turn and what was said");
+    assert_eq!(keys(&store.outbox(10).unwrap()), ["t1/1"], "doubt stays");
+    assert_eq!(store.history(LANE, 10).unwrap().len(), 1, "transcripts stay");
+    let claimed = store.claim_lane(&claim("t2", false)).unwrap().unwrap();
+    assert_eq!(texts(&claimed), ["waits"]);
 }

@@ -36,6 +36,7 @@ enum MessageState {
 #[derive(Debug)]
 struct Message {
     account: String,
+    ext_id: String,
     placed: Placed,
     state: MessageState,
     turn: Option<String>,
@@ -144,6 +145,7 @@ impl Memory {
         session.0.title = placed.title.clone().or(session.0.title.take());
         self.inbox.push(Message {
             account: own.account().to_owned(),
+            ext_id: message.ext_id.clone(),
             placed: placed.clone(),
             state,
             turn: None,
@@ -617,6 +619,25 @@ impl Store for Memory {
         Ok(self.outbox.iter().rev().take(limit as usize).map(|row| row.outbound.clone()).collect())
     }
 
+    fn prune(&mut self, before_ms: i64) -> Kept<u64> {
+        let rows = |store: &Self| {
+            count(store.inbox.iter())
+                + count(store.outbox.iter())
+                + store.turns.len() as u64
+                + count(store.requests.iter())
+        };
+        let before = rows(self);
+        let over = |message: &Message| message.state == MessageState::Over && message.at_ms < before_ms;
+        for message in self.inbox.iter().filter(|message| over(message)) {
+            self.known.remove(&(message.account.clone(), message.ext_id.clone()));
+        }
+        self.inbox.retain(|message| !over(message));
+        let settled = |state| matches!(state, OutboxState::Sent | OutboxState::Failed);
+        self.outbox.retain(|row| row.outbound.what.now_ms >= before_ms || !settled(row.outbound.state));
+        self.turns.retain(|_, turn| turn.ended.as_ref().is_none_or(|(at, _)| *at >= before_ms));
+        self.requests.retain(|row| row.expires_ms >= before_ms);
+        Ok(before - rows(self))
+    }
     #[cfg(test)]
     fn limit_pages(&mut self) -> Kept<()> {
         Ok(())

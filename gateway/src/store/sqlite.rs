@@ -52,6 +52,7 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(&self.path, flags)?;
         conn.busy_timeout(open::BUSY)?;
+        conn.pragma_update(None, "cache_size", -512)?;
         Ok(Self { conn, path: self.path.clone(), rules: self.rules, grouped: false })
     }
 
@@ -177,6 +178,9 @@ impl Store for Sqlite {
     }
     fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>> {
         self.tx(|tx| tx.outbox(limit))
+    }
+    fn prune(&mut self, before_ms: i64) -> Kept<u64> {
+        self.tx(|tx| tx.prune(before_ms))
     }
     #[cfg(test)]
     fn limit_pages(&mut self) -> Kept<()> {

@@ -69,6 +69,19 @@ impl Tx<'_> {
         Ok(accepted)
     }
 
+    pub(super) fn prune(&self, before_ms: i64) -> Kept<u64> {
+        let mut gone = 0;
+        for sql in [
+            "DELETE FROM inbox WHERE at_ms < ?1 AND state IN ('done', 'parked')",
+            "DELETE FROM outbox WHERE created_ms < ?1 AND state IN ('sent', 'failed')",
+            "DELETE FROM turn WHERE ended_ms < ?1",
+            "DELETE FROM pairing_request WHERE expires_ms < ?1",
+        ] {
+            gone += self.sql.execute(sql, [before_ms])?;
+        }
+        Ok(gone as u64)
+    }
+
     fn touch_account(&self, own: &Held, message: &NewMessage) -> Kept<()> {
         self.sql
             .prepare_cached(
