@@ -100,6 +100,8 @@ pub enum Action {
         model: usize,
         /// The conversation.
         messages: Vec<Entry>,
+        /// Whether an answer that was shown in part is begun again.
+        again: bool,
     },
     /// Stop the model call.
     CancelAsk,

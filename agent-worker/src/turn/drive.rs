@@ -186,12 +186,13 @@ impl Drive {
             self.flush();
         }
         match action {
-            Action::Ask { attempt, model, messages } => {
+            Action::Ask { attempt, model, messages, again } => {
                 if let Some(model) = self.prompt.models.get(model) {
                     self.desk.link.offer::<TurnModel>(&TurnModel {
                         turn: self.turn.as_ref().to_owned(),
                         provider: model.provider.clone(),
                         model: model.id.clone(),
+                        again,
                     });
                 }
                 let call = model_call::run(

@@ -60,7 +60,10 @@ fn take(desk: &Desk, runs: &mut Runs, event: CoreEvent, out: &mut Vec<Note>) {
             desk.run_began(&session_key, &run);
             runs.began(&run, &session_key, desk.echo(&run), now, out);
         }
-        CoreEvent::RunModel { run, session_key, provider, model } => {
+        CoreEvent::RunModel { run, session_key, provider, model, again } => {
+            if again {
+                runs.again(&run);
+            }
             runs.model(&run, &session_key, &provider, &model, now, out);
         }
         CoreEvent::Delta { run, session_key, kind, text } => {

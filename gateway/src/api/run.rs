@@ -33,6 +33,8 @@ struct Run {
     started_ms: i64,
     /// The answer so far, escaped for JSON.
     text: String,
+    /// Where the current model answer begins in `text`.
+    answer_from: usize,
     /// Bytes of `text` that were told.
     told: usize,
     told_ms: i64,
@@ -92,6 +94,7 @@ impl Runs {
         let run = self.runs.entry(id.to_owned()).or_insert_with(|| Run::new(session, echo, now));
         if again {
             run.text.clear();
+            run.answer_from = 0;
             run.told = 0;
             run.tools.clear();
             run.paragraph = false;
@@ -101,6 +104,16 @@ impl Runs {
         run.seq += 1;
         out.push(run.status(id, "preparing_context"));
         out.push(run.agent(id, "lifecycle", json!({"phase": "start", "startedAt": now}), now));
+    }
+
+    /// The answer that was being written broke off and is begun again: what was told of it is void.
+    pub(crate) fn again(&mut self, id: &str) {
+        if let Some(run) = self.runs.get_mut(id) {
+            run.text.truncate(run.answer_from);
+            run.told = 0;
+            run.paragraph = run.answer_from > 0;
+            run.replace = true;
+        }
     }
 
     /// A model request left.
@@ -114,6 +127,7 @@ impl Runs {
         out: &mut Vec<Note>,
     ) {
         let run = self.known(id, session, now);
+        run.answer_from = run.text.len();
         run.seq += 1;
         out.push(run.status(id, "starting_model"));
         out.push(run.agent_new_only(id, "run_status", json!({"phase": "starting_model"}), now));
@@ -277,6 +291,7 @@ impl Run {
             seq: 0,
             started_ms: now,
             text: String::new(),
+            answer_from: 0,
             told: 0,
             told_ms: i64::MIN / 2,
             old_told_ms: i64::MIN / 2,

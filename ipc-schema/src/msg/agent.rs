@@ -409,5 +409,8 @@ pub struct TurnModel {
     pub provider: String,
     /// The model's id.
     pub model: String,
+    /// Whether the answer that was being written broke off and is begun again: what was shown of it is void.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 notify!(TurnModel, "turn.model");

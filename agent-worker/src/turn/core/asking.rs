@@ -27,10 +27,10 @@ impl Core {
         let messages = repair(self.past.shown().iter().cloned().chain(present).collect());
         self.attempt += 1;
         self.heard = false;
-        self.shown = false;
+        let again = std::mem::take(&mut self.shown);
         self.phase = Phase::Asking(Draft::default());
         out.push(Action::Timer(Timer::Silence, Some(self.setup.first_byte_ms)));
-        out.push(Action::Ask { attempt: self.attempt, model: self.cascade.index(), messages });
+        out.push(Action::Ask { attempt: self.attempt, model: self.cascade.index(), messages, again });
     }
 
     pub(super) fn hear(&mut self, events: Vec<Ev>, out: &mut Vec<Action>) {
@@ -70,6 +70,7 @@ impl Core {
             }
             Ok(answer) => {
                 self.cascade.succeeded();
+                self.shown = false;
                 let entry = self.entry(&answer, None);
                 self.phase = Phase::Recording(answer);
                 out.push(Action::End { step: self.step, entry });
@@ -80,11 +81,6 @@ impl Core {
     pub(super) fn failed(&mut self, error: ModelError, out: &mut Vec<Action>) {
         let Phase::Asking(draft) = std::mem::replace(&mut self.phase, Phase::Idle) else { return };
         out.push(Action::Timer(Timer::Silence, None));
-        if self.shown && draft.has_text() {
-            let error =
-                format!("The answer of {} broke off. {error}. Ask again to go on.", self.cascade.name());
-            return self.last_words(draft, TurnOutcome::Failed, Some(error), out);
-        }
         if error.class == Class::ContextOverflow {
             if !self.halved && self.past.halve() {
                 self.halved = true;
@@ -102,6 +98,11 @@ impl Core {
                 out.push(Action::Timer(Timer::Retry, Some(ms)));
             }
             Next::Switch => self.ask(out),
+            // What was shown is kept: it is all that the person will get.
+            Next::GiveUp(sentence) if self.shown && draft.has_text() => {
+                let error = format!("The answer broke off. {sentence} Ask again to go on.");
+                self.last_words(draft, TurnOutcome::Failed, Some(error), out);
+            }
             Next::GiveUp(sentence) => self.finish(TurnOutcome::Failed, Some(sentence), out),
         }
     }

@@ -248,10 +248,30 @@ fn passing_failures_are_waited_out_and_then_the_next_model_answers() {
 }
 
 #[test]
-fn an_answer_that_broke_off_is_kept_and_not_begun_again() {
+fn an_answer_that_broke_off_is_begun_again_and_its_watchers_are_told() {
+    let mut core = Core::new(setup(&["m"]));
+    core.begin(0);
     let mut broken = vec![Ev::Text { at: 0, text: "Once upon".to_owned() }];
     broken.extend(fails(Class::ServerError));
-    let mut bench = Bench::new(setup(&["a", "b"]), vec![broken]);
+    let waits = core.take(Input::Model { attempt: 1, events: broken }, 0);
+    assert!(waits.contains(&Action::Timer(Timer::Retry, Some(2000))), "{waits:?}");
+    let asked = core.take(Input::Timer(Timer::Retry), 0);
+    assert!(
+        asked.iter().any(|action| matches!(action, Action::Ask { attempt: 2, again: true, .. })),
+        "{asked:?}"
+    );
+    let ended = core.take(Input::Model { attempt: 2, events: says("Once upon a time") }, 0);
+    assert!(
+        matches!(ended.last(), Some(Action::End { entry, .. }) if text(entry) == "Once upon a time"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_breaks_off_for_good_is_kept() {
+    let mut broken = vec![Ev::Text { at: 0, text: "Once upon".to_owned() }];
+    broken.extend(fails(Class::ServerError));
+    let mut bench = Bench::new(setup(&["a"]), vec![broken; 4]);
     let ended = bench.run();
     assert_eq!((ended.outcome, text(&bench.ended[0].1).as_str()), (TurnOutcome::Failed, "Once upon"));
     insta::assert_snapshot!(ended.error.unwrap());

@@ -63,6 +63,28 @@ fn a_run_that_starts_over_replaces_what_it_said() {
 }
 
 #[test]
+fn an_answer_that_is_begun_again_replaces_only_itself() {
+    let (mut runs, mut out) = (Runs::default(), Vec::new());
+    runs.began("r", KEY, None, 0, &mut out);
+    runs.delta("r", KEY, DeltaKind::Text, "Looking.", 1, &mut out);
+    let phase = ToolPhase::Start { arguments: json!({}) };
+    runs.tool(
+        "r",
+        KEY,
+        &TurnTool { turn: "t".into(), call_id: "c".into(), name: "exec".into(), phase },
+        2,
+        &mut out,
+    );
+    runs.model("r", KEY, "p", "m", 3, &mut out);
+    runs.delta("r", KEY, DeltaKind::Text, "It is", 100, &mut out);
+    runs.again("r");
+    out.clear();
+    runs.delta("r", KEY, DeltaKind::Text, "It was.", 200, &mut out);
+    let chat = &seen(&out)[1].1;
+    assert_eq!((&chat["replace"], &chat["deltaText"]), (&json!(true), &json!("Looking.\n\nIt was.")));
+}
+
+#[test]
 fn a_run_whose_beginning_was_missed_only_tells_its_end() {
     let (mut runs, mut out) = (Runs::default(), Vec::new());
     runs.delta("r", KEY, DeltaKind::Text, "tail", 1, &mut out);

@@ -21,7 +21,7 @@ const USAGE: Usage = Usage { input: 3, output: 2, cache_read: 0, cache_write: 0 
 async fn turn(link: Link, start: TurnStartParams, stopped: Arc<Bell>) {
     let turn: TurnRef = start.turn.clone();
     let id = turn.turn.clone();
-    let model = TurnModel { turn: id.clone(), provider: "fake".into(), model: "fake-1".into() };
+    let model = TurnModel { turn: id.clone(), provider: "fake".into(), model: "fake-1".into(), again: false };
     link.notify::<TurnModel>(&model).await.unwrap();
     for text in ["one ", "two ", "three"] {
         let delta = TurnDelta { turn: id.clone(), kind: DeltaKind::Text, text: text.to_owned() };
