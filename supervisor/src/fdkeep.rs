@@ -43,6 +43,11 @@ impl Port {
 }
 
 impl NoPort {
+    /// Whether somebody else has the address, perhaps not for long.
+    pub fn is_taken(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+
     fn new(address: SocketAddr, error: io::Error) -> Self {
         let advice = match error.kind() {
             io::ErrorKind::AddrInUse => {

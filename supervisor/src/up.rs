@@ -1,7 +1,9 @@
 //! `creel up`: takes the place, reads the configuration, starts the tree and keeps it running.
 
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
+use creel_config::gateway::Bind;
 use creel_config::plan::UnitKind;
 use creel_config::{Env, Overrides, Paths};
 use creel_ipc::ExitCode;
@@ -66,6 +68,21 @@ impl UpError {
     }
 }
 
+/// How long a taken port is asked for again: a predecessor that was killed leaves its gateway a moment to die.
+const PORT_WAIT: Duration = Duration::from_secs(2);
+
+fn take_port(keep: &mut FdKeep, bind: Bind, port: u16) -> Result<(), NoPort> {
+    let deadline = Instant::now() + PORT_WAIT;
+    loop {
+        match keep.bind(bind, port) {
+            Err(error) if error.is_taken() && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Runs the supervisor on this thread, which must be the main thread, until it is asked to stop.
 pub fn run_up(options: UpOptions) -> ExitCode {
     abort_on_panic();
@@ -111,7 +128,7 @@ fn up(options: UpOptions) -> Result<(), UpError> {
     let mut keep = FdKeep::default();
     for unit in &settings.plan.units {
         if let UnitKind::Gateway { port, bind, .. } = unit.kind {
-            keep.bind(bind, port)?;
+            take_port(&mut keep, bind, port)?;
         }
     }
     raise_open_files();
