@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use creel_config::disk::Disk;
+use creel_config::found::OllamaAnswer;
 use creel_config::scalar::Pattern;
 use creel_config::{Config, Env, Found, Loader, Overrides, Paths, discovered_providers};
 use creel_ipc::msg::supervisor::GatewayConfig;
@@ -110,7 +111,7 @@ impl Settings {
             database,
             blobs: Blobs::new(&whereabouts.state),
             token_file: whereabouts.state.join("gateway.token"),
-            found: discovered_providers(&whereabouts.env, None),
+            found: discovered_providers(&whereabouts.env, OllamaAnswer::noted(&whereabouts.env).as_ref()),
             config,
             paths,
             files,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use creel_config::disk::{self, Disk};
+use creel_config::found::OllamaAnswer;
 use creel_config::operation::LogLevel;
 use creel_config::{Complaint, Env, LoadError, Loader, Overrides, Paths, Plan, discovered_providers};
 
@@ -53,7 +54,7 @@ impl Source {
         let loaded = Loader::without_secrets(&Disk, &self.env).file(file)?;
         let mut config = loaded.config;
         self.overrides.apply(&mut config);
-        let found = discovered_providers(&self.env, None).without_keys();
+        let found = discovered_providers(&self.env, OllamaAnswer::noted(&self.env).as_ref()).without_keys();
         Ok(Settings {
             plan: config.plan(&self.paths, &found),
             logs: LogRules { max_bytes: config.logging.max_file_bytes.0, keep: config.logging.max_files },

@@ -48,6 +48,22 @@ pub struct OllamaAnswer {
     pub models: Vec<String>,
 }
 
+/// The variable in which whoever probed notes the answer for every process that plans.
+pub const OLLAMA_NOTE: &str = "CREEL_OLLAMA_FOUND";
+
+impl OllamaAnswer {
+    /// The answer as one variable: the address, then the models, separated by spaces.
+    pub fn note(&self) -> String {
+        std::iter::once(&self.at).chain(&self.models).map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The answer that was noted in an environment.
+    pub fn noted(env: &Env) -> Option<Self> {
+        let mut words = env.get(OLLAMA_NOTE)?.split_whitespace().map(str::to_owned);
+        Some(Self { at: words.next()?, models: words.collect() })
+    }
+}
+
 /// A provider as it is used: the file's words over what was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectiveProvider {

@@ -15,6 +15,7 @@ mod error;
 mod gateway;
 mod logs;
 mod message;
+mod ollama;
 mod output;
 mod pairing;
 mod sandbox;

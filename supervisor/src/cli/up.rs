@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::Context;
+use super::{Context, ollama};
 
 /// Start Creel.
 #[derive(Debug, clap::Args)]
@@ -10,5 +10,7 @@ use super::Context;
 pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: &Args) -> ExitCode {
-    crate::run_up(crate::UpOptions { overrides: context.overrides.clone(), env: context.env.clone() }).into()
+    let mut env = context.env.clone();
+    ollama::look(&mut env);
+    crate::run_up(crate::UpOptions { overrides: context.overrides.clone(), env }).into()
 }
