@@ -73,9 +73,9 @@ async fn a_tool_that_has_run_does_not_run_again() -> Result<()> {
     with(home.start().await?, async |creel: &Creel| {
         // The tool's result goes to the model, and that request hangs: the agent is killed right there.
         home.say(CHAT, "tool echo x >> ran.txt; wc -l < ran.txt")?;
-        home.model.control().wait_asked(|asked| asked.last.starts_with("tool ")).await;
+        home.wait_asked("a tool", |last| last.starts_with("tool ")).await?;
         home.model.control().pace(fake_model::Pace { delay_ms: 3000, gap_ms: 0 });
-        home.model.control().wait_asked(|asked| !asked.last.starts_with("tool ")).await;
+        home.wait_asked("what follows the tool", |last| !last.starts_with("tool ")).await?;
         creel.kill("agent:main", Signal::SIGKILL).await?;
         home.model.control().pace(fake_model::Pace::default());
         assert_eq!(home.wait_said(CHAT, 1).await?, ["tool said: 1"]);
@@ -92,7 +92,7 @@ async fn a_gateway_that_slept() -> Result<()> {
     let home = TelegramHome::new().await?;
     with(home.start().await?, async |creel: &Creel| {
         home.say(CHAT, &format!("slow 800 {WORDS}"))?;
-        home.model.control().wait_asked(|_| true).await;
+        home.wait_asked("anything", |_| true).await?;
         let gateway = creel.kill("gateway", Signal::SIGSTOP).await?;
         // The model finishes while nobody is there to take the answer.
         creel_kit::until("the model is done", deadline::PATIENCE, async || {

@@ -1,5 +1,6 @@
 //! The whole way in a network namespace that has nothing but a loopback of its own.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,7 +11,7 @@ use creel_kit::home::run_to_end;
 async fn a_machine_without_network() -> Result<()> {
     let home = TestHome::new()?;
     let script = r#"
-        ip link set lo up || exit 90
+        trap 'kill $up 2>/dev/null; wait' EXIT
         "$0" up >"$1/up.log" 2>&1 &
         up=$!
         tries=0
@@ -20,17 +21,27 @@ async fn a_machine_without_network() -> Result<()> {
             sleep 0.1
         done
         echo "$answer"
-        "$0" stop && wait $up
+        "$0" stop
     "#;
     let creel = home.binaries().join("creel");
-    let mut command = home.command("creel");
-    let environment: Vec<_> =
-        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
-    command = std::process::Command::new("unshare");
+    let environment: Vec<_> = home
+        .command("creel")
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    let mut command = Command::new("unshare");
     command.env_clear().envs(environment);
-    // Root needs no user namespace for it, others get one.
-    let flags = if nix::unistd::geteuid().is_root() { "-n" } else { "-rn" };
-    command.args([flags, "sh", "-c", script]).arg(creel).arg(home.scratch());
+    // Root needs no user namespace for it. Others need one to raise the loopback, and then one in which they are
+    // themselves again.
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    if user.is_root() {
+        command.args(["--net", "sh", "-c", r#"ip link set lo up && exec sh -c "$@""#, "sh"]);
+    } else {
+        let inner = r#"ip link set lo up && exec unshare "$@""#;
+        command.args(["--net", "--map-root-user", "sh", "-c", inner, "sh", "--user"]);
+        command.args([format!("--map-user={user}"), format!("--map-group={group}")]).args(["sh", "-c"]);
+    }
+    command.arg(script).arg(creel).arg(home.scratch());
     let output = run_to_end(command, Duration::from_secs(100)).await?;
     let log = std::fs::read_to_string(home.scratch().join("up.log")).unwrap_or_default();
     assert_eq!(output.code, Some(0), "{output:?}\n{log}");

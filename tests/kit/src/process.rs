@@ -153,12 +153,17 @@ pub fn start(command: &mut Command) -> Result<Child> {
     Ok(child)
 }
 
+/// Chromium's crash handler leaves its parent on purpose and ends with its browser.
+const FOREIGN: [&str; 1] = ["chrome_crashpad"];
+
 /// Processes below us that lost their parent and live on. Dead ones are buried on the way.
 pub fn orphans() -> Vec<Stat> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let us = std::process::id();
     let mut orphans: Vec<Stat> = all();
-    orphans.retain(|stat| stat.parent == us && !known.contains(&stat.process.pid));
+    orphans.retain(|stat| {
+        stat.parent == us && !known.contains(&stat.process.pid) && !FOREIGN.contains(&stat.name.as_str())
+    });
     orphans.retain(|stat| {
         let zombie = stat.state == 'Z';
         if zombie {

@@ -1,7 +1,7 @@
 //! A home with a fake Telegram and a fake model: messages go in at one end and answers come out at the same.
 
 use anyhow::{Result, anyhow};
-use fake_model::FakeModel;
+use fake_model::{Asked, FakeModel};
 use fake_telegram::{Fake, Inject, Sent, TOKEN, control};
 
 use crate::creel::Creel;
@@ -57,6 +57,19 @@ impl TelegramHome {
     /// When the fake refuses.
     pub fn say(&self, chat: i64, text: &str) -> Result<()> {
         inject(&self.telegram, chat, text)
+    }
+
+    /// Waits until the model was asked with a last message that fits.
+    ///
+    /// # Errors
+    /// When it is not; with everything that it was asked.
+    pub async fn wait_asked(&self, what: &str, fits: impl Fn(&str) -> bool) -> Result<Asked> {
+        let control = self.model.control();
+        let asked = async { Ok(control.wait_asked(|asked| fits(&asked.last)).await) };
+        within(&format!("the model is asked for {what}"), PATIENCE, asked).await.map_err(|error| {
+            let all: Vec<_> = control.asked().into_iter().map(|asked| asked.last).collect();
+            anyhow!("{error:#} It was asked {all:?}.")
+        })
     }
 
     /// What was said in a chat, in order; drafts and edits do not count.
