@@ -72,6 +72,23 @@ pub fn private(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// The same for a folder that a unit may write, which must be what its name says: a link could show the unit any
+/// folder of the machine.
+///
+/// # Errors
+/// A folder that cannot be made, or a link in its place.
+pub fn granted(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+        let target = std::fs::read_link(path).unwrap_or_default();
+        return Err(io::Error::other(format!(
+            "{} is a symbolic link to {}; put a folder in its place, or name the folder itself in the configuration",
+            path.display(),
+            target.display()
+        )));
+    }
+    private(path)
+}
+
 /// The control socket's folder belongs to us alone.
 fn tighten(path: &Path) -> io::Result<()> {
     let metadata = std::fs::metadata(path)?;
@@ -120,6 +137,17 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_no_folder_for_a_unit() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("workspace");
+        std::os::unix::fs::symlink("/nowhere", &link).unwrap();
+        let error = granted(&link).unwrap_err().to_string();
+        assert!(error.contains("symbolic link to /nowhere") && error.contains("workspace"), "{error}");
+        granted(&dir.path().join("real/folder")).unwrap();
+        granted(&dir.path().join("real")).unwrap();
+    }
 
     #[test]
     fn the_second_is_told_who_the_first_is() {

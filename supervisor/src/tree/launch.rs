@@ -48,7 +48,7 @@ impl Tree {
             return Err(refused("The unit is not in the plan."));
         };
         let spec = template::spec(&member.unit, &self.ground)
-            .map_err(|error| spawn_error(&error, "A folder of the unit cannot be made"))?;
+            .map_err(|error| spawn_error(&error, "A folder of the unit cannot be used"))?;
         let (theirs, ours) = process::link_pair()?;
         let stdin = theirs.try_clone().map_err(|error| spawn_error(&error, "No descriptor is left"))?;
         let (reader, stderr) =

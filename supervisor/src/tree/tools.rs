@@ -52,8 +52,8 @@ impl Tree {
             return Err(bad(format!("There is no agent \"{}\".", params.agent)));
         };
         self.allowed(&name).map_err(|error| RpcError::new(ErrorClass::ConfigFatal, error.to_string()))?;
-        crate::place::private(workspace)
-            .map_err(|error| bad(format!("The workspace cannot be made: {error}.")))?;
+        crate::place::granted(workspace)
+            .map_err(|error| bad(format!("The workspace cannot be used: {error}.")))?;
         command(params, workspace, tools, self.ground.level).map_err(|error| bad(error.to_string()))
     }
 

@@ -113,7 +113,7 @@ pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
         UnitKind::Egress => spec.net = Net::Host,
         UnitKind::Agent { workspace, dir, .. } => {
             for folder in [workspace, dir] {
-                place::private(folder)?;
+                place::granted(folder)?;
                 spec.fs.push(View::rw(folder));
             }
             worker_views(&mut spec, ground, &name)?;
