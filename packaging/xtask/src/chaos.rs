@@ -35,15 +35,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds the binaries with the fences removed into a folder of their own, so that they cannot be mixed up.
+/// Builds a gateway with the fences removed, puts it into a folder of its own with its siblings, and builds the
+/// real one again, so that nothing without fences stays where `creel` would find it.
 fn control() -> Result<std::path::PathBuf> {
+    let feature =
+        ["build", "--release", "--package", "creel-gateway", "--features", "creel-gateway/chaos-control"];
     let folder = run::target().join("chaos-control");
-    let folder_text = folder.to_string_lossy().into_owned();
-    let mut args =
-        vec!["build", "--release", "--target-dir", &folder_text, "--features", "creel-gateway/chaos-control"];
-    args.extend(run::BINARIES.iter().flat_map(|package| ["--package", *package]));
-    must(&mut command("cargo", &args))?;
-    Ok(folder.join("release"))
+    std::fs::create_dir_all(&folder)?;
+    let copy = |name: &str| std::fs::copy(run::target().join("release").join(name), folder.join(name));
+    must(&mut command("cargo", &feature))?;
+    copy("creel-gateway")?;
+    run::build(true)?;
+    for name in run::BINARIES.iter().filter(|name| **name != "creel-gateway") {
+        copy(name)?;
+    }
+    Ok(folder)
 }
 
 #[derive(ClapArgs)]
