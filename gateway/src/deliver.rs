@@ -24,6 +24,8 @@ const BACKOFF_MS: i64 = 500;
 const BACKOFF_MAX_MS: i64 = 60_000;
 /// What could not be said for so long is given up.
 const GIVE_UP_MS: i64 = 24 * 3_600_000;
+/// How long a chat waits after a message whose end nobody knows.
+const STRAGGLER: Duration = Duration::from_secs(1);
 /// Before the store is asked again that did not answer.
 const STORE_RETRY: Duration = Duration::from_millis(500);
 
@@ -145,8 +147,13 @@ impl Pump {
         if let Settled::Unknown { error } | Settled::Failed { error } = &verdict.settled {
             tracing::warn!("The message {key} to {} was not settled well: {error}", self.held.account());
         }
+        let straggling = matches!(verdict.settled, Settled::Unknown { .. });
         self.settle(&key, verdict.settled).await;
         self.core.vitals.progress();
+        if straggling {
+            // The chat stays busy: what is perhaps still on its way should land before the next message.
+            tokio::time::sleep(STRAGGLER).await;
+        }
         landed(verdict.hold_until_ms)
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Verdict {
     pub unknown_delivered: u64,
     /// Marked unknown in the outbox, and the platform has no answer.
     pub unknown_undelivered: u64,
+    /// Answered with the sentence that a command was interrupted and was not run again.
+    pub interrupted: u64,
     /// Not answered, and nobody says so.
     pub lost: u64,
     /// Answered more than once.
@@ -56,6 +58,7 @@ impl Verdict {
         self.injected > 0
             && self.lost + self.duplicated + self.reordered + self.misplaced + self.strange == 0
             && unknown * 5 <= self.injected
+            && self.interrupted * 20 <= self.injected
     }
 
     fn example(&mut self, kind: &str, what: &str) {
@@ -73,6 +76,9 @@ pub(crate) fn token_of(text: &str) -> Option<&str> {
     Some(&rest[..end])
 }
 
+/// How the answer to a command begins whose end nobody knows: it names no token.
+const INTERRUPTED: &str = "The outcome of this exec call is unknown";
+
 /// Judges. `unknown` are the tokens of outbox rows that nobody knows the end of.
 pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], unknown: &BTreeSet<String>) -> Verdict {
     let mut verdict = Verdict { injected: injected.len() as u64, ..Verdict::default() };
@@ -81,7 +87,13 @@ pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], unknown: &BT
     let mut times: BTreeMap<&str, u64> = BTreeMap::new();
     // By chat, the tokens in the order of their first delivery.
     let mut order: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    // By chat, answers that say that a command was interrupted.
+    let mut interrupted: BTreeMap<i64, u64> = BTreeMap::new();
     for said in delivered {
+        if said.text.contains(INTERRUPTED) {
+            *interrupted.entry(said.chat).or_default() += 1;
+            continue;
+        }
         let Some((token, chat)) = token_of(&said.text).and_then(|token| Some((token, *known.get(token)?)))
         else {
             verdict.strange += 1;
@@ -104,6 +116,10 @@ pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], unknown: &BT
             (1, false) => verdict.answered_once += 1,
             (1, true) => verdict.unknown_delivered += 1,
             (0, true) => verdict.unknown_undelivered += 1,
+            (0, false) if interrupted.get(&message.chat).is_some_and(|left| *left > 0) => {
+                interrupted.entry(message.chat).and_modify(|left| *left -= 1);
+                verdict.interrupted += 1;
+            }
             (0, false) => {
                 verdict.lost += 1;
                 verdict.example("lost", token);
@@ -116,9 +132,14 @@ pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], unknown: &BT
     }
     let position: BTreeMap<&str, usize> =
         injected.iter().enumerate().map(|(at, message)| (message.token.as_str(), at)).collect();
+    for said in interrupted.values().filter(|left| **left > 0) {
+        verdict.strange += said;
+        verdict.example("strange", INTERRUPTED);
+    }
     for tokens in order.values() {
         let mut latest = None;
-        for token in tokens {
+        // What nobody knows the end of may have been on its way for a while: it has no place in the order.
+        for token in tokens.iter().filter(|token| !unknown.contains(**token)) {
             let at = position.get(token).copied();
             if at < latest {
                 verdict.reordered += 1;
@@ -145,6 +166,20 @@ mod tests {
 
     const ALL: [(i64, &str); 4] =
         [(1, "tok-1-0"), (2, "tool said: tok-2-0"), (1, "tok-1-1"), (1, "tok-1-2 and more")];
+
+    #[test]
+    fn an_interrupted_command_is_an_answer_of_its_own_kind() {
+        let said = "tool said: The outcome of this exec call is unknown: Creel was interrupted.";
+        let verdict = run(&[ALL[0], (2, said), ALL[2], ALL[3]], &[]);
+        assert_eq!((verdict.interrupted, verdict.lost, verdict.strange), (1, 0, 0));
+        assert_eq!(run(&[ALL[0], ALL[1], (2, said), ALL[2], ALL[3]], &[]).strange, 1);
+    }
+
+    #[test]
+    fn what_is_unknown_has_no_place_in_the_order() {
+        let late = [ALL[2], ALL[0], ALL[1], ALL[3]];
+        assert_eq!((run(&late, &["tok-1-0"]).reordered, run(&late, &[]).reordered), (0, 1));
+    }
 
     #[test]
     fn a_good_run() {

@@ -86,6 +86,7 @@ fn print_table(outcome: &Outcome) {
         ("lost", verdict.lost),
         ("duplicated", verdict.duplicated),
         ("reordered", verdict.reordered),
+        ("answered, command interrupted", verdict.interrupted),
         ("misplaced", verdict.misplaced),
         ("strange", verdict.strange),
         ("processes left behind", *left_behind),
