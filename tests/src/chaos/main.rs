@@ -82,6 +82,7 @@ fn print_table(outcome: &Outcome) {
         ("injected", verdict.injected),
         ("answered once", verdict.answered_once),
         ("unknown, delivered", verdict.unknown_delivered),
+        ("unknown, delivered late", verdict.unknown_late),
         ("unknown, not delivered", verdict.unknown_undelivered),
         ("lost", verdict.lost),
         ("duplicated", verdict.duplicated),
