@@ -20,6 +20,8 @@ pub(crate) struct Figure {
     pub samples: usize,
     /// The command that measures it again.
     pub command: String,
+    /// Programs that wanted to run at the same time, one-minute average: on a busy machine the figure is worse.
+    pub load: f64,
     /// What else is worth knowing.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
@@ -29,7 +31,12 @@ pub(crate) struct Figure {
 pub(crate) fn figure(name: &str, what: &str, (value, unit): (f64, &'static str), target: f64) -> Figure {
     let value = (value * 1000.0).round() / 1000.0;
     let command = format!("cargo xtask bench --only {name}");
-    Figure { what: what.into(), value, unit, target, samples: 1, command, note: String::new() }
+    Figure { what: what.into(), value, unit, target, samples: 1, command, load: load(), note: String::new() }
+}
+
+fn load() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN)
 }
 
 impl Figure {

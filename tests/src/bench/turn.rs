@@ -4,40 +4,61 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use creel_kit::ws::Client;
-use creel_kit::{TelegramHome, process, within};
+use creel_kit::{TelegramHome, process};
 use serde_json::json;
 
 use crate::figure::{Figure, figure, percentile};
 
-/// From the moment at which Telegram has an update for a waiting poll to the moment at which the model has read the
-/// request: three hops, one durable commit of the message and one of the turn more than the target speaks of.
+const SAMPLES: usize = 400;
+/// Turns before the first one that counts.
+const WARM_UP: usize = 20;
+
+/// Until the model has read the request: once from the moment at which a client sends `chat.send`, and once from the
+/// moment at which Telegram has an update for a waiting poll, which is two hops through egress and a channel more.
 pub(crate) async fn latency() -> Result<Vec<Figure>> {
-    const SAMPLES: usize = 400;
     let home = TelegramHome::new().await?;
     home.home.configure(
         json!({"logging": {"level": "info"}, "channels": {"telegram": {"pollTimeoutSeconds": 30}}}),
     )?;
     let creel = home.start().await?;
-    let mut samples = Vec::with_capacity(SAMPLES);
-    for n in 0..SAMPLES + 20 {
+    let mut client = Client::connect(&creel).await?;
+    let mut from_client = Vec::with_capacity(SAMPLES);
+    for n in 0..SAMPLES + WARM_UP {
+        let text = format!("echo c-{n}");
+        let started = Instant::now();
+        let run = client.send(&format!("agent:main:s{n}"), &text).await?;
+        from_client.push(asked_after(&home, started, &text).await?);
+        client.wait_final(&run).await?;
+        client.forget();
+    }
+    let mut from_platform = Vec::with_capacity(SAMPLES);
+    for n in 0..SAMPLES + WARM_UP {
         let text = format!("echo l-{n}");
         let started = Instant::now();
         home.say(n as i64 + 1, &text)?;
-        let asked = home.model.control().wait_asked(|asked| asked.last.contains(&text));
-        let asked = within("the model is asked", Duration::from_secs(20), async { Ok(asked.await) }).await?;
-        // The first ones warm up.
-        if n >= 20 {
-            samples.push(asked.at.saturating_duration_since(started));
-        }
-        home.model.control().forget();
+        from_platform.push(asked_after(&home, started, &text).await?);
         home.wait_said(n as i64 + 1, 1).await?;
     }
     creel.stop().await?;
-    let of = |share: f64, word: &str, target: f64| {
-        let what = format!("update at the platform → model request read, durable, {word}");
-        figure("latency", &what, (percentile(&samples, share), "ms"), target).of(SAMPLES)
+    let of = |samples: &[Duration], what: &str, (share, word): (f64, &str), target: f64| {
+        let what = format!("{what} → model request read, durable, {word}");
+        figure("latency", &what, (percentile(&samples[WARM_UP..], share), "ms"), target).of(SAMPLES)
     };
-    Ok(vec![of(0.5, "p50", 3.0), of(0.99, "p99", 20.0)])
+    let (half, worst) = ((0.5, "p50"), (0.99, "p99"));
+    Ok(vec![
+        of(&from_client, "message sent by a client", half, 3.0),
+        of(&from_client, "message sent by a client", worst, 20.0),
+        of(&from_platform, "update at the platform", half, 3.0)
+            .noting("two hops more than the target speaks of"),
+        of(&from_platform, "update at the platform", worst, 20.0)
+            .noting("two hops more than the target speaks of"),
+    ])
+}
+
+async fn asked_after(home: &TelegramHome, started: Instant, text: &str) -> Result<Duration> {
+    let asked = home.wait_asked(text, |last| last.contains(text)).await?;
+    home.model.control().forget();
+    Ok(asked.at.saturating_duration_since(started))
 }
 
 pub(crate) async fn tokens() -> Result<Vec<Figure>> {
