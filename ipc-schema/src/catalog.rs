@@ -1,5 +1,4 @@
-//! Every method of Creel's own links, with the schema of what it carries: the source of `schema/*.json` and of
-//! `creel schema`.
+//! Every method of Creel's own links, with the schema of what it carries: the source of `schema/*.json`.
 
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
