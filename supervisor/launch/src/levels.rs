@@ -203,7 +203,7 @@ fn remedies_for(error: &LaunchError, host: &Host) -> Vec<String> {
             Stage::Landlock => {
                 "Boot with Landlock: add landlock to the lsm= list of the kernel command line.".to_owned()
             }
-            _ => "To accept the weaker level L1 instead, write sandbox.min_level = \"L1\".".to_owned(),
+            _ => "To accept the weaker level L1 instead, set `sandbox.floor` to \"L1\".".to_owned(),
         });
     }
     found
@@ -224,7 +224,7 @@ mod tests {
         let ubuntu = Host { apparmor_restricts: Some(1), ..Host::default() };
         assert!(remedies_for(&refused(), &ubuntu)[0].contains("AppArmor"));
         let root = Host { apparmor_restricts: Some(1), root: true, ..Host::default() };
-        assert!(remedies_for(&refused(), &root)[0].contains("min_level"));
+        assert!(remedies_for(&refused(), &root)[0].contains("sandbox.floor"));
         let docker = Host { in_container: true, ..Host::default() };
         assert!(remedies_for(&refused(), &docker)[0].contains("container"));
     }
