@@ -84,6 +84,8 @@ pub fn methods() -> Vec<Method> {
         notify::<supervisor::UnitDenied>(),
         request::<supervisor::UnitsStatus>(),
         request::<supervisor::UnitRestart>(),
+        request::<supervisor::UnitStop>(),
+        request::<supervisor::UnitStart>(),
         request::<supervisor::ConfigReload>(),
         notify::<supervisor::ConfigApplied>(),
         notify::<supervisor::Shutdown>(),

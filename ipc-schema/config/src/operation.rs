@@ -13,6 +13,8 @@ noun! {
         "backoff" => backoff: Backoff = Backoff::default();
         /// When to stop trying.
         "brake" => brake: Brake = Brake::default();
+        /// Which agent and channel workers come back by themselves. Gateway and egress always do.
+        "restart" => restart: Restart = Restart::default();
         /// Seconds from SIGTERM to SIGKILL.
         "stopSeconds" => stop_seconds: u32 = 5, check within(1, 600);
         /// When a silent unit counts as hung.
@@ -21,6 +23,18 @@ noun! {
         "workerMemory" => worker_memory: Bytes = Bytes(1 << 30);
         /// Threads of one agent or channel worker.
         "workerTasks" => worker_tasks: u32 = 64, check within(4, 65_536);
+    }
+}
+
+word! {
+    /// Which workers come back by themselves. What an operator stopped never does.
+    pub enum Restart = Permanent {
+        /// All that end.
+        "permanent" => Permanent,
+        /// Those that failed; one that ended with code 0 has finished.
+        "transient" => Transient,
+        /// None.
+        "temporary" => Temporary,
     }
 }
 

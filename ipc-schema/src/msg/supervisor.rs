@@ -140,6 +140,17 @@ request!(
     UnitRestart, "unit.restart", UnitName => Empty
 );
 
+request!(
+    /// Stop one unit. It stays down, over a reload and over a restart of the supervisor, until somebody starts it.
+    /// Answered when the stop has begun. Since: 1.0.
+    UnitStop, "unit.stop", UnitName => Empty
+);
+
+request!(
+    /// Start a unit that was stopped or set aside; one that runs does not mind. Since: 1.0.
+    UnitStart, "unit.start", UnitName => Empty
+);
+
 /// Names a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,5 +1,7 @@
 //! What a unit is and how it is doing, as the supervisor tells it.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +26,7 @@ pub enum UnitState {
 }
 
 /// Why an incarnation of a unit ended. Since: 1.0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExitCause {
     /// It exited with code 0.
@@ -47,6 +49,10 @@ pub enum ExitCause {
     Config,
     /// It was asked to end.
     Stopped,
+    /// The kernel killed it for its memory.
+    Oom,
+    /// Something that it needs alone is held by another process (exit code 75).
+    Busy,
 }
 
 /// The last end of a unit. Since: 1.0.
@@ -61,7 +67,16 @@ pub struct LastExit {
     /// Signal, when one killed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// A sentence: the launch stage and errno, or the last line of its log.
+    /// Whether it left a core dump.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub core: bool,
+    /// How far a launch came that failed, such as `exec` or `landlock`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// What the kernel said to it, as a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// A sentence: what went wrong, or the last line of its log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// When, in milliseconds since the epoch.
@@ -78,7 +93,8 @@ pub struct Isolation {
     pub namespaces: Vec<String>,
     /// ABI of the enforced Landlock ruleset; 0 when there is none.
     pub landlock_abi: u32,
-    /// Seccomp programs in force.
+    /// Seccomp programs that the launcher put in force. A worker adds its own seal (two more) as its first act, which
+    /// the kernel's count in `/proc/<pid>/status` includes.
     pub seccomp_filters: u32,
     /// Whether `no_new_privs` is set.
     pub no_new_privs: bool,
@@ -105,6 +121,12 @@ pub struct UnitStatus {
     pub incarnation: u64,
     /// Restarts that nobody asked for since the supervisor started.
     pub restarts: u64,
+    /// How often it ended unasked since the supervisor started, by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub falls: BTreeMap<ExitCause, u64>,
+    /// Whether an operator stopped it: it stays down until an operator starts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// Milliseconds since this incarnation was launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uptime_ms: Option<u64>,

@@ -65,6 +65,8 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// By this signal, with a core dump.
+    Dumped(i32),
 }
 
 impl Exit {
@@ -73,7 +75,7 @@ impl Exit {
     pub fn code(self) -> i32 {
         match self {
             Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
+            Self::Signal(signal) | Self::Dumped(signal) => 128 + signal,
         }
     }
 }
@@ -253,6 +255,7 @@ impl Launched {
         let status = waitid(WaitId::PidFd(self.pidfd.as_fd()), options)?;
         Ok(status.map(|s| match (s.exit_status(), s.terminating_signal()) {
             (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) if s.dumped() => Exit::Dumped(signal),
             (None, signal) => Exit::Signal(signal.unwrap_or(0)),
         }))
     }

@@ -65,8 +65,10 @@ pub struct Cli {
 enum Command {
     /// Start Creel and stay in the foreground until SIGTERM or Ctrl-C
     Up(up::Args),
-    /// Stop Creel in order
-    Stop,
+    /// Stop Creel in order, or one unit
+    Stop(units::Stop),
+    /// Start one unit that was stopped or set aside
+    Start(units::Start),
     /// Show every process: state, restarts, last exit, memory and measured isolation
     Status(status::Args),
     /// Show the log of one unit, or of all
@@ -142,7 +144,8 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
     let context = Context { env, overrides, paths, out: out.clone() };
     match cli.command {
         Command::Up(args) => Ok(up::run(&context, &args)),
-        Command::Stop => units::stop(&context),
+        Command::Stop(args) => units::stop(&context, &args),
+        Command::Start(args) => units::start(&context, &args),
         Command::Status(args) => status::run(&context, &args),
         Command::Logs(args) => logs::run(&context, &args),
         Command::Restart(args) => units::restart(&context, &args),

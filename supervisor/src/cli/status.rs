@@ -106,6 +106,8 @@ fn last_exit(exit: &LastExit) -> String {
         ExitCause::Sandbox => "left its sandbox",
         ExitCause::Config => "configuration",
         ExitCause::Stopped => "stopped",
+        ExitCause::Oom => "out of memory",
+        ExitCause::Busy => "busy",
     };
     match (exit.signal, exit.code) {
         (Some(signal), _) => format!("{cause} (signal {signal})"),

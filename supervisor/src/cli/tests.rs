@@ -43,6 +43,8 @@ fn status_tells_what_happened() {
         pid: Some(4711),
         incarnation: 1,
         restarts: 0,
+        falls: std::collections::BTreeMap::new(),
+        held: false,
         uptime_ms: Some(125_000),
         last_exit: None,
         next_attempt_ms: None,
@@ -50,7 +52,8 @@ fn status_tells_what_happened() {
         isolation: Some(isolation.clone()),
     };
     let exit = |cause, code, signal, detail: &str| {
-        Some(LastExit { cause, code, signal, detail: Some(detail.to_owned()), at_ms: 0 })
+        let detail = Some(detail.to_owned());
+        Some(LastExit { cause, code, signal, core: false, stage: None, errno: None, detail, at_ms: 0 })
     };
     let units = Units {
         units: vec![

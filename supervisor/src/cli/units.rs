@@ -1,11 +1,11 @@
-//! `creel stop`, `creel restart`, `creel reload`: what is asked of the supervisor.
+//! `creel stop`, `creel start`, `creel restart`, `creel reload`: what is asked of the supervisor.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use creel_ipc::msg::Empty;
-use creel_ipc::msg::control::Stop;
-use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart};
+use creel_ipc::msg::control::Stop as StopAll;
+use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitStart, UnitStop};
 
 use super::control::Control;
 use super::error::CliError;
@@ -22,13 +22,43 @@ pub(crate) struct Restart {
     unit: String,
 }
 
-pub(crate) fn stop(context: &Context) -> Result<ExitCode, CliError> {
+/// Start one unit.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  creel start agent:main")]
+pub(crate) struct Start {
+    /// The unit's name, as `creel status` shows it
+    unit: String,
+}
+
+/// Stop everything, or one unit.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  creel stop\n  creel stop channel:telegram:default\n\n\
+                        A unit that was stopped stays down, over `creel reload` and over a restart of Creel, until \
+                        `creel start`.")]
+pub(crate) struct Stop {
+    /// One unit, as `creel status` shows it; without it, all of Creel
+    unit: Option<String>,
+}
+
+pub(crate) fn stop(context: &Context, args: &Stop) -> Result<ExitCode, CliError> {
     let mut control = Control::connect(context)?;
-    control.call::<Stop>(&Empty {})?;
+    if let Some(unit) = &args.unit {
+        control.call::<UnitStop>(&UnitName { unit: unit.clone() })?;
+        context.out.data(&serde_json::json!({ "stopped": unit }), || format!("{unit} stops."))?;
+        return Ok(OK);
+    }
+    control.call::<StopAll>(&Empty {})?;
     if !control.wait_for_end(STOP)? {
         return Err(CliError::Run(format!("Creel has not stopped within {} s.", STOP.as_secs())));
     }
     context.out.data(&serde_json::json!({ "stopped": true }), || "Creel has stopped.".to_owned())?;
+    Ok(OK)
+}
+
+pub(crate) fn start(context: &Context, args: &Start) -> Result<ExitCode, CliError> {
+    Control::connect(context)?.call::<UnitStart>(&UnitName { unit: args.unit.clone() })?;
+    let text = || format!("{} starts.", args.unit);
+    context.out.data(&serde_json::json!({ "started": args.unit }), text)?;
     Ok(OK)
 }
 

@@ -139,7 +139,7 @@ fn told(verdict: Verdict, wall: Duration) -> (ToolCause, Option<i32>, Option<i32
             (ToolCause::Exited, Some(code), None, Some(message))
         }
         Verdict::Own(Exit::Code(code)) => (ToolCause::Exited, Some(code), None, None),
-        Verdict::Own(Exit::Signal(signal)) => {
+        Verdict::Own(Exit::Signal(signal) | Exit::Dumped(signal)) => {
             let message = format!("It was killed by signal {signal}.");
             (ToolCause::Signalled, None, Some(signal), Some(message))
         }

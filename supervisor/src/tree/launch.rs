@@ -16,7 +16,7 @@ use crate::link::Outgoing;
 use crate::logs::book::now_ms;
 use crate::logs::reader;
 use crate::unit::At;
-use crate::unit::machine::{self, End, Machine};
+use crate::unit::machine::{self, End, Failure, Machine};
 use crate::unit::process::{self, Process, spawn_error};
 use crate::unit::template;
 
@@ -26,9 +26,17 @@ impl Tree {
         match self.begin(name) {
             Ok(launching) => {
                 let (events, unit) = (self.events.clone(), name.to_owned());
+                let (give_up, given_up) = oneshot::channel();
+                if let Some(member) = self.members.get_mut(name) {
+                    member.give_up = Some(give_up);
+                }
                 tokio::task::spawn_local(async move {
                     let event = |what| Event::Unit(UnitEvent { unit: unit.clone(), incarnation, what });
-                    let outcome = process::launched(launching).await;
+                    let outcome = tokio::select! {
+                        outcome = process::launched(launching) => outcome,
+                        // Dropping the launch ends what was started of it.
+                        Ok(()) = given_up => Err(hung()),
+                    };
                     let process = outcome.as_ref().ok().cloned();
                     let told = events.send(event(What::Launched(outcome))).await;
                     if let (Ok(()), Some(process)) = (told, process) {
@@ -38,7 +46,7 @@ impl Tree {
                     }
                 });
             }
-            Err(error) => self.apply(name, machine::Event::LaunchFailed(error.to_string())),
+            Err(error) => self.apply(name, machine::Event::LaunchFailed(failure(error))),
         }
     }
 
@@ -105,10 +113,11 @@ impl Tree {
                 if let Some(member) = self.members.get_mut(name) {
                     (member.pending_link, member.log_end) = (None, None);
                 }
-                return self.apply(name, machine::Event::LaunchFailed(error.to_string()));
+                return self.apply(name, machine::Event::LaunchFailed(failure(error)));
             }
         };
         let Some(member) = self.members.get_mut(name) else { return };
+        member.give_up = None;
         member.isolation = Some(isolation(&process.0.isolation));
         member.process = Some(process.clone());
         let (role, incarnation) = (member.role, member.machine.incarnation());
@@ -128,11 +137,24 @@ impl Tree {
 
     /// The process of a unit ended.
     pub(super) fn exited(&mut self, name: &str, exit: Exit) {
-        let (code, signal) = match exit {
-            Exit::Code(code) => (Some(code), None),
-            Exit::Signal(signal) => (None, Some(signal)),
+        self.hold_back(name);
+        let (code, signal, core) = match exit {
+            Exit::Code(code) => (Some(code), None, false),
+            Exit::Signal(signal) => (None, Some(signal), false),
+            Exit::Dumped(signal) => (None, Some(signal), true),
         };
-        self.apply(name, machine::Event::Ended { code, signal });
+        self.apply(name, machine::Event::Ended(machine::Exit { code, signal, core, oom: false }));
+    }
+
+    /// Workers that fall together again and again come back one after the other.
+    fn hold_back(&mut self, name: &str) {
+        let workers = self.members.values().filter(|member| member.is_worker()).count();
+        let now = self.now();
+        let Some(member) = self.members.get_mut(name).filter(|member| member.is_worker()) else { return };
+        let unasked = matches!(member.machine.state(), UnitState::Starting | UnitState::Running);
+        if unasked {
+            member.machine.hold_back(self.pace.grant(now, workers));
+        }
     }
 
     /// Clears away what belonged to an incarnation.
@@ -150,11 +172,14 @@ impl Tree {
         if member.role == Role::Gateway {
             *self.listener.borrow_mut() = None;
         }
-        (member.log_end, member.isolation) = (None, None);
+        (member.log_end, member.isolation, member.give_up) = (None, None, None);
         member.last_exit = Some(LastExit {
             cause: end.cause,
-            code: end.code,
-            signal: end.signal,
+            code: end.exit.code,
+            signal: end.exit.signal,
+            core: end.exit.core,
+            stage: end.stage,
+            errno: end.errno,
             detail: end.detail,
             at_ms: now_ms(),
         });
@@ -170,7 +195,8 @@ impl Tree {
 
 /// How an incarnation ended, in words.
 fn told(end: &End) -> String {
-    let how = match (end.code, end.signal) {
+    let how = match (end.exit.code, end.exit.signal) {
+        (_, Some(signal)) if end.exit.core => format!(" (signal {signal}, core dumped)"),
         (_, Some(signal)) => format!(" (signal {signal})"),
         (Some(code), _) => format!(" (code {code})"),
         _ => String::new(),
@@ -185,6 +211,8 @@ fn told(end: &End) -> String {
         ExitCause::Sandbox => "did what its sandbox forbids and was killed",
         ExitCause::Config => "found its configuration wrong",
         ExitCause::Stopped => "ended as asked",
+        ExitCause::Oom => "used more memory than it may and was killed by the kernel",
+        ExitCause::Busy => "found something that it needs alone held by another process",
     };
     let detail = end.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
     format!("{what}{how}{detail}")
@@ -201,6 +229,16 @@ fn outlook(name: &str, machine: &Machine, now: At) -> String {
         }
         _ => String::new(),
     }
+}
+
+fn failure(error: LaunchError) -> Failure {
+    let detail = error.to_string();
+    Failure { stage: error.stage.to_string(), errno: error.errno, detail }
+}
+
+fn hung() -> LaunchError {
+    let sentence = "The launch came to no end in time and was given up.".to_owned();
+    LaunchError { stage: Stage::Lost, errno: None, sentence }
 }
 
 fn refused(sentence: &str) -> LaunchError {

@@ -27,6 +27,8 @@ pub(super) struct Member {
     pub(super) process: Option<Process>,
     /// Our end of its link (the gateway's end, for a worker), while a launch is under way.
     pub(super) pending_link: Option<OwnedFd>,
+    /// Gives a launch under way up.
+    pub(super) give_up: Option<oneshot::Sender<()>>,
     /// Dropped when the process ends: its log is then read for two seconds more.
     pub(super) log_end: Option<oneshot::Sender<()>>,
     /// The supervisor's own link, for gateway and egress.
@@ -37,6 +39,8 @@ pub(super) struct Member {
     pub(super) last_exit: Option<LastExit>,
     /// Whether the plan no longer has it: it goes when it is down.
     pub(super) leaving: bool,
+    /// Whether an operator stopped it.
+    pub(super) held: bool,
 }
 
 /// The supervisor's link to gateway or egress.
@@ -58,15 +62,23 @@ impl Member {
         Self {
             unit,
             role,
-            machine: Machine::new(Policy::Permanent, rules, seed),
+            machine: Machine::new(policy(role, &rules), rules, seed),
             process: None,
             pending_link: None,
+            give_up: None,
             log_end: None,
             peer: None,
             isolation: None,
             last_exit: None,
             leaving: false,
+            held: false,
         }
+    }
+
+    /// Takes new rules over.
+    pub(super) fn set_rules(&mut self, rules: Rules) {
+        self.machine.set_policy(policy(self.role, &rules));
+        self.machine.set_rules(rules);
     }
 
     /// Whether the gateway, not the supervisor, has its link.
@@ -77,6 +89,15 @@ impl Member {
     /// The link to a peer that was taken in.
     pub(super) fn welcomed(&self) -> Option<&Post> {
         self.peer.as_ref().filter(|peer| peer.welcomed).map(|peer| &peer.post)
+    }
+}
+
+/// Without gateway or egress there is no Creel: they always come back.
+fn policy(role: Role, rules: &Rules) -> Policy {
+    match role {
+        Role::Agent | Role::Channel => rules.restart.into(),
+        Role::Gateway | Role::Egress => Policy::Permanent,
+        Role::Tool => Policy::Temporary,
     }
 }
 

@@ -24,10 +24,12 @@ use crate::signals::{Asked, Signals};
 use crate::tool::Runs;
 use crate::unit::At;
 use crate::unit::machine::{self, Action};
+use crate::unit::pace::Pace;
 use crate::unit::process::Process;
 use crate::unit::template::{Binaries, Ground, passed_on};
 
 pub mod event;
+mod held;
 mod launch;
 mod member;
 mod peers;
@@ -60,6 +62,7 @@ pub struct Tree {
     runs: Runs,
     book: Book,
     started: Instant,
+    pace: Pace,
     events: Events,
     stopping: Option<Stopping>,
     /// Logs of processes that are not read to their end yet.
@@ -106,6 +109,7 @@ impl Tree {
             runs: Runs::default(),
             book,
             started: Instant::now(),
+            pace: Pace::default(),
             events,
             stopping: None,
             open_logs: 0,
@@ -139,8 +143,11 @@ impl Tree {
 
     /// Starts every unit and keeps it running until somebody asks to stop.
     pub async fn run(&mut self, mut events: mpsc::Receiver<Event>, mut signals: Signals) {
+        self.hold_the_stopped();
         for name in self.plan_order() {
-            self.apply(&name, machine::Event::Start);
+            if self.members.get(&name).is_some_and(|member| !member.held) {
+                self.apply(&name, machine::Event::Start);
+            }
         }
         let mut heartbeat = crate::notify::watchdog_every().map(tokio::time::interval);
         while !self.is_over() {
@@ -282,7 +289,12 @@ impl Tree {
             Action::Terminate if name == GATEWAY => self.shut_gateway_down(),
             Action::Terminate => self.with_process(name, Process::terminate),
             Action::Abort => self.with_process(name, Process::abort),
-            Action::Kill => self.with_process(name, Process::kill),
+            Action::Kill => {
+                self.with_process(name, Process::kill);
+                if let Some(give_up) = self.members.get_mut(name).and_then(|member| member.give_up.take()) {
+                    let _launched_meanwhile = give_up.send(());
+                }
+            }
             Action::Ended(end) => self.ended(name, end),
         }
     }

@@ -72,7 +72,7 @@ impl Tree {
         }
         let rules = self.settings.plan.supervision.rules.clone();
         for member in self.members.values_mut() {
-            member.machine.set_rules(rules.clone());
+            member.set_rules(rules.clone());
         }
         let mut changes = Plan::diff(&old.plan, &self.settings.plan);
         if moved {
@@ -113,12 +113,15 @@ impl Tree {
                     "{name} has to be restarted ({reason}), which gateway.reload.mode \"hot\" leaves to you."
                 )
             }
+            UnitChange::Restart { .. } if self.members.get(&name).is_some_and(|member| member.held) => {
+                format!("{name} stays stopped; it has the new configuration when it is started.")
+            }
             UnitChange::Restart { reason, .. } => {
-                self.apply(&name, Event::Restart);
+                self.apply(&name, Event::Renew);
                 format!("{name} is restarted: {reason}.")
             }
             UnitChange::Notify { .. } if mode == ReloadMode::Restart => {
-                self.apply(&name, Event::Restart);
+                self.apply(&name, Event::Renew);
                 format!("{name} is restarted: gateway.reload.mode is \"restart\".")
             }
             UnitChange::Notify { .. } | UnitChange::Keep { .. } => {
@@ -132,10 +135,12 @@ impl Tree {
     fn join(&mut self, name: &str, unit: Unit) {
         let rules = self.settings.plan.supervision.rules.clone();
         self.members.entry(name.to_owned()).or_insert_with(|| Member::new(unit, rules));
+        self.let_go(name);
         self.apply(name, Event::Start);
     }
 
     fn leave(&mut self, name: &str) {
+        self.let_go(name);
         let Some(member) = self.members.get_mut(name) else { return };
         member.leaving = true;
         if member.machine.state() == UnitState::Stopped {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use creel_ipc::ErrorClass;
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::control::Stop;
-use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitsStatus};
+use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus};
 use creel_ipc::msg::tool::{ToolKill, ToolRun};
 use creel_ipc::rpc::{Request, RpcError, params};
 use creel_link::Link;
@@ -59,7 +59,26 @@ impl Tree {
             UnitsStatus::METHOD => answer(&self.units()),
             UnitRestart::METHOD => {
                 let UnitName { unit } = params(method, given)?;
-                self.restart(&unit)?;
+                self.known(&unit)?;
+                tracing::info!("{unit} is restarted on request.");
+                self.let_go(&unit);
+                self.apply(&unit, machine::Event::Restart);
+                answer(&Empty {})
+            }
+            UnitStop::METHOD => {
+                let UnitName { unit } = params(method, given)?;
+                self.known(&unit)?;
+                tracing::info!("{unit} is stopped on request.");
+                self.hold(&unit);
+                self.apply(&unit, machine::Event::Stop);
+                answer(&Empty {})
+            }
+            UnitStart::METHOD => {
+                let UnitName { unit } = params(method, given)?;
+                self.known(&unit)?;
+                tracing::info!("{unit} is started on request.");
+                self.let_go(&unit);
+                self.apply(&unit, machine::Event::Start);
                 answer(&Empty {})
             }
             ConfigReload::METHOD => answer(&self.reload()?),
@@ -67,7 +86,8 @@ impl Tree {
         }
     }
 
-    fn restart(&mut self, unit: &str) -> Result<(), RpcError> {
+    /// Whether something can be asked of this unit.
+    fn known(&self, unit: &str) -> Result<(), RpcError> {
         if self.stopping.is_some() {
             return Err(RpcError::new(ErrorClass::Conflict, "Creel is about to stop."));
         }
@@ -76,8 +96,6 @@ impl Tree {
             let sentence = format!("There is no unit \"{unit}\"; there are: {known}.");
             return Err(RpcError::new(ErrorClass::BadRequest, sentence));
         }
-        tracing::info!("{unit} is restarted on request.");
-        self.apply(unit, machine::Event::Restart);
         Ok(())
     }
 }

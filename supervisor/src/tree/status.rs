@@ -1,5 +1,6 @@
 //! How everything is doing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use creel_ipc::hello::Role;
@@ -48,6 +49,8 @@ impl Tree {
             pid: member.process.as_ref().map(|process| process.0.pid),
             incarnation: machine.incarnation(),
             restarts: machine.restarts(),
+            falls: machine.falls().clone(),
+            held: member.held,
             uptime_ms: machine.launched_at().filter(|_| alive).map(since),
             last_exit: member.last_exit.clone(),
             next_attempt_ms: machine.deadline().filter(|_| state == UnitState::Backoff).map(until),
@@ -64,6 +67,8 @@ impl Tree {
             pid: Some(process.0.pid),
             incarnation: 1,
             restarts: 0,
+            falls: BTreeMap::new(),
+            held: false,
             uptime_ms: Some(millis(self.now().saturating_sub(at))),
             last_exit: None,
             next_attempt_ms: None,

@@ -14,12 +14,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub struct Brake {
     rules: Rules,
     crashes: VecDeque<At>,
+    violation: Option<At>,
 }
 
 impl Brake {
     /// A unit that never crashed.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, crashes: VecDeque::new() }
+        Self { rules, crashes: VecDeque::new(), violation: None }
     }
 
     /// Takes new rules over; what was counted stays.
@@ -44,9 +45,21 @@ impl Brake {
             .then(|| format!("It crashed {hourly} times within an hour."))
     }
 
+    /// Counts a violation of the sandbox: the second within an hour is one too many. The same program will do it
+    /// again, and it is never given more rights for it.
+    pub fn violation(&mut self, now: At) -> Option<String> {
+        let repeated = self.violation.replace(now).is_some_and(|at| now.saturating_sub(at) < HOUR);
+        let crashed = self.crash(now);
+        if repeated {
+            return Some("It did so before within an hour.".to_owned());
+        }
+        crashed
+    }
+
     /// Starts over.
     pub fn release(&mut self) {
         self.crashes.clear();
+        self.violation = None;
     }
 }
 
@@ -64,5 +77,16 @@ mod tests {
         assert_eq!(crashes(Duration::from_millis(10), 10), Some(6));
         assert_eq!(crashes(Duration::from_secs(60), 100), Some(31));
         assert_eq!(crashes(Duration::from_secs(121), 100), None);
+    }
+
+    #[test]
+    fn the_second_violation_of_an_hour_is_too_many() {
+        let mut brake = Brake::new(Rules::default());
+        let hour = Duration::from_secs(3600);
+        assert_eq!(brake.violation(hour), None);
+        assert_eq!(brake.violation(hour * 2), None);
+        assert!(brake.violation(hour * 2 + hour / 2).is_some());
+        brake.release();
+        assert_eq!(brake.violation(hour * 3), None);
     }
 }

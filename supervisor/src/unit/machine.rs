@@ -1,14 +1,18 @@
 //! One unit's life, without IO: events and the monotonic clock in, actions out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use creel_config::operation::Supervisor as Rules;
-use creel_ipc::ExitCode;
 use creel_ipc::msg::unit::{ExitCause, UnitState};
 
 use super::At;
 use super::backoff::Backoff;
 use super::brake::Brake;
+use super::dice::Dice;
+pub use super::event::{Action, End, Event, Exit, Failure};
+pub use super::policy::Policy;
+use super::policy::{Verdict, passes, verdict};
 use super::table::{Step, Trigger, rule};
 
 /// What a unit has from its launch to its `ready`.
@@ -17,81 +21,6 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ABORT_GRACE: Duration = Duration::from_secs(5);
 /// When SIGKILL is sent again: the kernel needs a moment, and a launch may have been under way.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
-/// SIGSYS, by which seccomp kills.
-const SIGSYS: i32 = 31;
-
-/// What happens to a unit.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// Somebody wants it up.
-    Start,
-    /// Somebody wants it down. Wins over everything before it.
-    Stop,
-    /// Somebody wants it replaced; lifts a quarantine.
-    Restart,
-    /// Its configuration changed.
-    Changed,
-    /// The launcher handed the process over.
-    Launched,
-    /// The launcher could not; a sentence with stage and errno.
-    LaunchFailed(String),
-    /// It is up and takes work.
-    Ready,
-    /// It must be replaced.
-    Fault {
-        /// [`ExitCause::Watchdog`] or [`ExitCause::Protocol`].
-        cause: ExitCause,
-        /// A sentence.
-        detail: String,
-    },
-    /// The process ended.
-    Ended {
-        /// Exit code.
-        code: Option<i32>,
-        /// Signal.
-        signal: Option<i32>,
-    },
-    /// Time went on.
-    Tick,
-}
-
-/// What has to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Launch the incarnation of this number.
-    Launch(u64),
-    /// SIGTERM.
-    Terminate,
-    /// SIGABRT.
-    Abort,
-    /// SIGKILL.
-    Kill,
-    /// An incarnation ended (or never began).
-    Ended(End),
-}
-
-/// How an incarnation ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct End {
-    /// Why.
-    pub cause: ExitCause,
-    /// Exit code.
-    pub code: Option<i32>,
-    /// Signal.
-    pub signal: Option<i32>,
-    /// A sentence, where there is one.
-    pub detail: Option<String>,
-}
-
-/// Whether a unit comes back by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// Always, until somebody stops it.
-    Permanent,
-    /// Never.
-    Temporary,
-}
-
 /// What shall be after the end that is awaited.
 #[derive(Debug, Clone, PartialEq)]
 enum Wish {
@@ -117,6 +46,9 @@ pub struct Machine {
     ready_at: Option<At>,
     incarnation: u64,
     restarts: u64,
+    falls: BTreeMap<ExitCause, u64>,
+    /// Not before this has passed after the next fall, whatever the unit's own backoff says.
+    least: Duration,
 }
 
 impl Machine {
@@ -127,7 +59,7 @@ impl Machine {
             backoff: Backoff::new(rules.backoff.clone()),
             brake: Brake::new(rules.brake.clone()),
             rules,
-            dice: Dice(seed),
+            dice: Dice::new(seed),
             state: UnitState::Stopped,
             wish: Wish::Policy(None),
             deadline: None,
@@ -136,6 +68,8 @@ impl Machine {
             ready_at: None,
             incarnation: 0,
             restarts: 0,
+            falls: BTreeMap::new(),
+            least: Duration::ZERO,
         }
     }
 
@@ -154,6 +88,11 @@ impl Machine {
         self.restarts
     }
 
+    /// Ends that nobody asked for, by cause.
+    pub fn falls(&self) -> &BTreeMap<ExitCause, u64> {
+        &self.falls
+    }
+
     /// When the latest incarnation was launched.
     pub fn launched_at(&self) -> Option<At> {
         self.launched_at
@@ -162,6 +101,16 @@ impl Machine {
     /// When [`Event::Tick`] is due.
     pub fn deadline(&self) -> Option<At> {
         self.deadline
+    }
+
+    /// Takes a new policy over; it counts from the next end on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Makes the next restart wait at least this long: too many units fell at once.
+    pub fn hold_back(&mut self, least: Duration) {
+        self.least = least;
     }
 
     /// Takes new rules over; what was counted stays.
@@ -190,6 +139,12 @@ impl Machine {
                 self.want(Wish::Again);
                 Trigger::Restart
             }
+            Event::Renew => {
+                if self.wish != Wish::Down {
+                    self.want(Wish::Again);
+                }
+                Trigger::Renew
+            }
             Event::Stop => {
                 self.want(Wish::Down);
                 Trigger::Stop
@@ -203,16 +158,21 @@ impl Machine {
                 }
                 Trigger::Fault
             }
-            Event::LaunchFailed(detail) => {
-                let end =
-                    End { cause: ExitCause::LaunchFailed, code: None, signal: None, detail: Some(detail) };
+            Event::LaunchFailed(failure) => {
+                let end = End {
+                    cause: ExitCause::LaunchFailed,
+                    exit: Exit::default(),
+                    stage: Some(failure.stage),
+                    errno: failure.errno,
+                    detail: Some(failure.detail),
+                };
                 match self.judge(end, now, &mut actions) {
                     Some(trigger) => trigger,
                     None => return actions,
                 }
             }
-            Event::Ended { code, signal } => {
-                let end = self.end(code, signal);
+            Event::Ended(exit) => {
+                let end = self.end(exit);
                 match self.judge(end, now, &mut actions) {
                     Some(trigger) => trigger,
                     None => return actions,
@@ -254,51 +214,50 @@ impl Machine {
     }
 
     /// Names the cause of an end.
-    fn end(&self, code: Option<i32>, signal: Option<i32>) -> End {
+    fn end(&self, exit: Exit) -> End {
         let (cause, detail) = match (&self.wish, self.state) {
             (Wish::Policy(Some((cause, detail))), _) => (*cause, Some(detail.clone())),
             (Wish::Down | Wish::Again, UnitState::Stopping) => (ExitCause::Stopped, None),
-            _ => (plain_cause(code, signal), None),
+            _ => (exit.cause(), None),
         };
-        End { cause, code, signal, detail }
+        End { cause, exit, stage: None, errno: None, detail }
     }
 
-    /// What the policy makes of an end.
+    /// What wish and policy make of an end.
     fn judge(&mut self, mut end: End, now: At, actions: &mut Vec<Action>) -> Option<Trigger> {
         if !matches!(self.state, UnitState::Starting | UnitState::Running | UnitState::Stopping) {
             return None;
         }
         let wish = std::mem::replace(&mut self.wish, Wish::Policy(None));
-        let since = |at: Option<At>| at.map_or(Duration::ZERO, |at| now.saturating_sub(at));
-        let (ran, healthy) = (since(self.launched_at), since(self.ready_at));
+        let least = std::mem::take(&mut self.least);
+        if end.cause == ExitCause::LaunchFailed {
+            // It never ran, however long the launch took.
+            self.launched_at = None;
+        }
+        if end.cause != ExitCause::Stopped {
+            *self.falls.entry(end.cause).or_default() += 1;
+        }
         let stopping = self.state == UnitState::Stopping;
         let trigger = match wish {
             Wish::Down if stopping => Trigger::EndedDown,
             Wish::Again if stopping && end.cause != ExitCause::LaunchFailed => Trigger::EndedAgain,
-            _ if self.policy == Policy::Temporary => Trigger::EndedDown,
-            _ => match end.cause {
-                ExitCause::Config => Trigger::EndedForGood,
-                ExitCause::LaunchFailed => {
+            _ => match verdict(self.policy, end.cause, passes(end.errno)) {
+                Verdict::Down => Trigger::EndedDown,
+                Verdict::Back => self.wait_or_go(now, least),
+                Verdict::Late => {
                     let dice = self.dice.roll();
-                    self.wait = self.backoff.longest(dice);
+                    self.wait = self.backoff.longest(dice).max(least);
                     Trigger::EndedBackoff
                 }
-                ExitCause::Clean | ExitCause::Stopped => self.wait_or_go(ran, healthy),
-                ExitCause::Failed
-                | ExitCause::Signal
-                | ExitCause::StartTimeout
-                | ExitCause::Watchdog
-                | ExitCause::Protocol
-                | ExitCause::Sandbox => match self.brake.crash(now) {
-                    Some(reason) => {
-                        end.detail = Some(match end.detail {
-                            Some(detail) => format!("{detail} {reason}"),
-                            None => reason,
-                        });
-                        Trigger::EndedForGood
-                    }
-                    None => self.wait_or_go(ran, healthy),
-                },
+                Verdict::Crash => {
+                    let reason = self.brake.crash(now);
+                    self.set_aside_or_back(reason, &mut end, now, least)
+                }
+                Verdict::Violation => {
+                    let reason = self.brake.violation(now);
+                    self.set_aside_or_back(reason, &mut end, now, least)
+                }
+                Verdict::Aside => Trigger::EndedForGood,
             },
         };
         (self.launched_at, self.ready_at) = (None, None);
@@ -306,9 +265,26 @@ impl Machine {
         Some(trigger)
     }
 
-    fn wait_or_go(&mut self, ran: Duration, healthy: Duration) -> Trigger {
+    fn set_aside_or_back(
+        &mut self,
+        reason: Option<String>,
+        end: &mut End,
+        now: At,
+        least: Duration,
+    ) -> Trigger {
+        let Some(reason) = reason else { return self.wait_or_go(now, least) };
+        end.detail = Some(match end.detail.take() {
+            Some(detail) => format!("{detail} {reason}"),
+            None => reason,
+        });
+        Trigger::EndedForGood
+    }
+
+    fn wait_or_go(&mut self, now: At, least: Duration) -> Trigger {
+        let since = |at: Option<At>| at.map_or(Duration::ZERO, |at| now.saturating_sub(at));
+        let (ran, healthy) = (since(self.launched_at), since(self.ready_at));
         let dice = self.dice.roll();
-        self.wait = self.backoff.after_fall(ran, healthy, dice);
+        self.wait = self.backoff.after_fall(ran, healthy, dice).max(least);
         if self.wait.is_zero() {
             self.restarts += 1;
             return Trigger::EndedAgain;
@@ -353,31 +329,6 @@ impl Machine {
         if self.state == UnitState::Stopping {
             self.deadline = Some(now);
         }
-    }
-}
-
-fn plain_cause(code: Option<i32>, signal: Option<i32>) -> ExitCause {
-    match (code, signal) {
-        (_, Some(SIGSYS)) => ExitCause::Sandbox,
-        (_, Some(_)) => ExitCause::Signal,
-        (Some(0), None) => ExitCause::Clean,
-        (Some(code), None) if ExitCode::is_permanent(code) => ExitCause::Config,
-        (Some(code), None) if code == i32::from(ExitCode::Protocol.code()) => ExitCause::Protocol,
-        _ => ExitCause::Failed,
-    }
-}
-
-/// Jitter needs spread, not secrecy: splitmix64.
-#[derive(Debug, Clone)]
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

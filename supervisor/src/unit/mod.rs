@@ -3,7 +3,11 @@
 
 pub mod backoff;
 pub mod brake;
+pub mod dice;
+pub mod event;
 pub mod machine;
+pub mod pace;
+pub mod policy;
 pub mod process;
 pub mod table;
 pub mod template;

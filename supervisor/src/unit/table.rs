@@ -11,6 +11,8 @@ pub enum Trigger {
     Stop,
     /// Somebody wants it replaced.
     Restart,
+    /// Its configuration changed: what runs must be replaced, what an operator stopped stays down.
+    Renew,
     /// Its configuration changed: what failed before may work now.
     Changed,
     /// The launcher handed the process over.
@@ -37,10 +39,11 @@ pub enum Trigger {
 
 impl Trigger {
     /// All of them, for tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
+        Self::Renew,
         Self::Changed,
         Self::Launched,
         Self::Ready,
@@ -88,30 +91,30 @@ pub fn rule(state: UnitState, trigger: Trigger) -> Option<(UnitState, &'static [
     use Trigger::*;
     use UnitState::*;
     Some(match (state, trigger) {
-        (Stopped, Start | Restart) => (Starting, &[Forgive, Disarm, Launch]),
+        (Stopped, Start | Restart) => (Starting, &[Forgive, Launch, ArmStart]),
 
         (Starting, Launched) => (Starting, &[ArmStart]),
         (Starting, Ready) => (Running, &[Disarm]),
         (Starting, StartTimeout) => (Stopping, &[Terminate, ArmStop]),
-        (Starting | Running, Stop | Restart) => (Stopping, &[Terminate, ArmStop]),
+        (Starting | Running, Stop | Restart | Renew) => (Stopping, &[Terminate, ArmStop]),
         (Starting | Running, Fault) => (Stopping, &[Abort, ArmAbort]),
 
         // A launch that was under way when somebody changed their mind.
         (Stopping, Launched) => (Stopping, &[Terminate, ArmStop]),
         (Stopping, Overdue) => (Stopping, &[Kill, ArmKill]),
         // Only the wish changes; it is kept beside the table.
-        (Stopping, Start | Stop | Restart) => (Stopping, &[]),
+        (Stopping, Start | Stop | Restart | Renew) => (Stopping, &[]),
 
         (Starting | Running | Stopping, EndedDown) => (Stopped, &[Disarm]),
-        (Starting | Running | Stopping, EndedAgain) => (Starting, &[Disarm, Launch]),
+        (Starting | Running | Stopping, EndedAgain) => (Starting, &[Launch, ArmStart]),
         (Starting | Running | Stopping, EndedBackoff) => (Backoff, &[ArmBackoff]),
         (Starting | Running | Stopping, EndedForGood) => (Quarantined, &[Disarm]),
 
-        (Backoff, Due) => (Starting, &[Disarm, Launch]),
-        (Backoff, Start | Restart | Changed) => (Starting, &[Forgive, Disarm, Launch]),
+        (Backoff, Due) => (Starting, &[Launch, ArmStart]),
+        (Backoff, Start | Restart | Renew | Changed) => (Starting, &[Forgive, Launch, ArmStart]),
         (Backoff, Stop) => (Stopped, &[Disarm]),
 
-        (Quarantined, Start | Restart | Changed) => (Starting, &[Forgive, Disarm, Launch]),
+        (Quarantined, Start | Restart | Renew | Changed) => (Starting, &[Forgive, Launch, ArmStart]),
         (Quarantined, Stop) => (Stopped, &[Disarm]),
 
         (Stopped, _) | (Starting, _) | (Running, _) | (Stopping, _) | (Backoff, _) | (Quarantined, _) => {

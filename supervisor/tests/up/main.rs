@@ -4,6 +4,7 @@
 mod control;
 mod fall;
 mod handover;
+mod held;
 mod home;
 mod lock;
 mod logs;
