@@ -77,23 +77,7 @@ pub fn outcome_unknown(name: &str) -> String {
 
 /// The tools that the policy offers.
 pub fn offered(policy: &ToolPolicy) -> Vec<ToolSpec> {
-    catalog().into_iter().filter(|tool| allows(policy, tool.name)).collect()
-}
-
-/// Whether the policy offers a tool. A deny wins; an empty list of allowed ones means all.
-pub fn allows(policy: &ToolPolicy, name: &str) -> bool {
-    let lists = |list: &[String]| list.iter().any(|entry| matches(entry, name));
-    !lists(&policy.deny) && (policy.allow.is_empty() || lists(&policy.allow))
-}
-
-fn matches(entry: &str, name: &str) -> bool {
-    match entry {
-        "*" => true,
-        "group:fs" => matches!(name, "read" | "write" | "edit"),
-        "group:runtime" => name == "exec",
-        "bash" => name == "exec",
-        _ => entry == name,
-    }
+    catalog().into_iter().filter(|tool| policy.allows(tool.name)).collect()
 }
 
 fn catalog() -> Vec<ToolSpec> {

@@ -65,7 +65,7 @@ pub async fn run(
     call: Call,
     trust: Trust,
 ) -> Outcome {
-    let exists = tools::allows(&config.tools, &call.name);
+    let exists = config.tools.allows(&call.name);
     match call.name.as_str() {
         "exec" if exists => command(&link, &runs, &config, &turn, &call).await,
         "read" | "write" | "edit" if exists => {

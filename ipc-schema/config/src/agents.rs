@@ -108,9 +108,10 @@ word! {
 noun! {
     /// Which tools an agent has. A denied tool stays denied.
     pub struct Tools {
-        /// The only tools, by name or by pattern with `*`; without it all.
+        /// The only tools; without it all. Entries are names, patterns in which `*` stands for any text, or the groups
+        /// `group:fs` (read, write, edit) and `group:runtime` (exec).
         "allow" => allow: Option<Vec<String>> = None;
-        /// Tools that are taken away.
+        /// Tools that are taken away, written in the same way.
         "deny" => deny: Vec<String> = Vec::new();
         /// Commands.
         "exec" => exec: Exec = Exec::default();

@@ -94,7 +94,8 @@ pub struct Model {
     pub images: bool,
 }
 
-/// Which tools a model is offered: a deny wins. Since: 1.0.
+/// Which tools a model is offered: a deny wins. Entries are names, patterns with `*`, or the groups `group:fs` and
+/// `group:runtime`. Since: 1.0.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolPolicy {
