@@ -5,4 +5,5 @@ mod kit;
 mod pairing;
 mod recovery;
 mod storm;
+mod tools;
 mod turns;

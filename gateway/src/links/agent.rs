@@ -248,6 +248,7 @@ pub(super) mod tools {
     //! Tool runs, relayed: the supervisor runs them, and the agent cannot say whose they are.
 
     use creel_ipc::msg::Empty;
+    use creel_ipc::msg::policy::EXEC;
     use creel_ipc::msg::tool::{ToolExit, ToolKill, ToolKillParams, ToolOutput, ToolRun, ToolRunParams};
     use creel_ipc::{ErrorClass, RpcError};
     use creel_link::{CallError, Link};
@@ -268,6 +269,7 @@ pub(super) mod tools {
     }
 
     pub(crate) async fn run(this: Attached, mut params: ToolRunParams) -> Result<ToolExit, RpcError> {
+        may_run(&this)?;
         this.name().clone_into(&mut params.agent);
         let run = params.run.clone();
         let owner =
@@ -281,6 +283,22 @@ pub(super) mod tools {
         let outcome = supervisor(&this.core)?.call::<ToolRun>(&params).await.map_err(wire);
         this.core.state().tool_runs.remove(&run);
         outcome
+    }
+
+    /// The worker is told which tools it has; one that was taken over may not care.
+    fn may_run(this: &Attached) -> Result<(), RpcError> {
+        let agent = this.core.settings().config.agent(this.name());
+        if agent.is_some_and(|agent| agent.wire_tools().allows(EXEC)) {
+            return Ok(());
+        }
+        tracing::warn!("{} asked for a command, and the configuration denies it commands.", this.unit);
+        Err(RpcError::new(
+            ErrorClass::BadRequest,
+            format!(
+                "The agent {} may run no commands; the operator's tools.exec, tools.allow and tools.deny say which tools it has.",
+                this.name()
+            ),
+        ))
     }
 
     pub(crate) async fn kill(this: Attached, params: ToolKillParams) -> Result<Empty, RpcError> {

@@ -9,6 +9,7 @@ use crate::noun::{noun, within, within_if_given, word};
 use crate::sandbox::AgentSandbox;
 use crate::scalar::{Id, ModelRef, Pattern};
 use crate::shape::{MapKey, Noun, Reading, Shape, Show};
+use crate::unbuilt::Unbuilt;
 
 /// The agents. Written as `list: [{id, …}]` or as `entries: {id: {…}}`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -119,41 +120,37 @@ noun! {
 }
 
 noun! {
-    /// Which commands an agent may run.
+    /// Which commands an agent may run. Whatever is written here, each runs in the tool sandbox.
     pub struct Exec {
-        /// Which commands run at all.
+        /// Which commands run at all; without it all.
         "security" => security: Option<ExecSecurity> = None;
         /// When the operator is asked.
-        "ask" => ask: Option<ExecAsk> = None;
-        /// Commands that run without a question: patterns on the path of the program.
-        "allowlist" => allowlist: Vec<String> = Vec::new();
-        /// Seconds that a question waits; then the answer is no.
-        "approvalSeconds" => approval_seconds: Option<u32> = None, check within_if_given(1, 604_800);
+        "ask" => ask: ExecAsk = ExecAsk::default();
+        /// Not built yet: commands that run without a question.
+        "allowlist" => allowlist: Unbuilt = Unbuilt;
+        /// Not built yet: seconds that a question waits.
+        "approvalSeconds" => approval_seconds: Unbuilt = Unbuilt;
     }
 }
 
 word! {
     /// Which commands run at all.
-    pub enum ExecSecurity = Allowlist {
-        /// None.
+    pub enum ExecSecurity = Full {
+        /// None: the tool is not offered, and the gateway refuses a command that is asked for nevertheless.
         "deny" => Deny,
-        /// Those on the list, and those that the operator approves.
-        "allowlist" => Allowlist,
         /// All.
         "full" => Full,
     }
+    not built: "allowlist"
 }
 
 word! {
     /// When the operator is asked.
-    pub enum ExecAsk = OnMiss {
+    pub enum ExecAsk = Off {
         /// Never.
         "off" => Off,
-        /// When a command is not on the list.
-        "on-miss" => OnMiss,
-        /// Before every command.
-        "always" => Always,
     }
+    not built: "on-miss", "always"
 }
 
 /// A model and those to fall back on. Written as `"provider/model"` or as `{primary, fallbacks}`.

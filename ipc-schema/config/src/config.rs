@@ -163,11 +163,6 @@ fn tools(own: &Tools, defaults: &Tools) -> Tools {
     Tools {
         allow: own.allow.clone().or_else(|| defaults.allow.clone()),
         deny: joined(&defaults.deny, &own.deny),
-        exec: Exec {
-            security: own.exec.security.or(defaults.exec.security),
-            ask: own.exec.ask.or(defaults.exec.ask),
-            allowlist: joined(&defaults.exec.allowlist, &own.exec.allowlist),
-            approval_seconds: own.exec.approval_seconds.or(defaults.exec.approval_seconds),
-        },
+        exec: Exec { security: own.exec.security.or(defaults.exec.security), ..own.exec.clone() },
     }
 }

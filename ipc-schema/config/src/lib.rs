@@ -35,6 +35,7 @@ pub mod shape;
 pub mod sources;
 mod substitute;
 mod toml_text;
+pub mod unbuilt;
 pub mod welcome;
 
 /// The environment, read once by whoever has one.

@@ -71,13 +71,14 @@ macro_rules! noun {
     };
 }
 
-/// A set of words: `"word" => Variant`, with the default named first.
+/// A set of words: `"word" => Variant`, with the default named first. Words after `not built:` are refused by name.
 macro_rules! word {
     (
         $(#[doc = $about:literal])*
         pub enum $name:ident = $default:ident {
             $( $(#[doc = $doc:literal])* $word:literal => $variant:ident, )*
         }
+        $( not built: $($unbuilt:literal),+ )?
     ) => {
         $(#[doc = $about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -105,6 +106,14 @@ macro_rules! word {
             fn read(node: &$crate::node::Node, at: &mut $crate::shape::Reading<'_>) -> Option<Self> {
                 match node.as_text() {
                     $( Some($word) => Some(Self::$variant), )*
+                    $( Some(word) if [$($unbuilt),+].contains(&word) => {
+                        at.fault(
+                            node.mark,
+                            format!("\"{word}\" is not built yet"),
+                            format!("write one of: {}", Self::WORDS.join(", ")),
+                        );
+                        None
+                    } )?
                     Some(other) => {
                         let hint = at.hint(other, Self::WORDS);
                         at.fault(

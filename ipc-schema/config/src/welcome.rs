@@ -3,7 +3,9 @@
 use creel_ipc::SecretJson;
 use creel_ipc::msg::agent::{AgentConfig, Model, Provider, ToolPolicy};
 use creel_ipc::msg::channel::ChannelConfig;
+use creel_ipc::msg::policy::EXEC;
 
+use crate::agents::ExecSecurity;
 use crate::channels::{Common, Streaming};
 use crate::config::{Config, ResolvedAgent};
 use crate::found::{EffectiveProvider, Found};
@@ -55,7 +57,7 @@ impl Config {
             turn_timeout_ms: u64::from(agent.timeout_seconds) * 1000,
             first_byte_ms: silence,
             inactivity_ms: silence,
-            tools: tools(&agent),
+            tools: agent.wire_tools(),
             thinking: Some(agent.thinking.word().to_owned()),
             log_level: Some(self.logging.level.word().to_owned()),
             providers: providers
@@ -112,12 +114,19 @@ fn described(model: &ModelRef, provider: Option<&EffectiveProvider>) -> Model {
     }
 }
 
-/// On the wire an empty list of allowed tools means all of them. Who writes an empty list means none.
-fn tools(agent: &ResolvedAgent) -> ToolPolicy {
-    let none = agent.tools.allow.as_ref().is_some_and(Vec::is_empty);
-    ToolPolicy {
-        allow: agent.tools.allow.clone().unwrap_or_default(),
-        deny: if none { vec!["*".to_owned()] } else { agent.tools.deny.clone() },
-        exec_wall_ms: u64::from(agent.tool_policy.wall_seconds) * 1000,
+impl ResolvedAgent {
+    /// Which tools the agent has, in the words of the wire: there an empty list of allowed tools means all of them,
+    /// while who writes an empty list means none.
+    pub fn wire_tools(&self) -> ToolPolicy {
+        let none = self.tools.allow.as_ref().is_some_and(Vec::is_empty);
+        let mut deny = if none { vec!["*".to_owned()] } else { self.tools.deny.clone() };
+        if self.tools.exec.security == Some(ExecSecurity::Deny) {
+            deny.push(EXEC.to_owned());
+        }
+        ToolPolicy {
+            allow: self.tools.allow.clone().unwrap_or_default(),
+            deny,
+            exec_wall_ms: u64::from(self.tool_policy.wall_seconds) * 1000,
+        }
     }
 }

@@ -183,7 +183,7 @@ fn agents_inherit_the_defaults() {
         "{ agents: {
             defaults: {
                 model: { primary: 'openai/a', fallbacks: ['openai/b'] }, timeoutSeconds: 9, thinkingDefault: 'high', workspace: '~/home',
-                tools: { deny: ['x'], exec: { ask: 'always' } }, sandbox: { pids: 5, wallSeconds: 6 },
+                tools: { deny: ['x'], exec: { security: 'deny' } }, sandbox: { pids: 5, wallSeconds: 6 },
             },
             list: [{ id: 'one' }, { id: 'two', default: true, model: 'openai/c', timeoutSeconds: 8, tools: { deny: ['y'] }, sandbox: { pids: 4 } }],
         }, sandbox: { wallSeconds: 99, workspaceAccess: 'ro' } }",
@@ -195,7 +195,7 @@ fn agents_inherit_the_defaults() {
     assert_eq!(two.model.primary.unwrap().to_string(), "openai/c");
     assert_eq!(two.model.fallbacks[0].to_string(), "openai/b");
     assert_eq!((one.tools.deny.join(","), two.tools.deny.join(",")), ("x".into(), "x,y".into()));
-    assert_eq!(two.tools.exec.ask.unwrap().word(), "always");
+    assert_eq!(two.tools.exec.security.unwrap().word(), "deny");
     let policy = two.tool_policy;
     assert_eq!((policy.pids, policy.wall_seconds, policy.workspace_access.word()), (4, 6, "ro"));
     assert_eq!(

@@ -44,6 +44,21 @@ fn an_empty_list_of_tools_means_none() {
 }
 
 #[test]
+fn who_may_run_no_commands_is_not_offered_exec() {
+    let may = |defaults: &str, own: &str| {
+        let text = format!(
+            "{{ agents: {{ defaults: {{ tools: {{ exec: {defaults} }} }}, list: [{{ id: 'main', tools: {{ exec: {own} }} }}] }} }}"
+        );
+        let tools = config(&text).agent_config("main", &paths(), &Found::default()).unwrap().tools;
+        assert!(tools.allows("read"));
+        tools.allows("exec")
+    };
+    assert!(may("{}", "{}") && may("{ security: 'full' }", "{}"));
+    assert!(!may("{ security: 'deny' }", "{}") && !may("{}", "{ security: 'deny' }"));
+    assert!(may("{ security: 'deny' }", "{ security: 'full' }"), "what an agent says itself holds");
+}
+
+#[test]
 fn an_account_is_told_its_own_settings_and_no_policy() {
     let told = config(SAMPLE).channel_config("irc", "default").unwrap();
     assert!(!format!("{told:?}").contains("s3"));
