@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::interrupted::Interrupted;
+
 /// A message that was put in. The order of the list is the order of injection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Injected {
@@ -11,6 +13,26 @@ pub(crate) struct Injected {
     pub chat: i64,
     /// The word that only the answer to this message contains.
     pub token: String,
+    /// Whether it asks for a command, which may be interrupted.
+    pub command: bool,
+}
+
+/// A row of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Row {
+    /// Where it goes.
+    pub chat: i64,
+    /// What it says.
+    pub text: String,
+    /// `queued`, `attempting`, `sent`, `unknown` or `failed`.
+    pub state: String,
+}
+
+impl Row {
+    /// Whether something will still be done with it.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state.as_str(), "queued" | "attempting")
+    }
 }
 
 /// Something that the platform accepted from us. The order of the list is the order of acceptance.
@@ -39,6 +61,12 @@ pub(crate) struct Verdict {
     pub unknown_undelivered: u64,
     /// Answered with the sentence that a command was interrupted and was not run again.
     pub interrupted: u64,
+    /// Marked failed in the outbox, and the platform has no answer. The platform of these runs refuses nothing.
+    pub failed: u64,
+    /// Marked failed in the outbox, and the platform has the answer.
+    pub failed_delivered: u64,
+    /// Messages whose answer stands in the outbox more than once.
+    pub doubled_rows: u64,
     /// Not answered, and nobody says so.
     pub lost: u64,
     /// Answered more than once.
@@ -54,14 +82,37 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// Whether the promise was kept. Unknown ones are counted by the outbox, but a Creel that calls everything
-    /// unknown keeps no promise either: at most one in five.
+    /// Whether the promise was kept. What is unknown or interrupted is said, but a Creel that says it of everything
+    /// keeps no promise either: at most one in ten, and one in a hundred.
     pub(crate) fn is_good(&self) -> bool {
         let unknown = self.unknown_delivered + self.unknown_undelivered;
         self.injected > 0
-            && self.lost + self.duplicated + self.reordered + self.misplaced + self.strange == 0
-            && unknown * 5 <= self.injected
-            && self.interrupted * 20 <= self.injected
+            && self.broken() == 0
+            && unknown * 10 <= self.injected
+            && self.interrupted * 100 <= self.injected
+    }
+
+    /// What may not happen at all.
+    fn broken(&self) -> u64 {
+        self.lost
+            + self.duplicated
+            + self.reordered
+            + self.misplaced
+            + self.strange
+            + self.failed
+            + self.failed_delivered
+            + self.doubled_rows
+    }
+
+    fn count_doubled_rows(&mut self, rows: &[Row]) {
+        let mut count: BTreeMap<&str, u64> = BTreeMap::new();
+        for token in rows.iter().filter_map(|row| token_of(&row.text)) {
+            *count.entry(token).or_default() += 1;
+        }
+        for (token, rows) in count.into_iter().filter(|(_, rows)| *rows > 1) {
+            self.doubled_rows += 1;
+            self.example("doubled rows", &format!("{token}, {rows} rows"));
+        }
     }
 
     fn example(&mut self, kind: &str, what: &str) {
@@ -79,22 +130,26 @@ pub(crate) fn token_of(text: &str) -> Option<&str> {
     Some(&rest[..end])
 }
 
-/// How the answer to a command begins whose end nobody knows: it names no token.
-const INTERRUPTED: &str = "The outcome of this exec call is unknown";
-
-/// Judges. `unknown` are the tokens of outbox rows that nobody knows the end of.
-pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], unknown: &BTreeSet<String>) -> Verdict {
+/// Judges what was put in by what the platform took and what the outbox says of the rest.
+pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], rows: &[Row]) -> Verdict {
     let mut verdict = Verdict { injected: injected.len() as u64, ..Verdict::default() };
     let known: BTreeMap<&str, i64> =
         injected.iter().map(|message| (message.token.as_str(), message.chat)).collect();
+    let told = |state: &str| -> BTreeSet<&str> {
+        rows.iter().filter(|row| row.state == state).filter_map(|row| token_of(&row.text)).collect()
+    };
+    let (unknown, failed) = (told("unknown"), told("failed"));
+    verdict.count_doubled_rows(rows);
     let mut times: BTreeMap<&str, u64> = BTreeMap::new();
     // By chat, the tokens in the order of their first delivery.
     let mut order: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
-    // By chat, answers that say that a command was interrupted.
-    let mut interrupted: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut interrupted = Interrupted::default();
+    for row in rows.iter().filter(|row| Interrupted::is_said_by(&row.text)) {
+        interrupted.row(row.chat, &row.state);
+    }
     for said in delivered {
-        if said.text.contains(INTERRUPTED) {
-            *interrupted.entry(said.chat).or_default() += 1;
+        if Interrupted::is_said_by(&said.text) {
+            interrupted.delivered(said.chat);
             continue;
         }
         let Some((token, chat)) = token_of(&said.text).and_then(|token| Some((token, *known.get(token)?)))
@@ -115,19 +170,26 @@ pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], unknown: &BT
     }
     for message in injected {
         let token = message.token.as_str();
-        match (times.get(token).copied().unwrap_or(0), unknown.contains(token)) {
-            (1, false) => verdict.answered_once += 1,
-            (1, true) => verdict.unknown_delivered += 1,
-            (0, true) => verdict.unknown_undelivered += 1,
-            (0, false) if interrupted.get(&message.chat).is_some_and(|left| *left > 0) => {
-                interrupted.entry(message.chat).and_modify(|left| *left -= 1);
+        match (times.get(token).copied().unwrap_or(0), unknown.contains(token), failed.contains(token)) {
+            (1, false, false) => verdict.answered_once += 1,
+            (1, true, _) => verdict.unknown_delivered += 1,
+            (1, false, true) => {
+                verdict.failed_delivered += 1;
+                verdict.example("failed, delivered", token);
+            }
+            (0, true, _) => verdict.unknown_undelivered += 1,
+            (0, false, true) => {
+                verdict.failed += 1;
+                verdict.example("failed", token);
+            }
+            (0, false, false) if message.command && interrupted.excuses(message.chat) => {
                 verdict.interrupted += 1;
             }
-            (0, false) => {
+            (0, false, false) => {
                 verdict.lost += 1;
                 verdict.example("lost", token);
             }
-            (n, _) => {
+            (n, ..) => {
                 verdict.duplicated += 1;
                 verdict.example("duplicated", &format!("{token}, {n} times"));
             }
@@ -135,15 +197,15 @@ pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], unknown: &BT
     }
     let position: BTreeMap<&str, usize> =
         injected.iter().enumerate().map(|(at, message)| (message.token.as_str(), at)).collect();
-    for said in interrupted.values().filter(|left| **left > 0) {
-        verdict.strange += said;
-        verdict.example("strange", INTERRUPTED);
+    if interrupted.strange() > 0 {
+        verdict.strange += interrupted.strange();
+        verdict.example("strange", "answers that a command was interrupted");
     }
     for tokens in order.values() {
         let mut latest = None;
         for token in tokens {
             let at = position.get(token).copied();
-            match (at < latest, unknown.contains(*token)) {
+            match (at < latest, unknown.contains(token)) {
                 (false, false) => latest = at,
                 // What may arrive at any time does not make those after it late.
                 (false, true) => {}
@@ -162,24 +224,48 @@ pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], unknown: &BT
 mod tests {
     use super::*;
 
-    fn run(said: &[(i64, &str)], unknown: &[&str]) -> Verdict {
-        let injected: Vec<_> = [(1, "tok-1-0"), (1, "tok-1-1"), (1, "tok-1-2"), (2, "tok-2-0")]
-            .map(|(chat, token)| Injected { chat, token: token.into() })
-            .into();
+    fn row(chat: i64, text: &str, state: &str) -> Row {
+        Row { chat, text: text.into(), state: state.into() }
+    }
+
+    fn injected() -> Vec<Injected> {
+        [(1, "tok-1-0"), (1, "tok-1-1"), (1, "tok-1-2"), (2, "tok-2-0")]
+            .map(|(chat, token)| Injected { chat, token: token.into(), command: chat == 2 })
+            .into()
+    }
+
+    fn with_rows(said: &[(i64, &str)], rows: &[Row]) -> Verdict {
         let delivered: Vec<_> =
             said.iter().map(|(chat, text)| Delivered { chat: *chat, text: (*text).into() }).collect();
-        check(&injected, &delivered, &unknown.iter().map(|token| (*token).to_owned()).collect())
+        check(&injected(), &delivered, rows)
+    }
+
+    fn run(said: &[(i64, &str)], unknown: &[&str]) -> Verdict {
+        let rows: Vec<_> = unknown.iter().map(|token| row(1, token, "unknown")).collect();
+        with_rows(said, &rows)
     }
 
     const ALL: [(i64, &str); 4] =
         [(1, "tok-1-0"), (2, "tool said: tok-2-0"), (1, "tok-1-1"), (1, "tok-1-2 and more")];
+    const CUT: &str = "tool said: The outcome of this exec call is unknown: Creel was interrupted.";
 
     #[test]
     fn an_interrupted_command_is_an_answer_of_its_own_kind() {
-        let said = "tool said: The outcome of this exec call is unknown: Creel was interrupted.";
-        let verdict = run(&[ALL[0], (2, said), ALL[2], ALL[3]], &[]);
-        assert_eq!((verdict.interrupted, verdict.lost, verdict.strange), (1, 0, 0));
-        assert_eq!(run(&[ALL[0], ALL[1], (2, said), ALL[2], ALL[3]], &[]).strange, 1);
+        let judge = |said: &[(i64, &str)], rows: &[(i64, &str)]| {
+            let rows: Vec<_> = rows.iter().map(|(chat, state)| row(*chat, CUT, state)).collect();
+            let verdict = with_rows(said, &rows);
+            (verdict.interrupted, verdict.lost, verdict.strange)
+        };
+        let (rest, cut) = ([ALL[0], ALL[2], ALL[3]], [ALL[0], (2, CUT), ALL[2], ALL[3]]);
+        assert_eq!(judge(&cut, &[(2, "sent")]), (1, 0, 0));
+        assert_eq!(judge(&cut, &[(2, "unknown")]), (1, 0, 0));
+        assert_eq!(judge(&rest, &[(2, "unknown")]), (1, 0, 0), "nobody knows, and that is said");
+        assert_eq!(judge(&rest, &[(2, "sent")]), (0, 1, 0), "it was never sent");
+        assert_eq!(judge(&rest, &[(1, "unknown")]), (0, 1, 1), "an answer of another chat excuses nothing");
+        assert_eq!(judge(&cut, &[]), (0, 1, 1), "nobody meant to say it");
+        assert_eq!(judge(&[&ALL[..], &[(2, CUT)]].concat(), &[(2, "sent")]), (0, 0, 1), "it answers nothing");
+        let plain = [(1, CUT), ALL[1], ALL[2], ALL[3]];
+        assert_eq!(judge(&plain, &[(1, "sent")]), (0, 1, 1), "that message had no command");
     }
 
     #[test]
@@ -190,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_good_run() {
-        let verdict = run(&ALL, &[]);
+        let verdict = with_rows(&ALL, &ALL.map(|(chat, text)| row(chat, text, "sent")));
         assert!(verdict.is_good(), "{verdict:?}");
         assert_eq!(verdict.answered_once, 4);
     }
@@ -208,13 +294,40 @@ mod tests {
     }
 
     #[test]
-    fn unknown_ones_may_be_there_or_not_but_not_twice_and_not_all() {
+    fn what_the_outbox_says_must_be_true_and_said_once() {
+        let failed = [row(1, "tok-1-0", "failed")];
+        assert_eq!(with_rows(&ALL[1..], &failed).failed, 1);
+        assert_eq!(with_rows(&ALL, &failed).failed_delivered, 1);
+        let twice = [row(1, "tok-1-0", "sent"), row(1, "tok-1-0", "queued")];
+        assert_eq!(with_rows(&ALL, &twice).doubled_rows, 1);
+        for verdict in [with_rows(&ALL[1..], &failed), with_rows(&ALL, &failed), with_rows(&ALL, &twice)] {
+            assert!(!verdict.is_good(), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_ones_may_be_there_or_not_but_not_twice() {
         let verdict = run(&ALL[1..], &["tok-1-0"]);
         assert_eq!((verdict.unknown_undelivered, verdict.lost), (1, 0));
         assert_eq!(run(&ALL, &["tok-1-0"]).unknown_delivered, 1);
         assert_eq!(run(&[ALL[0], ALL[0], ALL[1], ALL[2], ALL[3]], &["tok-1-0"]).duplicated, 1);
-        assert!(!run(&ALL, &["tok-1-0", "tok-1-1"]).is_good());
-        assert!(!check(&[], &[], &BTreeSet::new()).is_good());
+        assert!(!check(&[], &[], &[]).is_good());
+    }
+
+    #[test]
+    fn one_in_ten_may_be_unknown_and_one_in_a_hundred_interrupted() {
+        let good = |unknown_delivered, unknown_undelivered, interrupted| {
+            Verdict {
+                injected: 1000,
+                unknown_delivered,
+                unknown_undelivered,
+                interrupted,
+                ..Verdict::default()
+            }
+            .is_good()
+        };
+        assert!(good(60, 40, 10));
+        assert!(!good(61, 40, 0) && !good(0, 101, 0) && !good(0, 0, 11));
     }
 
     #[test]

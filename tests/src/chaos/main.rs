@@ -3,7 +3,9 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool tells its result on stdout")]
 
 mod check;
+mod conduct;
 mod history;
+mod interrupted;
 mod nemesis;
 mod run;
 
@@ -61,23 +63,27 @@ async fn main() -> Result<ExitCode> {
         without_fence: cli.without_fence,
     };
     let outcome = tokio::task::LocalSet::new().run_until(run::run(&plan, &history)).await?;
-    let good = outcome.verdict.is_good() && outcome.left_behind == 0;
+    let complaints = outcome.conduct.complaints();
+    let good = outcome.verdict.is_good() && complaints.is_empty();
     print_table(&outcome);
     say(&format!("history: {}", history.display()));
     if let Some(path) = cli.json {
         let result = json!({
             "seed": cli.seed, "seconds": cli.seconds, "withoutFence": cli.without_fence, "good": good,
-            "verdict": outcome.verdict, "blows": outcome.blows, "leftBehind": outcome.left_behind,
-            "tookSeconds": outcome.seconds,
+            "verdict": outcome.verdict, "conduct": outcome.conduct, "complaints": complaints,
+            "blows": outcome.blows, "tookSeconds": outcome.seconds,
         });
         std::fs::write(path, format!("{result:#}\n"))?;
+    }
+    for complaint in &complaints {
+        say(&format!("  {complaint}"));
     }
     say(if good { "PASS" } else { "FAIL" });
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_table(outcome: &Outcome) {
-    let Outcome { verdict, blows, left_behind, seconds } = outcome;
+    let Outcome { verdict, conduct, blows, seconds } = outcome;
     let rows = [
         ("injected", verdict.injected),
         ("answered once", verdict.answered_once),
@@ -90,7 +96,12 @@ fn print_table(outcome: &Outcome) {
         ("answered, command interrupted", verdict.interrupted),
         ("misplaced", verdict.misplaced),
         ("strange", verdict.strange),
-        ("processes left behind", *left_behind),
+        ("failed", verdict.failed),
+        ("failed, delivered", verdict.failed_delivered),
+        ("twice in the outbox", verdict.doubled_rows),
+        ("blows planned", conduct.planned),
+        ("blows missed", conduct.missed),
+        ("processes left behind", conduct.left_behind),
         ("seconds", *seconds),
     ];
     for (name, count) in rows {

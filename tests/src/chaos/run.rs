@@ -1,6 +1,6 @@
 //! One run: traffic, misfortunes, and patience until everything has come to rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,16 @@ use fake_telegram::{Odds, TOKEN};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::check::{Delivered, Injected, Verdict, check, token_of};
+use crate::check::{Delivered, Injected, Row, Verdict, check};
+use crate::conduct::Conduct;
 use crate::history::History;
 use crate::nemesis::{Blow, schedule};
 
 /// Nothing new for so long means that nothing will come.
 const STILL: Duration = Duration::from_secs(60);
+
+/// What a gateway of the negative control says at its start.
+const NO_FENCES: &str = "This is a control run without fences";
 
 /// What a run is like.
 #[derive(Debug, Clone)]
@@ -36,8 +40,8 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub verdict: Verdict,
+    pub conduct: Conduct,
     pub blows: BTreeMap<String, u64>,
-    pub left_behind: u64,
     pub seconds: u64,
 }
 
@@ -47,9 +51,10 @@ struct Stage {
     creel: Mutex<Option<Arc<Creel>>>,
     history: History,
     injected: Mutex<Vec<Injected>>,
-    states: Mutex<BTreeMap<String, String>>,
+    /// The outbox by the keys of its rows.
+    rows: Mutex<BTreeMap<String, Row>>,
     blows: Mutex<BTreeMap<String, u64>>,
-    left_behind: Mutex<u64>,
+    conduct: Mutex<Conduct>,
     over: AtomicBool,
 }
 
@@ -72,31 +77,23 @@ impl Stage {
     async fn look_at_outbox(&self) -> Result<()> {
         let creel = self.creel().context("no Creel runs")?;
         let list = creel.gateway_call("outbox.list", &json!({"limit": 1000})).await?;
-        let mut states = lock(&self.states);
+        let mut rows = lock(&self.rows);
         for row in list["rows"].as_array().into_iter().flatten() {
-            if let (Some(token), Some(state)) =
-                (row["text"].as_str().and_then(token_of), row["state"].as_str())
-            {
-                states.insert(token.to_owned(), state.to_owned());
-            }
+            let word = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+            let chat = word("to").parse().with_context(|| format!("this row goes nowhere: {row}"))?;
+            rows.insert(word("key"), Row { chat, text: word("text"), state: word("state") });
         }
         Ok(())
     }
 
-    fn tokens(&self, fits: impl Fn(&str) -> bool) -> BTreeSet<String> {
-        lock(&self.states).iter().filter(|(_, state)| fits(state)).map(|(token, _)| token.clone()).collect()
+    fn judge(&self) -> Verdict {
+        let rows: Vec<Row> = lock(&self.rows).values().cloned().collect();
+        check(&lock(&self.injected), &self.delivered(), &rows)
     }
 
     /// Messages that are neither answered nor accounted for.
-    fn open(&self) -> usize {
-        let said = self.delivered();
-        let answered: BTreeSet<&str> = said.iter().filter_map(|said| token_of(&said.text)).collect();
-        let settled = self.tokens(|state| state == "unknown" || state == "failed");
-        let injected = lock(&self.injected);
-        injected
-            .iter()
-            .filter(|m| !answered.contains(m.token.as_str()) && !settled.contains(&m.token))
-            .count()
+    fn open(&self) -> u64 {
+        self.judge().lost
     }
 
     fn count(&self, blow: &str) {
@@ -115,14 +112,14 @@ async fn traffic(stage: Arc<Stage>, plan: Plan) -> Result<()> {
         let chat = random.within(0, u64::from(plan.chats)) as usize;
         let token = format!("tok-{}-{}", chat + 1, numbers[chat]);
         numbers[chat] += 1;
-        let text = match random.within(0, 10) {
-            0..6 => format!("echo {token}"),
-            6..9 => format!("slow {} {token}", random.within(100, 1200)),
-            _ => format!("tool echo {token}"),
+        let (text, command) = match random.within(0, 10) {
+            0..6 => (format!("echo {token}"), false),
+            6..9 => (format!("slow {} {token}", random.within(100, 1200)), false),
+            _ => (format!("tool echo {token}"), true),
         };
         let chat = chat as i64 + 1;
         stage.history.note("message", &json!({"chat": chat, "text": text}));
-        lock(&stage.injected).push(Injected { chat, token });
+        lock(&stage.injected).push(Injected { chat, token, command });
         inject(&stage.home.telegram, chat, &text)?;
     }
     Ok(())
@@ -136,7 +133,7 @@ async fn strike(stage: &Arc<Stage>, blow: Blow) -> Result<()> {
             let before = creel.processes();
             creel.supervisor().signal(Signal::SIGKILL)?;
             let left = left_of(&before, Duration::from_secs(5)).await;
-            *lock(&stage.left_behind) += left.len() as u64;
+            lock(&stage.conduct).left_behind += left.len() as u64;
             if !left.is_empty() {
                 stage.history.note("left behind", &json!(creel_kit::process::show(&left)));
                 for stat in &left {
@@ -166,13 +163,15 @@ async fn strike(stage: &Arc<Stage>, blow: Blow) -> Result<()> {
 
 async fn nemesis(stage: Arc<Stage>, plan: Plan) {
     let started = Instant::now();
-    for (at, blow) in schedule(plan.seed, plan.length) {
+    let blows = schedule(plan.seed, plan.length);
+    lock(&stage.conduct).planned = blows.len() as u64;
+    for (at, blow) in blows {
         tokio::time::sleep(at.saturating_sub(started.elapsed())).await;
-        // A victim that is down already cannot be hit again; that is no fault of the run.
+        // A victim that is down already cannot be hit again; too many of these make the run worth nothing.
         let hit = match strike(&stage, blow).await {
             Ok(()) => json!(true),
             Err(error) => {
-                stage.count("missed");
+                lock(&stage.conduct).missed += 1;
                 json!(format!("{error:#}"))
             }
         };
@@ -180,7 +179,7 @@ async fn nemesis(stage: Arc<Stage>, plan: Plan) {
     }
 }
 
-/// A supervisor that ended by itself is started again, and that is counted.
+/// A supervisor that ended by itself is started again, so that the run shows more than that; it is no good run.
 async fn revive(stage: Arc<Stage>) {
     while !stage.over.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -189,7 +188,7 @@ async fn revive(stage: Arc<Stage>) {
         }
         let dead = lock(&stage.creel).take();
         if let Some(creel) = dead {
-            stage.count("supervisor ended by itself");
+            lock(&stage.conduct).ended_by_itself += 1;
             stage.history.note("supervisor ended", &json!(creel.said()));
             creel.forget();
             match stage.home.home.launch() {
@@ -251,9 +250,9 @@ pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
         creel: Mutex::new(Some(creel)),
         history: History::create(history)?,
         injected: Mutex::default(),
-        states: Mutex::default(),
+        rows: Mutex::default(),
         blows: Mutex::default(),
-        left_behind: Mutex::default(),
+        conduct: Mutex::new(Conduct { fences_out_asked: plan.without_fence, ..Conduct::default() }),
         over: AtomicBool::new(false),
     });
     let watching = tokio::task::spawn_local(progress(Arc::clone(&stage), started));
@@ -269,8 +268,6 @@ pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
     stage.over.store(true, Ordering::Relaxed);
     watching.await?;
     reviving.await?;
-    let unknown = stage.tokens(|state| state == "unknown");
-    let delivered = stage.delivered();
     for said in stage.home.telegram.sent() {
         stage.history.note(
             "sent",
@@ -278,21 +275,37 @@ pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
             "answered": said.answered, "platformMs": said.at_ms}),
         );
     }
-    stage.history.note("outbox", &json!(*lock(&stage.states)));
-    let injected = lock(&stage.injected).clone();
-    let verdict = check(&injected, &delivered, &unknown);
+    stage.history.note("outbox", &json!(*lock(&stage.rows)));
+    let verdict = stage.judge();
     stage.history.note("verdict", &json!(verdict));
-    let blows = lock(&stage.blows).clone();
-    let mut left_behind = *lock(&stage.left_behind);
     let creel = lock(&stage.creel).take();
-    if let Some(creel) = creel.and_then(Arc::into_inner) {
-        keep_logs(&stage, history);
-        if let Err(error) = creel.stop().await {
-            crate::say(&format!("the last stop was not clean: {error:#}"));
-            left_behind += 1;
+    keep_logs(&stage, history);
+    let bad_stop = match creel.and_then(Arc::into_inner) {
+        Some(creel) => creel.stop().await.err().map(|error| format!("{error:#}")),
+        None => Some("no Creel runs that could be stopped".into()),
+    };
+    let conduct = {
+        let mut conduct = lock(&stage.conduct);
+        conduct.bad_stop = bad_stop;
+        conduct.fences_out_seen = fences_out(&stage)?;
+        conduct.clone()
+    };
+    stage.history.note("conduct", &json!(conduct));
+    let blows = lock(&stage.blows).clone();
+    Ok(Outcome { verdict, conduct, blows, seconds: started.elapsed().as_secs() })
+}
+
+/// Whether a gateway of this run said that it has no fences.
+fn fences_out(stage: &Stage) -> Result<bool> {
+    for log in std::fs::read_dir(stage.home.home.path().join("logs"))? {
+        let log = log?;
+        if log.file_name().to_string_lossy().starts_with("gateway")
+            && String::from_utf8_lossy(&std::fs::read(log.path())?).contains(NO_FENCES)
+        {
+            return Ok(true);
         }
     }
-    Ok(Outcome { verdict, blows, left_behind, seconds: started.elapsed().as_secs() })
+    Ok(false)
 }
 
 /// Logs lie in the home, which goes; whoever looks into a failed run wants them beside the history.
@@ -308,19 +321,24 @@ fn keep_logs(stage: &Stage, history: &Path) {
 }
 
 async fn drain(stage: &Arc<Stage>) {
-    let mut last = (usize::MAX, Instant::now());
+    let mut last = (u64::MAX, Instant::now());
     loop {
         let _ = stage.look_at_outbox().await;
         let open = stage.open();
-        let waiting = !stage.tokens(|state| state == "queued" || state == "attempting").is_empty();
-        if open == 0 && !waiting && stage.home.telegram.unconfirmed(TOKEN) == 0 {
+        let waiting = lock(&stage.rows).values().filter(|row| row.is_open()).count() as u64;
+        let unconfirmed = stage.home.telegram.unconfirmed(TOKEN) as u64;
+        let left = open + waiting + unconfirmed;
+        if left == 0 {
             return;
         }
-        if open < last.0 {
-            last = (open, Instant::now());
+        if left < last.0 {
+            last = (left, Instant::now());
         }
         if last.1.elapsed() > STILL {
-            stage.history.note("gave up", &json!({"open": open, "waiting": waiting}));
+            lock(&stage.conduct).gave_up = Some(format!(
+                "{open} messages without an answer, {waiting} rows of the outbox that are not settled, \
+                 {unconfirmed} updates that were never taken"
+            ));
             return;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
