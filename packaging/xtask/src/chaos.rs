@@ -1,10 +1,11 @@
 //! `cargo xtask chaos` and `cargo xtask bench`: real processes, release builds.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
+use serde_json::Value;
 
 use crate::run;
-use crate::shell::{command, must};
+use crate::shell::{command, must, show};
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -14,7 +15,7 @@ pub(crate) struct Args {
     /// Seed of everything that is random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The negative control: take the fences out and expect the checker to find losses, duplicates or disorder.
+    /// The negative control: take the fences out and demand that the checker finds losses, duplicates or disorder.
     #[arg(long)]
     without_fence: bool,
 }
@@ -29,10 +30,37 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.without_fence {
         return must(&mut chaos);
     }
-    let status = chaos.arg("--without-fence").status()?;
-    ensure!(!status.success(), "the run without fences passed: the chaos is too weak to show anything");
-    println!("the run without fences failed, as it must: {status}");
+    let result = binaries.join("result.json");
+    if result.exists() {
+        std::fs::remove_file(&result)?;
+    }
+    chaos.arg("--without-fence").arg("--json").arg(&result);
+    println!("$ {}", show(&chaos));
+    let status = chaos.status()?;
+    let text = std::fs::read_to_string(&result)
+        .with_context(|| format!("the run without fences gave no verdict, so it shows nothing ({status})"))?;
+    println!("the run without fences failed, as it must: {}", damage(&serde_json::from_str(&text)?)?);
     Ok(())
+}
+
+/// The damage that a run without fences did. A run that failed for another reason shows nothing.
+fn damage(result: &Value) -> Result<String> {
+    let conduct = &result["conduct"];
+    ensure!(
+        result["withoutFence"] == true && conduct["fencesOutSeen"] == true,
+        "this was no run without fences: the gateway never said that it has none"
+    );
+    ensure!(
+        conduct["missed"].as_u64().unwrap_or(u64::MAX) < conduct["planned"].as_u64().unwrap_or(0),
+        "nobody was hit in the run without fences, so it shows nothing"
+    );
+    let count = |kind: &str| result["verdict"][kind].as_u64().unwrap_or(0);
+    let [lost, duplicated, reordered] = ["lost", "duplicated", "reordered"].map(count);
+    ensure!(
+        lost + duplicated + reordered > 0,
+        "the run without fences lost, doubled and disordered nothing: the chaos is too weak to show anything"
+    );
+    Ok(format!("{lost} lost, {duplicated} duplicated, {reordered} reordered"))
 }
 
 /// Builds a gateway with the fences removed, puts it into a folder of its own with its siblings, and builds the
@@ -68,4 +96,27 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<()> {
         bench.args(["--only", only]);
     }
     must(bench.env("CREEL_BIN_DIR", binaries))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn result(fences_out: bool, missed: u64, lost: u64, strange: u64) -> Value {
+        json!({
+            "withoutFence": true, "good": false,
+            "conduct": {"fencesOutSeen": fences_out, "planned": 9, "missed": missed},
+            "verdict": {"lost": lost, "duplicated": 0, "reordered": 0, "strange": strange},
+        })
+    }
+
+    #[test]
+    fn a_control_counts_only_when_the_missing_fences_did_damage() {
+        assert_eq!(damage(&result(true, 1, 2, 0)).ok().as_deref(), Some("2 lost, 0 duplicated, 0 reordered"));
+        for bad in [result(false, 1, 2, 0), result(true, 9, 2, 0), result(true, 1, 0, 3), json!({})] {
+            assert!(damage(&bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -39,7 +39,8 @@ pub(crate) fn answers(program: &str, arg: &str) -> bool {
         .is_ok_and(|s| s.success())
 }
 
-fn show(command: &Command) -> String {
+/// The words of a command.
+pub(crate) fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
