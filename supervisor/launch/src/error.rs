@@ -29,6 +29,8 @@ pub enum Stage {
     Policy,
     /// Session, death signal.
     Session,
+    /// The unit's cgroup.
+    Cgroup,
     /// User, mount, pid, network and other namespaces.
     Namespaces,
     /// Loopback and listener.
@@ -58,6 +60,7 @@ impl fmt::Display for Stage {
             Self::Spawn => "spawn",
             Self::Policy => "policy",
             Self::Session => "session",
+            Self::Cgroup => "cgroup",
             Self::Namespaces => "namespaces",
             Self::Network => "network",
             Self::View => "view",

@@ -87,11 +87,25 @@ impl Launching {
     /// # Errors
     /// When the stage itself cannot be started.
     pub fn begin(spec: &LaunchSpec, stdio: Stdio) -> Result<Self, LaunchError> {
+        Self::begin_in(spec, stdio, None)
+    }
+
+    /// The same, with the unit inside a cgroup from its first moment on: the open folder of a cgroup v2 that the caller
+    /// may write to.
+    ///
+    /// # Errors
+    /// When the stage itself cannot be started.
+    pub fn begin_in(
+        spec: &LaunchSpec,
+        stdio: Stdio,
+        cgroup: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, LaunchError> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .at(Stage::Spawn, || "No launch socket can be made; the open-files limit may be reached")?;
         let (policy, policy_bytes) = sealed_policy(spec)?;
-        note::send(&ours, &Start { policy_bytes }, &[policy.as_fd(), stdio.stdin.as_fd()])
+        let fds: Vec<_> = [policy.as_fd(), stdio.stdin.as_fd()].into_iter().chain(cgroup).collect();
+        note::send(&ours, &Start { policy_bytes }, &fds)
             .at(Stage::Policy, || "The policy cannot be handed to the launcher stage")?;
         // No pre_exec, no uid, no groups: std then uses posix_spawn, which runs no code of ours after a fork.
         let stage = Command::new("/proc/self/exe")

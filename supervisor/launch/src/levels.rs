@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -30,14 +30,36 @@ pub struct Measured {
     pub remedies: Vec<String>,
 }
 
+/// A cgroup for the strongest level: an open folder of a cgroup v2 with limits on memory and tasks in force, or a
+/// sentence on why there is none.
+pub type Grouped<'a> = Result<BorrowedFd<'a>, String>;
+
 /// Launches a probe of this very binary (`__selftest`) at level 2 and, where that fails, at level 1. The binary's `main`
 /// must call [`crate::reenter`]. Takes a few milliseconds; blocks.
 #[must_use]
 pub fn probe_levels() -> Measured {
-    let mut reasons = vec!["L3: no delegated cgroup is used; limits are per process.".to_owned()];
-    let mut remedies = Vec::new();
-    for level in [Level::L2, Level::L1] {
-        match probe(level) {
+    probe_levels_in(Err("no delegated cgroup is used; limits are per process.".to_owned()))
+}
+
+/// The same, beginning at level 3 where there is a cgroup for it. The caller ends what is left in the cgroup.
+#[must_use]
+pub fn probe_levels_in(grouped: Grouped<'_>) -> Measured {
+    let (mut reasons, mut remedies) = (Vec::new(), Vec::new());
+    let cgroup = match grouped {
+        Ok(folder) => Some(folder),
+        Err(why) => {
+            reasons.push(format!("L3: {why}"));
+            None
+        }
+    };
+    for level in [Level::L3, Level::L2, Level::L1] {
+        let group = if level == Level::L3 {
+            let Some(folder) = cgroup else { continue };
+            Some(folder)
+        } else {
+            None
+        };
+        match probe(level, group) {
             Ok((isolation, attempts)) => {
                 let worked: Vec<&str> =
                     attempts.iter().filter(|a| !a.denied).map(|a| a.name.as_str()).collect();
@@ -63,7 +85,7 @@ pub fn probe_levels() -> Measured {
 }
 
 /// One probe: a tool unit that tries to get out.
-fn probe(level: Level) -> Result<(Isolation, Vec<Attempt>), LaunchError> {
+fn probe(level: Level, cgroup: Option<BorrowedFd<'_>>) -> Result<(Isolation, Vec<Attempt>), LaunchError> {
     let decoy = Decoy::new()?;
     let program = std::env::current_exe().at(Stage::Spawn, || "The path of this binary is unknown")?;
     let port = decoy.listener.local_addr().map_or(0, |a| a.port());
@@ -81,10 +103,10 @@ fn probe(level: Level) -> Result<(Isolation, Vec<Attempt>), LaunchError> {
     if !program.starts_with("/usr") {
         spec.fs.push(View::ro(program));
     }
-    run(&spec)
+    run(&spec, cgroup)
 }
 
-fn run(spec: &LaunchSpec) -> Result<(Isolation, Vec<Attempt>), LaunchError> {
+fn run(spec: &LaunchSpec, cgroup: Option<BorrowedFd<'_>>) -> Result<(Isolation, Vec<Attempt>), LaunchError> {
     let (mut answer, stdout) = io::pipe().at(Stage::Spawn, || "No pipe for the probe's answer")?;
     let null = || {
         File::options()
@@ -94,7 +116,7 @@ fn run(spec: &LaunchSpec) -> Result<(Isolation, Vec<Attempt>), LaunchError> {
             .at(Stage::Spawn, || "/dev/null cannot be opened")
     };
     let stdio = Stdio { stdin: null()?.into(), stdout: OwnedFd::from(stdout), stderr: null()?.into() };
-    let launched = Launching::begin(spec, stdio)?.wait()?;
+    let launched = Launching::begin_in(spec, stdio, cgroup)?.wait()?;
     let mut text = String::new();
     let read = answer.read_to_string(&mut text);
     let exit = launched.wait().unwrap_or(Exit::Code(-1));

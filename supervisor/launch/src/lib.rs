@@ -19,7 +19,7 @@ pub mod tool;
 pub use error::{LaunchError, Stage};
 pub use isolation::Isolation;
 pub use launching::{Exit, Launched, Launching, Stdio};
-pub use levels::{Measured, probe_levels};
+pub use levels::{Grouped, Measured, probe_levels, probe_levels_in};
 pub use rustix::process::Signal;
 pub use seatbelt::seatbelt_profile;
 pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Level, Limits, Net, Role, View};

@@ -18,7 +18,7 @@ use crate::isolation::Isolation;
 /// Far above what any note needs; a longer one is cut by the kernel and then refused as bad JSON.
 const MAX_NOTE: usize = 16 * 1024;
 
-/// Supervisor to stage: `fds` = the sealed policy, then the unit's stdin.
+/// Supervisor to stage: `fds` = the sealed policy, the unit's stdin and, where it has one, the folder of its cgroup.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
     pub(crate) policy_bytes: usize,
@@ -38,7 +38,7 @@ pub(crate) enum Note {
 
 pub(crate) fn send<T: Serialize>(socket: impl AsFd, note: &T, fds: &[BorrowedFd<'_>]) -> Result<()> {
     let text = serde_json::to_vec(note).map_err(|_| Errno::INVAL)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(Errno::INVAL);
@@ -52,7 +52,7 @@ pub(crate) fn receive<T: DeserializeOwned>(
     wait: bool,
 ) -> Result<Option<(T, Vec<OwnedFd>)>> {
     let mut text = vec![0; MAX_NOTE];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut flags = RecvFlags::CMSG_CLOEXEC;
     flags.set(RecvFlags::DONTWAIT, !wait);

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 
 use super::first::{self, Realm};
 use super::last::Last;
@@ -25,7 +25,7 @@ const FAILED: i32 = 125;
 /// Runs the stage to its end. Never returns to the caller's main.
 pub(crate) fn run() -> ! {
     let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { sys::leave(FAILED) };
-    let outcome = receive(&socket).and_then(|spec| launch(&spec, &socket));
+    let outcome = receive(&socket).and_then(|(spec, cgroup)| launch(&spec, &socket, cgroup.as_ref()));
     fail(&socket, outcome)
 }
 
@@ -35,20 +35,26 @@ pub(crate) fn fail(socket: &OwnedFd, outcome: Result<std::convert::Infallible, L
     sys::leave(FAILED)
 }
 
-fn receive(socket: &OwnedFd) -> Result<LaunchSpec, LaunchError> {
+fn receive(socket: &OwnedFd) -> Result<(LaunchSpec, Option<OwnedFd>), LaunchError> {
     let lost = || LaunchError::new(Stage::Policy, "The launcher stage was started without a policy on fd 0.");
-    let (start, fds) = note::receive::<Start>(socket, true)
+    let (start, mut fds) = note::receive::<Start>(socket, true)
         .at(Stage::Policy, || "The launcher stage cannot read its policy; it is started by creel only")?
         .ok_or_else(lost)?;
+    let cgroup = if fds.len() == 3 { fds.pop() } else { None };
     let [policy, stdin] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| lost())?;
     rustix::stdio::dup2_stdin(&stdin).at(Stage::Policy, || "The unit's stdin cannot be put in place")?;
     let mut text = Vec::with_capacity(start.policy_bytes);
     File::from(policy).read_to_end(&mut text).at(Stage::Policy, || "The policy cannot be read")?;
-    serde_json::from_slice(&text)
-        .map_err(|e| LaunchError::new(Stage::Policy, format!("The policy is not understood: {e}.")))
+    let spec = serde_json::from_slice(&text)
+        .map_err(|e| LaunchError::new(Stage::Policy, format!("The policy is not understood: {e}.")))?;
+    Ok((spec, cgroup))
 }
 
-fn launch(spec: &LaunchSpec, socket: &OwnedFd) -> Result<std::convert::Infallible, LaunchError> {
+fn launch(
+    spec: &LaunchSpec,
+    socket: &OwnedFd,
+    cgroup: Option<&OwnedFd>,
+) -> Result<std::convert::Infallible, LaunchError> {
     let profile = profile::role(spec.role);
     if spec.net == Net::Host && spec.role != Role::Egress {
         return Err(LaunchError::new(Stage::Spec, "Only the role egress may have the host's network."));
@@ -60,15 +66,38 @@ fn launch(spec: &LaunchSpec, socket: &OwnedFd) -> Result<std::convert::Infallibl
     // Also ends the hold of a terminal the supervisor may have.
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::from_raw_mode(0o077));
+    easier_to_kill(spec.role);
     match spec.level {
-        Level::L2 => namespaced(spec, profile, socket, ids),
-        Level::L1 => super::direct::launch(spec, profile, socket, ids),
-        Level::L0 => super::direct::open(spec, socket),
-        Level::L3 => Err(LaunchError::new(
-            Stage::Spec,
-            "Level L3 is L2 inside a cgroup of the supervisor's; ask the launcher for L2.",
-        )),
+        Level::L3 if cgroup.is_none() => {
+            Err(LaunchError::new(Stage::Cgroup, "Level L3 needs a cgroup, and the launcher was given none."))
+        }
+        Level::L3 | Level::L2 => namespaced(spec, profile, socket, ids, cgroup),
+        Level::L1 => join(cgroup).and_then(|()| super::direct::launch(spec, profile, socket, ids)),
+        Level::L0 => join(cgroup).and_then(|()| super::direct::open(spec, socket)),
     }
+}
+
+/// When the host runs out of memory, a unit goes before the supervisor, and a tool before everybody else.
+fn easier_to_kill(role: Role) {
+    let path = "/proc/self/oom_score_adj";
+    let own: i32 = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let more = match role {
+        Role::Tool => 500,
+        Role::Agent | Role::Channel => 300,
+        Role::Gateway | Role::Egress => 100,
+    };
+    // Only a wish: making oneself easier to kill is everybody's right.
+    let _ = std::fs::write(path, (own + more).min(1000).to_string());
+}
+
+/// Puts this process, which becomes the unit, into the unit's cgroup.
+fn join(cgroup: Option<&OwnedFd>) -> Result<(), LaunchError> {
+    let Some(folder) = cgroup else { return Ok(()) };
+    let procs = rustix::fs::openat(folder, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    procs
+        .and_then(|procs| rustix::io::write(&procs, b"0"))
+        .map(drop)
+        .at(Stage::Cgroup, || "The unit cannot be put into its cgroup")
 }
 
 /// `Some`: we are root and the unit becomes these; `None`: the unit stays who we are.
@@ -101,6 +130,7 @@ fn namespaced(
     profile: &RoleProfile,
     socket: &OwnedFd,
     ids: Option<Ids>,
+    cgroup: Option<&OwnedFd>,
 ) -> Result<std::convert::Infallible, LaunchError> {
     let program = own_program(spec, profile);
     // Root opens with the host's rights; an ordinary user gains the right to mount only inside.
@@ -109,18 +139,23 @@ fn namespaced(
     let unit = ids.unwrap_or(Ids { uid, gid });
     let (go, release) = std::io::pipe().at(Stage::Spawn, || "No pipe to the unit's first process")?;
     let wanted = NAMESPACES.iter().filter(|(name, _)| *name != "net" || spec.net != Net::Host);
-    let (names, flags) = wanted.fold((Vec::new(), libc::CLONE_PARENT), |(mut names, flags), (name, flag)| {
-        names.push((*name).to_owned());
-        (names, flags | flag)
-    });
+    let (names, mut flags) =
+        wanted.fold((Vec::new(), libc::CLONE_PARENT), |(mut names, flags), (name, flag)| {
+            names.push((*name).to_owned());
+            (names, flags | flag)
+        });
+    if cgroup.is_some() {
+        // The root of a namespace of cgroups is where its maker is: the unit makes it, in its own.
+        flags &= !libc::CLONE_NEWCGROUP;
+    }
     // CLONE_PARENT: the unit is the supervisor's own child, and its death signal is the supervisor's.
-    let cloned = sys::clone(flags, 0).at(Stage::Namespaces, || {
+    let cloned = sys::clone(flags, 0, cgroup.map(OwnedFd::as_fd)).at(Stage::Namespaces, || {
         "The unit's namespaces cannot be made (see `creel doctor`: user namespaces may be forbidden on this host)"
     })?;
     match cloned {
         Cloned::Child => {
             drop(release);
-            let inside = Inside { spec, profile, socket, unit, ids, program };
+            let inside = Inside { spec, profile, socket, unit, ids, program, grouped: cgroup.is_some() };
             fail(socket, inside.run(&go.into(), names, opened))
         }
         Cloned::Parent { pid, pidfd } => {
@@ -160,6 +195,8 @@ struct Inside<'a> {
     unit: Ids,
     ids: Option<Ids>,
     program: Option<&'a Path>,
+    /// Whether it is in a cgroup of its own.
+    grouped: bool,
 }
 
 impl Inside<'_> {
@@ -177,6 +214,10 @@ impl Inside<'_> {
             // The stage could not write the maps and has said so.
             sys::leave(FAILED);
         }
+        if self.grouped {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
+                .at(Stage::Cgroup, || "The unit's namespace of cgroups cannot be made")?;
+        }
         if let Some(ids) = self.ids {
             credentials::become_unit(ids)?;
         }
@@ -190,7 +231,9 @@ impl Inside<'_> {
         };
         root::enter(self.profile, self.spec.tmp_bytes, self.unit, &opened.views)?;
         let mut gaps = opened.gaps;
-        gaps.push("no cgroup: the memory of several processes together has no limit".to_owned());
+        if !self.grouped {
+            gaps.push("no cgroup: the memory of several processes together has no limit".to_owned());
+        }
         let ports = ports(self.profile, self.spec, listener.as_ref().map(|(_, port)| *port));
         let rules = rules(self.spec, self.profile);
         let last = Last {

@@ -4,14 +4,21 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
+/// From the kernel's `sched.h`; too large for the type that libc gives such flags.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// The result of [`clone`], once in each process.
 pub(crate) enum Cloned {
     Child,
     Parent { pid: i32, pidfd: OwnedFd },
 }
 
-/// `clone3` without a stack: behaves as `fork`, in new namespaces.
-pub(crate) fn clone(flags: libc::c_int, exit_signal: libc::c_int) -> io::Result<Cloned> {
+/// `clone3` without a stack: behaves as `fork`, in new namespaces and in the cgroup of this open folder.
+pub(crate) fn clone(
+    flags: libc::c_int,
+    exit_signal: libc::c_int,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<Cloned> {
     let mut pidfd: RawFd = -1;
     // SAFETY: clone_args is plain integers, for which zero is a valid value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -19,6 +26,10 @@ pub(crate) fn clone(flags: libc::c_int, exit_signal: libc::c_int) -> io::Result<
     args.flags = u64::from((flags | libc::CLONE_PIDFD).cast_unsigned());
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
     args.exit_signal = u64::from(exit_signal.cast_unsigned());
+    if let Some(folder) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(folder.as_raw_fd().cast_unsigned());
+    }
     // SAFETY: the struct is valid for the size given and `pidfd` outlives the call. Without CLONE_VM the child has its own
     // copy of this single-threaded process, so going on in Rust is sound.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failure in a test helper is a failed test")]
 
 mod bench;
+mod cgroup;
 mod confinement;
 mod failures;
 mod foreground;
