@@ -55,6 +55,16 @@ impl Framer {
         self.extend(bytes);
     }
 
+    /// A framer in the middle of a line, as [`Framer::unfinished`] told it.
+    pub fn within(line: Vec<u8>, discarded: usize) -> Self {
+        Self { line, discarded, max: MAX_FRAME }
+    }
+
+    /// The unfinished line, and how many bytes of it were thrown away.
+    pub fn unfinished(&self) -> (&[u8], usize) {
+        (&self.line, self.discarded)
+    }
+
     /// Bytes of an unfinished line, at the end of the stream. They are never parsed.
     pub fn torn(&self) -> usize {
         self.line.len() + self.discarded

@@ -1,7 +1,8 @@
 //! One end of a link: ids, requests in flight, and what is sent again after a renewed handshake. Sans-IO.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::frame::{Frame, Framer};
@@ -63,7 +64,24 @@ pub struct Peer {
     next_id: u64,
     /// Encoded requests without an answer, oldest first.
     in_flight: BTreeMap<u64, Vec<u8>>,
+    /// Requests of the program before this one, whose answers nobody waits for.
+    abandoned: BTreeSet<u64>,
     strays: u64,
+}
+
+/// An end of a link between two programs of one process: what the next has to know to go on with the same socket.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PeerState {
+    /// The beginning of a line whose end was not read yet.
+    pub line: Vec<u8>,
+    /// Bytes of that line that were thrown away.
+    pub discarded: usize,
+    /// The id of the next request.
+    pub next_id: u64,
+    /// Requests without an answer.
+    pub in_flight: Vec<u64>,
+    /// Lines so far that were no message.
+    pub strays: u64,
 }
 
 impl Peer {
@@ -78,11 +96,34 @@ impl Peer {
         Self { next_id: first, ..Self::default() }
     }
 
+    /// What another program needs to go on with this end.
+    pub fn state(&self) -> PeerState {
+        let (line, discarded) = self.framer.unfinished();
+        PeerState {
+            line: line.to_vec(),
+            discarded,
+            next_id: self.next_id,
+            in_flight: self.in_flight.keys().chain(&self.abandoned).copied().collect(),
+            strays: self.strays,
+        }
+    }
+
+    /// An end that goes on where another program stopped. Answers to that one's requests are swallowed.
+    pub fn resume(state: PeerState) -> Self {
+        Self {
+            framer: Framer::within(state.line, state.discarded),
+            next_id: state.next_id,
+            abandoned: state.in_flight.into_iter().collect(),
+            strays: state.strays,
+            ..Self::default()
+        }
+    }
+
     /// Takes bytes as they were read and hands each arrival to `sink`.
     pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(Arrival)) {
-        let Self { framer, in_flight, strays, .. } = self;
+        let Self { framer, in_flight, abandoned, strays, .. } = self;
         framer.push(bytes, |frame| {
-            let arrival = read(frame, in_flight);
+            let Some(arrival) = read(frame, in_flight, abandoned) else { return };
             if matches!(arrival, Arrival::Stray { .. }) {
                 *strays += 1;
             }
@@ -144,29 +185,33 @@ fn fit(method: &str, message: &Message) -> Result<Vec<u8>, SendError> {
     Ok(line)
 }
 
-fn read(frame: Frame, in_flight: &mut BTreeMap<u64, Vec<u8>>) -> Arrival {
+fn read(
+    frame: Frame,
+    in_flight: &mut BTreeMap<u64, Vec<u8>>,
+    abandoned: &mut BTreeSet<u64>,
+) -> Option<Arrival> {
     let line = match frame {
         Frame::Line(line) => line,
         Frame::Oversize { len } => {
-            return Arrival::Stray {
-                reason: format!("A line of {len} bytes is over the limit of {MAX_FRAME}."),
-            };
+            let reason = format!("A line of {len} bytes is over the limit of {MAX_FRAME}.");
+            return Some(Arrival::Stray { reason });
         }
         Frame::NotUtf8 { len } => {
-            return Arrival::Stray { reason: format!("A line of {len} bytes is not UTF-8.") };
+            return Some(Arrival::Stray { reason: format!("A line of {len} bytes is not UTF-8.") });
         }
     };
-    match Message::decode(&line) {
+    Some(match Message::decode(&line) {
         Ok(Message::Request { id, method, params }) => Arrival::Request { id, method, params },
         Ok(Message::Notification { method, params }) => Arrival::Notification { method, params },
         Ok(Message::Response { id, outcome }) => match in_flight.remove(&id) {
             Some(_) => Arrival::Response { id, outcome },
+            None if abandoned.remove(&id) => return None,
             None => Arrival::Stray { reason: format!("A response to request {id}, which is not in flight.") },
         },
         Err(error @ (DecodeError::NotJson(_) | DecodeError::NotRpc { .. })) => {
             Arrival::Stray { reason: error.to_string() }
         }
-    }
+    })
 }
 
 #[cfg(test)]
@@ -200,6 +245,22 @@ mod tests {
             arrivals(&mut peer, b"hello from a library\n{\"jsonrpc\":\"2.0\",\"id\":9,\"result\":1}\n");
         assert!(seen.iter().all(|arrival| matches!(arrival, Arrival::Stray { .. })), "{seen:?}");
         assert_eq!(peer.strays(), 2);
+    }
+
+    #[test]
+    fn an_end_goes_on_in_the_middle_of_a_line_and_swallows_the_answers_of_the_one_before() {
+        let mut before = Peer::starting_at(5);
+        let (asked, _) = before.request("a", json!({})).unwrap();
+        let answer = Peer::new().respond(asked, Ok(Value::Null));
+        let told = Peer::new().notify("n", json!({"x": 1})).unwrap();
+        let both = [answer, told].concat();
+        let (first, rest) = both.split_at(9);
+        assert!(arrivals(&mut before, first).is_empty());
+        let state = serde_json::to_string(&before.state()).unwrap();
+        let mut after = Peer::resume(serde_json::from_str(&state).unwrap());
+        let seen = arrivals(&mut after, rest);
+        assert!(matches!(seen.as_slice(), [Arrival::Notification { method, .. }] if method == "n"), "{seen:?}");
+        assert_eq!((after.strays(), after.request("b", json!({})).unwrap().0), (0, 6));
     }
 
     #[test]

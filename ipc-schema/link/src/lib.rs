@@ -12,11 +12,11 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use creel_ipc::hello::Renew;
 use creel_ipc::msg::{Ping, Pong};
-use creel_ipc::peer::{Arrival, Peer, SendError};
+use creel_ipc::peer::{Arrival, Peer, PeerState, SendError};
 use creel_ipc::{ErrorClass, Notify, Request, RpcError};
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -126,14 +126,38 @@ impl Drop for Busy {
 struct Line {
     bytes: Vec<u8>,
     fds: Vec<OwnedFd>,
+    shared: Arc<Shared>,
 }
+
+/// Written or given up, it does not wait any more.
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.shared.unsent.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The writer is gone.
+struct NoWriter;
 
 #[derive(Debug)]
 struct Shared {
     peer: Mutex<Peer>,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Result<Value, RpcError>>>>,
     closed: AtomicBool,
+    /// Lines that were given to the link and are not written yet.
+    unsent: AtomicU64,
+    /// Whether arrivals wait in the reader.
+    delivering: AtomicBool,
+    events: mpsc::WeakSender<Event>,
+    socket: Weak<UnixStream>,
     vitals: Vitals,
+}
+
+impl Shared {
+    fn line(self: &Arc<Self>, bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Line {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+        Line { bytes, fds, shared: Arc::clone(self) }
+    }
 }
 
 /// The state is never left half-changed, so a poisoned lock is as good as another.
@@ -158,14 +182,29 @@ impl Link {
     /// Puts a link on a connected socket. `first_id` is the id of the first request: 0 for a worker, a number above
     /// every earlier one for a gateway that takes a link over.
     pub fn new(stream: UnixStream, first_id: u64, vitals: Vitals) -> (Self, Incoming) {
+        Self::with_peer(stream, Peer::starting_at(first_id), vitals)
+    }
+
+    /// Goes on with a socket where the program before this one stopped; see [`Link::state`].
+    pub fn resume(socket: OwnedFd, state: PeerState, vitals: Vitals) -> io::Result<(Self, Incoming)> {
+        let stream = std::os::unix::net::UnixStream::from(socket);
+        stream.set_nonblocking(true)?;
+        Ok(Self::with_peer(UnixStream::from_std(stream)?, Peer::resume(state), vitals))
+    }
+
+    fn with_peer(stream: UnixStream, peer: Peer, vitals: Vitals) -> (Self, Incoming) {
         let stream = Arc::new(stream);
         let (lines, queue) = mpsc::channel(QUEUE);
         let (events, incoming) = mpsc::channel(QUEUE);
         let (held, released) = mpsc::channel(1);
         let shared = Arc::new(Shared {
-            peer: Mutex::new(Peer::starting_at(first_id)),
+            peer: Mutex::new(peer),
             waiting: Mutex::default(),
             closed: AtomicBool::new(false),
+            unsent: AtomicU64::new(0),
+            delivering: AtomicBool::new(false),
+            events: events.downgrade(),
+            socket: Arc::downgrade(&stream),
             vitals,
         });
         tokio::spawn(write(Arc::clone(&stream), queue));
@@ -202,8 +241,7 @@ impl Link {
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(CallError::Closed { method });
         }
-        let sent = self.lines.send(Line { bytes, fds: Vec::new() }).await;
-        sent.map_err(|_closed| CallError::Closed { method })?;
+        self.queue(bytes, Vec::new()).await.map_err(|_closed| CallError::Closed { method })?;
         let outcome = receiver.await.map_err(|_closed| CallError::Closed { method })?;
         serde_json::from_value(outcome?).map_err(|error| CallError::BadResult { method, error })
     }
@@ -220,21 +258,20 @@ impl Link {
         fds: Vec<OwnedFd>,
     ) -> Result<(), CallError> {
         let bytes = self.notification::<N>(params)?;
-        let sent = self.lines.send(Line { bytes, fds }).await;
-        sent.map_err(|_closed| CallError::Closed { method: N::METHOD })
+        self.queue(bytes, fds).await.map_err(|_closed| CallError::Closed { method: N::METHOD })
     }
 
     /// Sends a notification unless the queue is full: for what is best effort. Says whether it was queued.
     pub fn offer<N: Notify>(&self, params: &N::Params) -> bool {
         self.notification::<N>(params)
-            .is_ok_and(|bytes| self.lines.try_send(Line { bytes, fds: Vec::new() }).is_ok())
+            .is_ok_and(|bytes| self.lines.try_send(self.shared.line(bytes, Vec::new())).is_ok())
     }
 
     /// Answers a request of the peer.
     pub async fn respond(&self, id: u64, outcome: Result<Value, RpcError>) {
         let bytes = lock(&self.shared.peer).respond(id, outcome);
         // A closed link has nobody left to answer to.
-        let _closed = self.lines.send(Line { bytes, fds: Vec::new() }).await;
+        let _closed = self.queue(bytes, Vec::new()).await;
     }
 
     /// Answers a request of the peer with a typed result.
@@ -253,7 +290,7 @@ impl Link {
     /// Asks the worker behind a link that another gateway held to introduce itself again.
     pub async fn renew(&self, session: &str) -> Result<(), CallError> {
         // The newline ends whatever line the dead gateway left torn.
-        let newline = self.lines.send(Line { bytes: b"\n".to_vec(), fds: Vec::new() }).await;
+        let newline = self.queue(b"\n".to_vec(), Vec::new()).await;
         newline.map_err(|_closed| CallError::Closed { method: Renew::METHOD })?;
         self.notify::<Renew>(&Renew { session: session.to_owned() }).await
     }
@@ -265,7 +302,7 @@ impl Link {
             std::iter::once(b"\n".to_vec()).chain(peer.unanswered().map(<[u8]>::to_vec)).collect()
         };
         for bytes in lines {
-            if self.lines.send(Line { bytes, fds: Vec::new() }).await.is_err() {
+            if self.queue(bytes, Vec::new()).await.is_err() {
                 return;
             }
         }
@@ -284,6 +321,29 @@ impl Link {
     /// Whether the peer has closed its end.
     pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing is under way: every line is written, every arrival was taken. Only then does [`Link::state`] tell
+    /// all; who asks must be on the thread of the link's runtime.
+    pub fn is_quiet(&self) -> bool {
+        let taken = self.shared.events.upgrade().is_none_or(|events| events.capacity() == QUEUE);
+        taken
+            && self.shared.unsent.load(Ordering::Relaxed) == 0
+            && !self.shared.delivering.load(Ordering::Relaxed)
+    }
+
+    /// What the program after this one needs to go on, and the socket; `None` when the link has ended.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn state(&self) -> io::Result<Option<(PeerState, OwnedFd)>> {
+        let Some(socket) = self.shared.socket.upgrade() else { return Ok(None) };
+        let socket = socket.as_fd().try_clone_to_owned()?;
+        Ok(Some((lock(&self.shared.peer).state(), socket)))
+    }
+
+    async fn queue(&self, bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Result<(), NoWriter> {
+        self.lines.send(self.shared.line(bytes, fds)).await.map_err(|_closed| NoWriter)
     }
 
     fn notification<N: Notify>(&self, params: &N::Params) -> Result<Vec<u8>, CallError> {
@@ -334,12 +394,14 @@ async fn read(
             Ok(0) | Err(_) => break,
             Ok(n) => lock(&shared.peer).push(&buffer[..n], |arrival| arrivals.push(arrival)),
         }
+        shared.delivering.store(true, Ordering::Relaxed);
         for arrival in arrivals.drain(..) {
             let Some(event) = digest(arrival, &shared, &lines, &mut fds) else { continue };
             if events.send(event).await.is_err() {
                 break;
             }
         }
+        shared.delivering.store(false, Ordering::Relaxed);
     }
     shared.closed.store(true, Ordering::Release);
     lock(&shared.waiting).clear();
@@ -348,7 +410,7 @@ async fn read(
 /// Settles what the link itself can settle; the rest is for the owner.
 fn digest(
     arrival: Arrival,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     lines: &mpsc::WeakSender<Line>,
     fds: &mut VecDeque<OwnedFd>,
 ) -> Option<Event> {
@@ -365,7 +427,7 @@ fn digest(
             let bytes = lock(&shared.peer).respond(id, Ok(pong));
             if let Some(lines) = lines.upgrade() {
                 // A full queue means that the peer does not read: then the ping may well count as missed.
-                let _full = lines.try_send(Line { bytes, fds: Vec::new() });
+                let _full = lines.try_send(shared.line(bytes, Vec::new()));
             }
             None
         }

@@ -86,3 +86,35 @@ async fn a_closed_link_fails_its_calls() {
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.class(), ErrorClass::UnknownOutcome, "{error}");
 }
+
+#[tokio::test]
+async fn a_quiet_link_is_taken_apart_and_put_together_again() {
+    let (left_end, right_end) = UnixStream::pair().unwrap();
+    let (left, left_events) = Link::new(left_end, 3, Vitals::default());
+    let mut right = right_end.into_std().unwrap();
+    right.set_nonblocking(false).unwrap();
+    let asks = left.clone();
+    let asked = tokio::spawn(async move { asks.call::<Echo>(&json!("lost")).await });
+    let mut request = [0; 4096];
+    let (mut right, request) = tokio::task::spawn_blocking(move || {
+        let n = right.read(&mut request).unwrap();
+        (right, request[..n].to_vec())
+    })
+    .await
+    .unwrap();
+    let id = serde_json::from_slice::<Value>(&request).unwrap()["id"].clone();
+    assert_eq!(id, 3);
+    // Half a line is in the reader when the program changes.
+    right.write_all(b"{\"jsonrpc\":\"2.0\",\"method\":\"n\",").unwrap();
+    while left.state().unwrap().unwrap().0.line.is_empty() || !left.is_quiet() {
+        tokio::task::yield_now().await;
+    }
+    let (state, socket) = left.state().unwrap().unwrap();
+    asked.abort();
+    drop((left, left_events));
+    let (link, mut events) = Link::resume(socket, state, Vitals::default()).unwrap();
+    right.write_all(b"\"params\":{}}\n{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":1}\nstray\n").unwrap();
+    assert!(matches!(events.recv().await, Some(Event::Notification { method, .. }) if method == "n"));
+    assert!(matches!(events.recv().await, Some(Event::Stray { .. })), "the late answer is swallowed");
+    assert_eq!(link.strays(), 1);
+}

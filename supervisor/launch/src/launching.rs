@@ -249,6 +249,24 @@ impl Drop for Launching {
 }
 
 impl Launched {
+    /// Whether the first process must be told to end its descendants; see [`Launched::inherit`].
+    #[must_use]
+    pub fn sweeps(&self) -> bool {
+        self.sweeps
+    }
+
+    /// A unit that the program before this one launched, from what that one knew of it.
+    #[must_use]
+    pub fn inherit(
+        pid: u32,
+        pidfd: OwnedFd,
+        listener: Option<(OwnedFd, u16)>,
+        isolation: Isolation,
+        sweeps: bool,
+    ) -> Self {
+        Self { pid, pidfd, listener, isolation, sweeps }
+    }
+
     /// The exit of the unit, once; `None` while it runs.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{At as _, LaunchError, Stage};
 use crate::isolation::Isolation;
@@ -15,7 +15,7 @@ use crate::selftest::{Aim, Attempt, SELFTEST_ARG};
 use crate::spec::{LaunchSpec, Level, Role, View};
 
 /// The outcome of [`probe_levels`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
     /// The strongest level that held. [`Level::L0`] means that none did: start no unit unless the operator wrote
     /// `mode: "off"`.

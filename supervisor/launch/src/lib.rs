@@ -20,6 +20,8 @@ pub use error::{LaunchError, Stage};
 pub use isolation::Isolation;
 pub use launching::{Exit, Launched, Launching, Stdio};
 pub use levels::{Grouped, Measured, probe_levels, probe_levels_in};
+#[cfg(target_os = "linux")]
+pub use linux::succession;
 pub use rustix::process::Signal;
 pub use seatbelt::seatbelt_profile;
 pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Level, Limits, Net, Role, View};

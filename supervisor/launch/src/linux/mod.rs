@@ -12,5 +12,6 @@ mod network;
 mod root;
 mod ruleset;
 pub(crate) mod stage;
+pub mod succession;
 pub(crate) mod sys;
 mod views;
