@@ -259,7 +259,10 @@ mod tests {
         let state = serde_json::to_string(&before.state()).unwrap();
         let mut after = Peer::resume(serde_json::from_str(&state).unwrap());
         let seen = arrivals(&mut after, rest);
-        assert!(matches!(seen.as_slice(), [Arrival::Notification { method, .. }] if method == "n"), "{seen:?}");
+        assert!(
+            matches!(seen.as_slice(), [Arrival::Notification { method, .. }] if method == "n"),
+            "{seen:?}"
+        );
         assert_eq!((after.strays(), after.request("b", json!({})).unwrap().0), (0, 6));
     }
 

@@ -19,5 +19,6 @@ pub mod tool;
 pub mod tree;
 pub mod unit;
 mod up;
+pub mod upgrade;
 
 pub use up::{UpOptions, run_up};

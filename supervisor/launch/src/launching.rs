@@ -12,6 +12,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, pidfd_send_signal, waitid,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::STAGE_ARG;
 use crate::error::{At as _, LaunchError, Stage};
 use crate::isolation::Isolation;
@@ -59,7 +61,8 @@ pub struct Launched {
 }
 
 /// How a unit ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exit {
     /// With this code. The first process of a tool reports a signal as 128 + its number.
     Code(i32),

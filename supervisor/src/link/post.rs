@@ -58,6 +58,8 @@ pub enum Outgoing {
 pub struct Post {
     queue: mpsc::Sender<Outgoing>,
     dropped: Rc<Cell<u64>>,
+    /// Messages that the link has not taken yet.
+    waiting: Rc<Cell<usize>>,
 }
 
 /// The peer does not take what it is sent.
@@ -68,8 +70,9 @@ impl Post {
     /// Starts the task that writes to the link; it ends with the last clone or with the link.
     pub fn start(link: Link) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::task::spawn_local(deliver(link, waiting));
-        Self { queue, dropped: Rc::default() }
+        let count: Rc<Cell<usize>> = Rc::default();
+        tokio::task::spawn_local(deliver(link, waiting, Rc::clone(&count)));
+        Self { queue, dropped: Rc::default(), waiting: count }
     }
 
     /// Sends what must arrive.
@@ -79,7 +82,11 @@ impl Post {
     pub fn send(&self, message: Outgoing) -> Result<(), Wedged> {
         match self.queue.try_send(message) {
             // A closed link means that the process is about to end; its successor is told everything again.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Ok(()) => {
+                self.waiting.set(self.waiting.get() + 1);
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(Wedged),
         }
     }
@@ -87,10 +94,17 @@ impl Post {
     /// Sends what may be lost; it is counted then.
     pub fn offer(&self, message: Outgoing) -> bool {
         let room = self.queue.capacity() > QUEUE - BUSY && self.queue.try_send(message).is_ok();
-        if !room {
+        if room {
+            self.waiting.set(self.waiting.get() + 1);
+        } else {
             self.dropped.set(self.dropped.get() + 1);
         }
         room
+    }
+
+    /// Whether the link has taken every message.
+    pub fn is_quiet(&self) -> bool {
+        self.waiting.get() == 0
     }
 
     /// Best-effort messages that were dropped since the last call.
@@ -99,7 +113,7 @@ impl Post {
     }
 }
 
-async fn deliver(link: Link, mut waiting: mpsc::Receiver<Outgoing>) {
+async fn deliver(link: Link, mut waiting: mpsc::Receiver<Outgoing>, count: Rc<Cell<usize>>) {
     while let Some(message) = waiting.recv().await {
         let sent: Result<(), CallError> = match message {
             Outgoing::Welcome(welcome) => link.notify::<Welcome>(&welcome).await,
@@ -122,9 +136,10 @@ async fn deliver(link: Link, mut waiting: mpsc::Receiver<Outgoing>) {
                 Ok(())
             }
         };
+        count.set(count.get().saturating_sub(1));
         match sent {
             Ok(()) => {}
-            Err(CallError::Closed { .. }) => return,
+            Err(CallError::Closed { .. }) => return count.set(0),
             Err(error) => tracing::error!("A message could not be sent: {error}"),
         }
     }

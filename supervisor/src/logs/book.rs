@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use creel_ipc::msg::control::LogLine;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::budget::Budget;
@@ -35,6 +36,24 @@ impl Default for LogRules {
     fn default() -> Self {
         Self { max_bytes: 10 << 20, keep: 3 }
     }
+}
+
+/// All logs, for the program that comes after an upgrade.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct BookState {
+    age: Duration,
+    logs: Vec<LogState>,
+}
+
+/// One unit's log. The file itself is opened again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct LogState {
+    unit: String,
+    budget: Budget,
+    ring: VecDeque<(i64, Box<str>)>,
+    lines: u64,
+    dropped: u64,
+    losses: (u64, u64),
 }
 
 /// All logs. Cheap to clone.
@@ -78,6 +97,42 @@ impl Book {
         let (follow, _) = broadcast::channel(FOLLOW);
         let logs = Mutex::new((LogRules::default(), BTreeMap::new()));
         Self(Arc::new(Shared { folder, started: Instant::now(), logs, follow }))
+    }
+
+    /// Goes on where the program before this one stopped.
+    pub fn resume(folder: PathBuf, state: BookState) -> Self {
+        let (follow, _) = broadcast::channel(FOLLOW);
+        let now = Instant::now();
+        let started = now.checked_sub(state.age).unwrap_or(now);
+        let logs = Mutex::new((LogRules::default(), BTreeMap::new()));
+        let book = Self(Arc::new(Shared { folder, started, logs, follow }));
+        for state in state.logs {
+            let log = book.log(&state.unit);
+            let mut inner = lock(&log.inner);
+            inner.budget = state.budget;
+            inner.ring_bytes = state.ring.iter().map(|(_, line)| line.len()).sum();
+            inner.ring = state.ring;
+            (inner.lines, inner.dropped) = (state.lines, state.dropped);
+            inner.file.set_losses(state.losses);
+        }
+        book
+    }
+
+    /// What the program after this one needs to go on.
+    pub fn state(&self) -> BookState {
+        let logs = lock(&self.0.logs);
+        let state = |(unit, log): (&String, &Log)| {
+            let inner = lock(&log.inner);
+            LogState {
+                unit: unit.clone(),
+                budget: inner.budget.clone(),
+                ring: inner.ring.clone(),
+                lines: inner.lines,
+                dropped: inner.dropped,
+                losses: inner.file.losses(),
+            }
+        };
+        BookState { age: self.0.started.elapsed(), logs: logs.1.iter().map(state).collect() }
     }
 
     /// The log of a unit.

@@ -1,9 +1,11 @@
 //! How many bytes a unit may log.
 
+use serde::{Deserialize, Serialize};
+
 use crate::unit::At;
 
 /// A token bucket in bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Budget {
     per_second: f64,
     burst: f64,

@@ -50,6 +50,16 @@ impl LogFile {
         self.lost
     }
 
+    /// What was lost so far, and how much of it no line in the file tells of yet.
+    pub fn losses(&self) -> (u64, u64) {
+        (self.lost, self.untold)
+    }
+
+    /// Goes on with the losses of the program before this one.
+    pub fn set_losses(&mut self, (lost, untold): (u64, u64)) {
+        (self.lost, self.untold) = (lost, untold);
+    }
+
     fn try_append(&mut self, text: &[u8], now: At) -> io::Result<()> {
         let full = self
             .open

@@ -1,11 +1,16 @@
 //! Cuts a byte stream into lines of bounded length.
 
+use serde::{Deserialize, Serialize};
+
+use crate::upgrade::octets;
+
 /// Bytes of one line that are kept.
 pub const MAX_LINE: usize = 16 * 1024;
 
 /// The state between two reads.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Cutter {
+    #[serde(with = "octets")]
     part: Vec<u8>,
     /// Bytes of the current line beyond [`MAX_LINE`].
     beyond: usize,

@@ -9,4 +9,4 @@ pub mod line;
 pub mod reader;
 pub mod trace;
 
-pub use book::{Book, Log, LogRules};
+pub use book::{Book, BookState, Log, LogRules};

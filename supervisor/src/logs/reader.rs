@@ -1,7 +1,8 @@
 //! Reads the stderr of one process until it ends.
 
 use std::cell::RefCell;
-use std::io::{self, PipeReader};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
@@ -42,24 +43,50 @@ async fn read_some(pipe: &Receiver, take: &mut impl FnMut(&[u8])) -> io::Result<
 ///
 /// # Errors
 /// What the system said.
-pub fn receiver(pipe: PipeReader) -> io::Result<Receiver> {
+pub fn receiver(pipe: impl Into<OwnedFd>) -> io::Result<Receiver> {
     Receiver::from_owned_fd(pipe.into())
 }
 
-/// Copies a pipe into a log until its end, or until two seconds after `ended`.
-pub async fn copy(pipe: Receiver, log: Log, ended: oneshot::Receiver<()>) {
-    let mut cutter = Cutter::default();
-    collect(pipe, ended, |bytes| log.write(&mut cutter, bytes)).await;
-    log.finish(&mut cutter);
+/// The stderr of one process on its way into a log. Between two reads everything that was read is in here, so that
+/// another program can go on.
+#[derive(Debug)]
+pub struct Tap {
+    pipe: Receiver,
+    log: Log,
+    cutter: RefCell<Cutter>,
+}
+
+impl Tap {
+    /// A pipe from its beginning, or from where `cutter` stopped.
+    pub fn new(pipe: Receiver, log: Log, cutter: Cutter) -> Self {
+        Self { pipe, log, cutter: RefCell::new(cutter) }
+    }
+
+    /// Copies until the end of the pipe, or until two seconds after `ended`; the last line of the log.
+    pub async fn copy(&self, ended: oneshot::Receiver<()>) -> Option<String> {
+        collect(&self.pipe, ended, |bytes| self.log.write(&mut self.cutter.borrow_mut(), bytes)).await;
+        self.log.finish(&mut self.cutter.borrow_mut());
+        self.log.last()
+    }
+
+    /// The pipe.
+    pub fn pipe(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    /// The line that is not complete yet.
+    pub fn cutter(&self) -> Cutter {
+        self.cutter.borrow().clone()
+    }
 }
 
 /// Collects a pipe until its end or until `DRAIN` after `ended`.
-pub async fn collect(pipe: Receiver, ended: oneshot::Receiver<()>, mut take: impl FnMut(&[u8])) {
+pub async fn collect(pipe: &Receiver, ended: oneshot::Receiver<()>, mut take: impl FnMut(&[u8])) {
     let deadline = async {
         let _dropped_too = ended.await;
         tokio::time::sleep(DRAIN).await;
     };
-    let to_the_end = async { while let Ok(1..) = read_some(&pipe, &mut take).await {} };
+    let to_the_end = async { while let Ok(1..) = read_some(pipe, &mut take).await {} };
     tokio::select! {
         () = to_the_end => {}
         () = deadline => {}

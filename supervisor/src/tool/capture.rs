@@ -2,11 +2,17 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
+use crate::upgrade::octets;
+
 /// Keeps the first and the last half of a limit, and counts what fell out between.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Capture {
     half: usize,
+    #[serde(with = "octets")]
     head: Vec<u8>,
+    #[serde(with = "octets")]
     tail: VecDeque<u8>,
     dropped: u64,
 }
@@ -69,8 +75,9 @@ fn join(half: usize, head: &[u8], tail: &[u8], dropped: &mut u64) -> (String, u6
 }
 
 /// Joins characters that a read cut in two.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Characters {
+    #[serde(with = "octets")]
     rest: Vec<u8>,
 }
 

@@ -8,9 +8,10 @@ use creel_ipc::limits::MAX_TOOL_STREAM;
 use creel_ipc::msg::tool::ToolRunParams;
 use creel_launch::tool::{Foreground, WorkspaceAccess as Shown, spec};
 use creel_launch::{LaunchError, LaunchSpec, Level};
+use serde::{Deserialize, Serialize};
 
 /// One command, ready to be launched.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Command {
     /// The spec.
     pub spec: LaunchSpec,

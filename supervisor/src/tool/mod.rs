@@ -5,4 +5,5 @@ pub mod command;
 pub mod run;
 pub mod runs;
 
+pub use run::{Run, RunState};
 pub use runs::Runs;

@@ -1,13 +1,17 @@
 //! One tool run, from its launch to the last byte of its output.
 
-use std::io::{self, PipeReader};
-use std::os::fd::OwnedFd;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use creel_ipc::msg::tool::{ToolCause, ToolExit};
 use creel_launch::{Exit, LaunchError, Signal, Stdio};
+use serde::{Deserialize, Serialize};
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::capture::{Capture, Characters};
 use super::command::Command;
@@ -18,25 +22,79 @@ use crate::unit::process::{self, Process, spawn_error};
 const END_GRACE: Duration = Duration::from_secs(1);
 
 /// Why a run was ended by us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Verdict {
     Own(Exit),
     TimedOut,
     Killed,
 }
 
-/// Runs a command. `started` is told of the process, `printed` of each piece of its output; `kill` ends it, also when
-/// its sender is dropped.
-pub async fn run(
-    command: Command,
-    kill: oneshot::Receiver<()>,
-    started: impl FnOnce(&Process),
-    printed: impl Fn(String),
-) -> ToolExit {
-    let began = Instant::now();
-    match launch(&command).await {
-        Ok(running) => attend(command, running, kill, started, printed, began).await,
-        Err(error) => ToolExit {
+/// A command that runs. Between two steps everything that is known of it is in here, so that another program can go on.
+#[derive(Debug)]
+pub struct Run {
+    /// Its process.
+    pub process: Process,
+    began: Instant,
+    wall: Duration,
+    verdict: Cell<Option<Verdict>>,
+    /// Whether the process was reaped.
+    reaped: Cell<bool>,
+    out: Stream,
+    err: Stream,
+}
+
+#[derive(Debug)]
+struct Stream {
+    pipe: Receiver,
+    capture: RefCell<Capture>,
+    characters: RefCell<Characters>,
+}
+
+/// A run, but for its process and its pipes, for the program that comes after an upgrade.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunState {
+    age: Duration,
+    wall: Duration,
+    verdict: Option<Verdict>,
+    reaped: bool,
+    out: (Capture, Characters),
+    err: (Capture, Characters),
+}
+
+impl Stream {
+    fn open(
+        pipe: impl Into<OwnedFd>,
+        (capture, characters): (Capture, Characters),
+    ) -> Result<Self, LaunchError> {
+        let pipe = reader::receiver(pipe)
+            .map_err(|error| spawn_error(&error, "The command's output cannot be watched"))?;
+        Ok(Self { pipe, capture: RefCell::new(capture), characters: RefCell::new(characters) })
+    }
+
+    fn state(&self) -> (Capture, Characters) {
+        (self.capture.borrow().clone(), self.characters.borrow().clone())
+    }
+
+    async fn read(&self, ended: oneshot::Receiver<()>, printed: &impl Fn(String)) {
+        reader::collect(&self.pipe, ended, |bytes| {
+            self.capture.borrow_mut().push(bytes);
+            let text = self.characters.borrow_mut().text(bytes);
+            if !text.is_empty() {
+                printed(text);
+            }
+        })
+        .await;
+    }
+}
+
+impl Run {
+    /// Launches a command.
+    ///
+    /// # Errors
+    /// What the run came to: it never began.
+    pub async fn launch(command: &Command) -> Result<Rc<Self>, ToolExit> {
+        let began = Instant::now();
+        Self::begin(command, began).await.map(Rc::new).map_err(|error| ToolExit {
             cause: ToolCause::LaunchFailed,
             code: None,
             signal: None,
@@ -45,90 +103,128 @@ pub async fn run(
             stderr: String::new(),
             dropped_bytes: 0,
             wall_ms: millis(began.elapsed()),
-        },
+        })
     }
-}
 
-async fn launch(command: &Command) -> Result<(Process, PipeReader, PipeReader), LaunchError> {
-    let pipe =
-        || io::pipe().map_err(|error| spawn_error(&error, "No pipe can be made for the command's output"));
-    let (out, stdout) = pipe()?;
-    let (err, stderr) = pipe()?;
-    let stdin = std::fs::File::open("/dev/null");
-    let stdin = stdin.map_err(|error| spawn_error(&error, "/dev/null cannot be opened"))?;
-    let stdio = Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
-    let launching = process::begin(&command.spec, stdio)?;
-    Ok((process::launched(launching).await?, out, err))
-}
-
-async fn attend(
-    command: Command,
-    (process, out, err): (Process, PipeReader, PipeReader),
-    kill: oneshot::Receiver<()>,
-    started: impl FnOnce(&Process),
-    printed: impl Fn(String),
-    began: Instant,
-) -> ToolExit {
-    started(&process);
-    let (mut stdout, mut stderr) = (Capture::new(command.keep), Capture::new(command.keep));
-    let (out_ended, out_end) = oneshot::channel();
-    let (err_ended, err_end) = oneshot::channel();
-    let read_out = stream(out, out_end, &mut stdout, &printed);
-    let read_err = stream(err, err_end, &mut stderr, &printed);
-    let verdict = async {
-        let verdict = wait(&process, command.wall, kill).await;
-        // From here on the pipes have two seconds.
-        drop((out_ended, err_ended));
-        verdict
-    };
-    let (verdict, (), ()) = tokio::join!(verdict, read_out, read_err);
-    let (stdout, out_dropped) = stdout.finish();
-    let (stderr, err_dropped) = stderr.finish();
-    let (cause, code, signal, message) = told(verdict, command.wall);
-    ToolExit {
-        cause,
-        code,
-        signal,
-        message,
-        stdout,
-        stderr,
-        dropped_bytes: out_dropped + err_dropped,
-        wall_ms: millis(began.elapsed()),
+    async fn begin(command: &Command, began: Instant) -> Result<Self, LaunchError> {
+        let pipe = || {
+            io::pipe().map_err(|error| spawn_error(&error, "No pipe can be made for the command's output"))
+        };
+        let (out, stdout) = pipe()?;
+        let (err, stderr) = pipe()?;
+        let stdin = std::fs::File::open("/dev/null");
+        let stdin = stdin.map_err(|error| spawn_error(&error, "/dev/null cannot be opened"))?;
+        let stdio =
+            Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
+        let launching = process::begin(&command.spec, stdio)?;
+        let fresh = || (Capture::new(command.keep), Characters::default());
+        Ok(Self {
+            process: process::launched(launching).await?,
+            began,
+            wall: command.wall,
+            verdict: Cell::new(None),
+            reaped: Cell::new(false),
+            out: Stream::open(out, fresh())?,
+            err: Stream::open(err, fresh())?,
+        })
     }
-}
 
-async fn stream(
-    pipe: PipeReader,
-    ended: oneshot::Receiver<()>,
-    capture: &mut Capture,
-    printed: &impl Fn(String),
-) {
-    let Ok(pipe) = reader::receiver(pipe) else { return };
-    let mut characters = Characters::default();
-    reader::collect(pipe, ended, |bytes| {
-        capture.push(bytes);
-        let text = characters.text(bytes);
-        if !text.is_empty() {
-            printed(text);
+    /// What the program after this one needs to go on.
+    pub fn state(&self) -> RunState {
+        RunState {
+            age: self.began.elapsed(),
+            wall: self.wall,
+            verdict: self.verdict.get(),
+            reaped: self.reaped.get(),
+            out: self.out.state(),
+            err: self.err.state(),
         }
-    })
-    .await;
-}
-
-async fn wait(process: &Process, wall: Duration, kill: oneshot::Receiver<()>) -> Verdict {
-    let ended = process.ended();
-    tokio::pin!(ended);
-    let verdict = tokio::select! {
-        exit = &mut ended => return Verdict::Own(exit.unwrap_or(Exit::Code(-1))),
-        () = sleep(wall) => Verdict::TimedOut,
-        _ = kill => Verdict::Killed,
-    };
-    process.end();
-    if timeout(END_GRACE, &mut ended).await.is_err() {
-        process.signal(Signal::KILL);
-        let _reaped = ended.await;
     }
-    verdict
+
+    /// The pipes: output and errors.
+    pub fn pipes(&self) -> [BorrowedFd<'_>; 2] {
+        [self.out.pipe.as_fd(), self.err.pipe.as_fd()]
+    }
+
+    /// Goes on where the program before this one stopped. `killed`: it was told to end the run.
+    ///
+    /// # Errors
+    /// When a pipe cannot be watched.
+    pub fn resume(
+        state: RunState,
+        process: Process,
+        [out, err]: [OwnedFd; 2],
+        killed: bool,
+    ) -> Result<Rc<Self>, LaunchError> {
+        let now = Instant::now();
+        Ok(Rc::new(Self {
+            process,
+            began: now.checked_sub(state.age).unwrap_or(now),
+            wall: state.wall,
+            verdict: Cell::new(state.verdict.or(killed.then_some(Verdict::Killed))),
+            reaped: Cell::new(state.reaped),
+            out: Stream::open(out, state.out)?,
+            err: Stream::open(err, state.err)?,
+        }))
+    }
+
+    /// Stays with the run to the last byte of its output. `printed` is told of each piece of it; `kill` ends the run,
+    /// also when its sender is dropped.
+    pub async fn attend(&self, kill: oneshot::Receiver<()>, printed: impl Fn(String)) -> ToolExit {
+        let (out_ended, out_end) = oneshot::channel();
+        let (err_ended, err_end) = oneshot::channel();
+        let read_out = self.out.read(out_end, &printed);
+        let read_err = self.err.read(err_end, &printed);
+        let verdict = async {
+            let verdict = self.wait(kill).await;
+            // From here on the pipes have two seconds.
+            drop((out_ended, err_ended));
+            verdict
+        };
+        let (verdict, (), ()) = tokio::join!(verdict, read_out, read_err);
+        let (stdout, out_dropped) = self.out.capture.borrow().clone().finish();
+        let (stderr, err_dropped) = self.err.capture.borrow().clone().finish();
+        let (cause, code, signal, message) = told(verdict, self.wall);
+        ToolExit {
+            cause,
+            code,
+            signal,
+            message,
+            stdout,
+            stderr,
+            dropped_bytes: out_dropped + err_dropped,
+            wall_ms: millis(self.began.elapsed()),
+        }
+    }
+
+    async fn wait(&self, kill: oneshot::Receiver<()>) -> Verdict {
+        if let (true, Some(verdict)) = (self.reaped.get(), self.verdict.get()) {
+            return verdict;
+        }
+        let ended = self.process.ended();
+        tokio::pin!(ended);
+        let verdict = match self.verdict.get() {
+            Some(verdict) => verdict,
+            None => tokio::select! {
+                exit = &mut ended => {
+                    let verdict = Verdict::Own(exit.unwrap_or(Exit::Code(-1)));
+                    self.reaped.set(true);
+                    self.verdict.set(Some(verdict));
+                    return verdict;
+                }
+                () = sleep_until(self.began + self.wall) => Verdict::TimedOut,
+                _ = kill => Verdict::Killed,
+            },
+        };
+        self.verdict.set(Some(verdict));
+        self.process.end();
+        if timeout(END_GRACE, &mut ended).await.is_err() {
+            self.process.signal(Signal::KILL);
+            let _reaped = ended.await;
+        }
+        self.reaped.set(true);
+        verdict
+    }
 }
 
 fn told(verdict: Verdict, wall: Duration) -> (ToolCause, Option<i32>, Option<i32>, Option<String>) {

@@ -1,14 +1,16 @@
 //! All tool runs: which go on, which wait, which have ended a moment ago, and who wants to know.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use creel_ipc::msg::tool::ToolExit;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::command::Command;
+use super::run::Run;
 use crate::unit::At;
-use crate::unit::process::Process;
 
 /// Runs at the same time.
 pub const CONCURRENT: usize = 8;
@@ -37,8 +39,23 @@ pub struct Going {
     kill: Option<oneshot::Sender<()>>,
     /// Whether it has a place among the concurrent ones.
     running: bool,
-    /// Its process, once launched.
-    pub process: Option<(Process, At)>,
+    /// The run itself, once launched.
+    pub run: Option<(Rc<Run>, At)>,
+}
+
+/// All runs, for the program that comes after an upgrade.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RunsState {
+    waiters: BTreeMap<String, Vec<Waiter>>,
+    queue: VecDeque<(String, Command)>,
+    done: VecDeque<(String, At, ToolExit)>,
+}
+
+impl Going {
+    /// Whether it was told to end.
+    pub fn is_told(&self) -> bool {
+        self.running && self.kill.is_none()
+    }
 }
 
 /// What a request comes to.
@@ -73,7 +90,7 @@ impl Runs {
         if self.queue.len() >= WAITING {
             return false;
         }
-        let going = Going { waiters: vec![waiter], kill: None, running: false, process: None };
+        let going = Going { waiters: vec![waiter], kill: None, running: false, run: None };
         self.going.insert(run.clone(), going);
         self.queue.push_back((run, command));
         true
@@ -94,9 +111,9 @@ impl Runs {
     }
 
     /// A run has a process.
-    pub fn started(&mut self, run: &str, process: Process, now: At) {
-        if let Some(going) = self.going.get_mut(run) {
-            going.process = Some((process, now));
+    pub fn started(&mut self, id: &str, run: Rc<Run>, now: At) {
+        if let Some(going) = self.going.get_mut(id) {
+            going.run = Some((run, now));
         }
     }
 
@@ -120,6 +137,32 @@ impl Runs {
         }
         let waiting = self.queue.iter().position(|(id, _)| id == run);
         waiting.is_some_and(|at| self.queue.remove(at).is_some())
+    }
+
+    /// Whether no run is between its place and its process.
+    pub fn is_quiet(&self) -> bool {
+        self.going.values().all(|going| !going.running || going.run.is_some())
+    }
+
+    /// What the program after this one needs to go on; the runs themselves come with their descriptors.
+    pub fn state(&self) -> RunsState {
+        let waiters = self.going.iter().map(|(id, going)| (id.clone(), going.waiters.clone()));
+        RunsState { waiters: waiters.collect(), queue: self.queue.clone(), done: self.done.clone() }
+    }
+
+    /// Goes on where the program before this one stopped. What was running there comes with [`Runs::go_on`].
+    pub fn resume(state: RunsState) -> Self {
+        let waiting = |waiters| Going { waiters, kill: None, running: false, run: None };
+        let going = state.waiters.into_iter().map(|(id, waiters)| (id, waiting(waiters)));
+        Self { going: going.collect(), queue: state.queue, done: state.done }
+    }
+
+    /// A run that goes on; what tells it to end.
+    pub fn go_on(&mut self, id: &str, run: Rc<Run>, at: At) -> Option<oneshot::Receiver<()>> {
+        let going = self.going.get_mut(id)?;
+        let (kill, killed) = oneshot::channel();
+        (going.running, going.kill, going.run) = (true, Some(kill), Some((run, at)));
+        Some(killed)
     }
 
     /// The runs that have not ended.

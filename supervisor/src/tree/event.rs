@@ -1,5 +1,8 @@
 //! What reaches the tree from its edges.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use creel_ipc::msg::tool::ToolExit;
 use creel_ipc::msg::unit::ExitCause;
 use creel_launch::{Exit, LaunchError};
@@ -7,17 +10,46 @@ use creel_link::Link;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::tool::Run;
 use crate::unit::process::Process;
 
 /// Events that may wait; the edges wait when there are more.
 const QUEUE: usize = 1024;
 
-/// The way to the tree.
-pub type Events = mpsc::Sender<Event>;
+/// The way to the tree. Cheap to clone; only for the supervisor's own thread.
+#[derive(Debug, Clone)]
+pub struct Events {
+    queue: mpsc::Sender<Event>,
+    /// Events that are not in the queue yet.
+    waiting: Rc<Cell<usize>>,
+}
+
+/// The tree is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+impl Events {
+    /// Hands an event over; waits while the tree is behind.
+    ///
+    /// # Errors
+    /// When the tree is gone.
+    pub async fn send(&self, event: Event) -> Result<(), Gone> {
+        self.waiting.set(self.waiting.get() + 1);
+        let sent = self.queue.send(event).await;
+        self.waiting.set(self.waiting.get() - 1);
+        sent.map_err(|_closed| Gone)
+    }
+
+    /// Whether no event is under way.
+    pub fn is_quiet(&self) -> bool {
+        self.waiting.get() == 0 && self.queue.capacity() == QUEUE
+    }
+}
 
 /// Makes the queue.
 pub fn channel() -> (Events, mpsc::Receiver<Event>) {
-    mpsc::channel(QUEUE)
+    let (queue, incoming) = mpsc::channel(QUEUE);
+    (Events { queue, waiting: Rc::default() }, incoming)
 }
 
 /// Something happened to one incarnation of a unit.
@@ -68,8 +100,8 @@ pub enum Event {
     ToolStarted {
         /// The run.
         run: String,
-        /// Its process.
-        process: Process,
+        /// What it does.
+        going: Rc<Run>,
     },
     /// A tool run ended.
     ToolEnded {

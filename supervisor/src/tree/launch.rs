@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use creel_config::sandbox::{Floor, SandboxMode};
 use creel_ipc::hello::Role;
@@ -10,11 +11,12 @@ use creel_ipc::msg::unit::{ExitCause, Isolation, LastExit, UnitState};
 use creel_launch::{Exit, LaunchError, Launching, Level, Stage, Stdio};
 use tokio::sync::oneshot;
 
-use super::event::{Event, UnitEvent, What};
+use super::event::{Event, Events, UnitEvent, What};
 use super::{EGRESS, GATEWAY, Tree};
 use crate::link::Outgoing;
 use crate::logs::book::now_ms;
-use crate::logs::reader;
+use crate::logs::line::Cutter;
+use crate::logs::reader::{self, Tap};
 use crate::unit::At;
 use crate::unit::machine::{self, End, Failure, Machine};
 use crate::unit::process::{self, Process, spawn_error};
@@ -40,9 +42,7 @@ impl Tree {
                     let process = outcome.as_ref().ok().cloned();
                     let told = events.send(event(What::Launched(outcome))).await;
                     if let (Ok(()), Some(process)) = (told, process) {
-                        // Somebody else cannot have reaped it; if so, it is gone all the same.
-                        let exit = process.ended().await.unwrap_or(Exit::Code(-1));
-                        let _over = events.send(event(What::Exited(exit))).await;
+                        tell_end(events, unit, incarnation, process).await;
                     }
                 });
             }
@@ -69,16 +69,19 @@ impl Tree {
         let (log_end, log_ended) = oneshot::channel();
         member.log_end = Some(log_end);
         member.pending_link = Some(ours);
-        let (log, events, unit) = (self.book.log(name), self.events.clone(), name.to_owned());
         let incarnation = member.machine.incarnation();
-        self.open_logs += 1;
-        tokio::task::spawn_local(async move {
-            reader::copy(pipe, log.clone(), log_ended).await;
-            let _over = events
-                .send(Event::Unit(UnitEvent { unit, incarnation, what: What::Drained(log.last()) }))
-                .await;
-        });
+        self.read_log(name, incarnation, Tap::new(pipe, self.book.log(name), Cutter::default()), log_ended);
         Ok(launching)
+    }
+
+    /// Reads the log of an incarnation to its end.
+    pub(super) fn read_log(&mut self, name: &str, incarnation: u64, tap: Tap, ended: oneshot::Receiver<()>) {
+        let (events, unit, tap) = (self.events.clone(), name.to_owned(), Rc::new(tap));
+        self.taps.insert((unit.clone(), incarnation), Rc::clone(&tap));
+        tokio::task::spawn_local(async move {
+            let what = What::Drained(tap.copy(ended).await);
+            let _over = events.send(Event::Unit(UnitEvent { unit, incarnation, what })).await;
+        });
     }
 
     /// Nothing runs below the level that the operator demands.
@@ -191,6 +194,13 @@ impl Tree {
             self.detach_egress(name, incarnation);
         }
     }
+}
+
+/// Waits for the end of an incarnation and tells the tree.
+pub(super) async fn tell_end(events: Events, unit: String, incarnation: u64, process: Process) {
+    // Somebody else cannot have reaped it; if so, it is gone all the same.
+    let exit = process.ended().await.unwrap_or(Exit::Code(-1));
+    let _over = events.send(Event::Unit(UnitEvent { unit, incarnation, what: What::Exited(exit) })).await;
 }
 
 /// How an incarnation ended, in words.

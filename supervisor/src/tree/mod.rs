@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::fdkeep::FdKeep;
 use crate::link::{Outgoing, Post};
 use crate::logs::Book;
+use crate::logs::reader::Tap;
 use crate::settings::{Settings, Source};
 use crate::signals::{Asked, Signals};
 use crate::tool::Runs;
@@ -65,8 +66,8 @@ pub struct Tree {
     pace: Pace,
     events: Events,
     stopping: Option<Stopping>,
-    /// Logs of processes that are not read to their end yet.
-    open_logs: usize,
+    /// Logs of processes that are not read to their end yet, by unit and incarnation.
+    taps: BTreeMap<(String, u64), Rc<Tap>>,
     /// The gateway that hears what tool runs print; another one after each restart.
     listener: Rc<RefCell<Option<Post>>>,
 }
@@ -112,7 +113,7 @@ impl Tree {
             pace: Pace::default(),
             events,
             stopping: None,
-            open_logs: 0,
+            taps: BTreeMap::new(),
             listener: Rc::default(),
         };
         tree.measure();
@@ -216,9 +217,9 @@ impl Tree {
         match event {
             Event::Unit(event) => self.take_unit(event),
             Event::Control { link, id, method, params } => self.control_request(link, id, &method, params),
-            Event::ToolStarted { run, process } => {
+            Event::ToolStarted { run, going } => {
                 let now = self.now();
-                self.runs.started(&run, process, now);
+                self.runs.started(&run, going, now);
             }
             Event::ToolEnded { run, exit } => self.tool_ended(&run, *exit),
         }
@@ -226,7 +227,7 @@ impl Tree {
 
     fn take_unit(&mut self, UnitEvent { unit, incarnation, what }: UnitEvent) {
         if matches!(what, What::Drained(_)) {
-            self.open_logs = self.open_logs.saturating_sub(1);
+            self.taps.remove(&(unit.clone(), incarnation));
         }
         let Some(member) = self.members.get_mut(&unit) else { return };
         if let What::Drained(line) = &what {

@@ -76,7 +76,7 @@ impl Tree {
             isolation: Some(isolation(&process.0.isolation)),
         };
         let launched = |(run, going): (&'_ String, &'_ crate::tool::runs::Going)| {
-            going.process.as_ref().map(|(process, at)| row((run, process, *at)))
+            going.run.as_ref().map(|(going, at)| row((run, &going.process, *at)))
         };
         self.runs.going().filter_map(launched).collect()
     }

@@ -90,7 +90,7 @@ impl Tree {
     /// Whether nothing is left to wait for.
     pub(super) fn is_over(&self) -> bool {
         // Logs are read for two seconds at most once their process has ended.
-        let busy = self.runs.going().next().is_some() || self.open_logs > 0;
+        let busy = self.runs.going().next().is_some() || !self.taps.is_empty();
         self.stopping.as_ref().is_some_and(|stopping| stopping.phase >= ORDER.len()) && !busy
     }
 }

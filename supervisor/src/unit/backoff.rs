@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use creel_config::operation::Backoff as Rules;
+use serde::{Deserialize, Serialize};
 
 /// A unit that ran this long gets its first restart at once.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The waits of one unit: none, then geometric up to the longest, each a little longer or shorter at random.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Backoff {
+    #[serde(skip)]
     rules: Rules,
     /// Waits since the unit was last healthy.
     step: u32,

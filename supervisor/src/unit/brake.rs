@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use creel_config::operation::Brake as Rules;
+use serde::{Deserialize, Serialize};
 
 use super::At;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The crashes of one unit within the last hour.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Brake {
+    #[serde(skip)]
     rules: Rules,
     crashes: VecDeque<At>,
     violation: Option<At>,

@@ -1,7 +1,7 @@
 //! Jitter needs spread, not secrecy: splitmix64.
 
 /// A source of numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Dice(u64);
 
 impl Dice {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use creel_config::operation::Supervisor as Rules;
 use creel_ipc::msg::unit::{ExitCause, UnitState};
+use serde::{Deserialize, Serialize};
 
 use super::At;
 use super::backoff::Backoff;
@@ -21,8 +22,9 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ABORT_GRACE: Duration = Duration::from_secs(5);
 /// When SIGKILL is sent again: the kernel needs a moment, and a launch may have been under way.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
+
 /// What shall be after the end that is awaited.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Wish {
     /// Whatever the policy says; with the cause if the supervisor itself ended it.
     Policy(Option<(ExitCause, String)>),
@@ -30,10 +32,11 @@ enum Wish {
     Again,
 }
 
-/// One unit.
-#[derive(Debug, Clone)]
+/// One unit. Written as JSON, without its rules, for the program that comes after an upgrade.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
     policy: Policy,
+    #[serde(skip)]
     rules: Rules,
     backoff: Backoff,
     brake: Brake,

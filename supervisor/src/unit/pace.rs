@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_millis(50);
 const LEAST: u32 = 20;
 
 /// The restarts of all workers. Knows one moment: when all that were granted would have been due one by one.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
 pub struct Pace {
     due: At,
 }

@@ -4,7 +4,7 @@ use creel_config::operation::Restart;
 use creel_ipc::msg::unit::ExitCause;
 
 /// Whether a unit comes back by itself. What an operator stopped never does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Policy {
     /// Always.
     Permanent,
