@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::hello::{Hello, Ready, Reconfigure, Reject, Renew, Welcome};
-use crate::msg::{Ping, agent, channel, control, egress, supervisor, tool};
+use crate::msg::{Ping, agent, channel, control, egress, event, supervisor, tool};
 use crate::rpc::{Notify, Request};
 
 /// One method.
@@ -96,6 +96,8 @@ pub fn methods() -> Vec<Method> {
         request::<control::Stop>(),
         request::<control::Logs>(),
         notify::<control::LogLines>(),
+        request::<event::Events>(),
+        notify::<event::NewEvent>(),
     ]
 }
 

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod channel;
 pub mod control;
 pub mod egress;
+pub mod event;
 pub mod policy;
 pub mod supervisor;
 pub mod tool;

@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod clock;
 pub mod control;
 pub mod fdkeep;
+pub mod journal;
 pub mod link;
 pub mod logs;
 mod notify;

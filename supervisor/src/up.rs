@@ -7,11 +7,13 @@ use creel_config::gateway::Bind;
 use creel_config::plan::UnitKind;
 use creel_config::{Env, Overrides, Paths};
 use creel_ipc::ExitCode;
+use creel_ipc::msg::event::{Event, EventKind};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use crate::control::{ControlError, Door};
 use crate::fdkeep::{FdKeep, NoPort};
+use crate::journal::Journal;
 use crate::logs::{Book, trace};
 use crate::place::{PlaceError, make_folders, take_locks};
 use crate::settings::{Settings, Source};
@@ -113,6 +115,8 @@ fn up(options: UpOptions) -> Result<(), UpError> {
     let _locks = take_locks(&paths)?;
 
     let book = Book::new(paths.logs());
+    let journal = Journal::open(&paths.state(), uuid::Uuid::now_v7().to_string());
+    journal.begin();
     let source = Source { paths, overrides, env };
     let (settings, config_error) = first_settings(&source)?;
     book.set_rules(settings.logs);
@@ -140,14 +144,16 @@ fn up(options: UpOptions) -> Result<(), UpError> {
         let control = source.paths.control();
         let door = Door::open(control.clone())?;
         let (events, incoming) = event::channel();
-        tokio::task::spawn_local(door.run(events.clone(), book.clone()));
+        tokio::task::spawn_local(door.run(events.clone(), book.clone(), journal.clone()));
         tracing::info!("Creel {} starts in {}.", env!("CARGO_PKG_VERSION"), source.paths.home.display());
-        let mut tree = Tree::new(source, settings, keep, binaries, book, events);
+        let mut tree = Tree::new(source, settings, keep, binaries, (book, journal.clone()), events);
         if let Some(error) = config_error {
+            journal.record(Event::told(EventKind::ReloadRefused, error.clone()));
             tree.set_config_error(error);
         }
         tree.run(incoming, signals).await;
         tracing::info!("Creel has stopped.");
+        journal.record(Event::told(EventKind::SupervisorStopped, "Everything has ended in order."));
         // The lock is still ours, so the path is too.
         let _gone = std::fs::remove_file(control);
         Ok(())

@@ -121,6 +121,9 @@ pub struct UnitStatus {
     pub incarnation: u64,
     /// Restarts that nobody asked for since the supervisor started.
     pub restarts: u64,
+    /// Restarts that nobody asked for within the last day, to the hour, over all runs of the supervisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts_day: Option<u64>,
     /// How often it ended unasked since the supervisor started, by cause.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub falls: BTreeMap<ExitCause, u64>,

@@ -12,6 +12,7 @@ mod completions;
 mod config;
 mod control;
 mod error;
+mod events;
 mod gateway;
 mod logs;
 mod message;
@@ -26,6 +27,7 @@ mod table;
 mod token;
 mod units;
 mod up;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -73,6 +75,8 @@ enum Command {
     Status(status::Args),
     /// Show the log of one unit, or of all
     Logs(logs::Args),
+    /// Show what happened: starts, ends and their causes, restarts, reloads
+    Events(events::Args),
     /// Restart one unit and lift its quarantine
     Restart(units::Restart),
     /// Read the configuration again and apply what changed
@@ -148,6 +152,7 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Start(args) => units::start(&context, &args),
         Command::Status(args) => status::run(&context, &args),
         Command::Logs(args) => logs::run(&context, &args),
+        Command::Events(args) => events::run(&context, &args),
         Command::Restart(args) => units::restart(&context, &args),
         Command::Reload => units::reload(&context),
         Command::Agent(args) => session::agent(&context, args),

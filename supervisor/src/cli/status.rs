@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::supervisor::{Units, UnitsStatus};
-use creel_ipc::msg::unit::{ExitCause, LastExit, UnitState, UnitStatus};
+use creel_ipc::msg::unit::{UnitState, UnitStatus};
 
 use super::control::Control;
 use super::error::CliError;
 use super::output::{Colour, Output};
 use super::table::{columns, duration, size};
-use super::{Context, OK};
+use super::{Context, OK, words};
 
 /// Show every process.
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ fn row(unit: &UnitStatus, out: &Output) -> Vec<String> {
         unit.restarts.to_string(),
         unit.pss_bytes.map_or_else(dash, size),
         unit.isolation.as_ref().map_or_else(dash, |isolation| isolation.level.clone()),
-        unit.last_exit.as_ref().map_or_else(dash, last_exit),
+        unit.last_exit.as_ref().map_or_else(dash, words::last_exit),
     ]
 }
 
@@ -91,27 +91,5 @@ fn state(unit: &UnitStatus, out: &Output) -> String {
         }
         UnitState::Quarantined => out.paint(Colour::Red, "quarantined"),
         UnitState::Stopped => out.paint(Colour::Grey, "stopped"),
-    }
-}
-
-fn last_exit(exit: &LastExit) -> String {
-    let cause = match exit.cause {
-        ExitCause::Clean => "ended",
-        ExitCause::Failed => "failed",
-        ExitCause::Signal => "killed",
-        ExitCause::LaunchFailed => "launch failed",
-        ExitCause::StartTimeout => "never ready",
-        ExitCause::Watchdog => "hung",
-        ExitCause::Protocol => "broke the protocol",
-        ExitCause::Sandbox => "left its sandbox",
-        ExitCause::Config => "configuration",
-        ExitCause::Stopped => "stopped",
-        ExitCause::Oom => "out of memory",
-        ExitCause::Busy => "busy",
-    };
-    match (exit.signal, exit.code) {
-        (Some(signal), _) => format!("{cause} (signal {signal})"),
-        (None, Some(code)) if code != 0 => format!("{cause} (code {code})"),
-        _ => cause.to_owned(),
     }
 }

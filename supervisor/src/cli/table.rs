@@ -34,6 +34,12 @@ fn seen(cell: &str) -> usize {
     count
 }
 
+/// A moment of the journal as a person reads it: `11-21 15:09:45`.
+pub(crate) fn moment(at: &str) -> String {
+    let short = |at: &str| Some(format!("{} {}", at.get(5..10)?, at.get(11..19)?));
+    short(at).unwrap_or_else(|| at.to_owned())
+}
+
 /// A duration as a person says it: `950 ms`, `12 s`, `3 min`, `2 h 5 min`, `4 d 1 h`.
 pub(crate) fn duration(ms: u64) -> String {
     let s = ms / 1000;

@@ -43,6 +43,7 @@ fn status_tells_what_happened() {
         pid: Some(4711),
         incarnation: 1,
         restarts: 0,
+        restarts_day: None,
         falls: std::collections::BTreeMap::new(),
         held: false,
         uptime_ms: Some(125_000),

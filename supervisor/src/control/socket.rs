@@ -15,7 +15,8 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use tokio::time::Instant;
 
-use super::connection::serve;
+use super::connection::{Room, serve};
+use crate::journal::Journal;
 use crate::logs::Book;
 use crate::tree::Events;
 
@@ -69,7 +70,7 @@ impl Door {
     }
 
     /// Lets clients in until the supervisor ends.
-    pub async fn run(mut self, events: Events, book: Book) {
+    pub async fn run(mut self, events: Events, book: Book, journal: Journal) {
         let inside = Rc::new(Cell::new(0_usize));
         let mut refused_at: Option<Instant> = None;
         loop {
@@ -82,17 +83,22 @@ impl Door {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
                 Ok(Ok(stream)) => {
-                    if let Err(reason) = admit(&stream, inside.get()) {
-                        if refused_at.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
-                            refused_at = Some(Instant::now());
-                            tracing::warn!("A control connection was refused: {reason}");
+                    let uid = match admit(&stream, inside.get()) {
+                        Ok(uid) => uid,
+                        Err(reason) => {
+                            if refused_at.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
+                                refused_at = Some(Instant::now());
+                                tracing::warn!("A control connection was refused: {reason}");
+                            }
+                            continue;
                         }
-                        continue;
-                    }
+                    };
                     inside.set(inside.get() + 1);
-                    let (events, book, inside) = (events.clone(), book.clone(), Rc::clone(&inside));
+                    let inside = Rc::clone(&inside);
+                    let room =
+                        Room { uid, events: events.clone(), book: book.clone(), journal: journal.clone() };
                     tokio::task::spawn_local(async move {
-                        serve(stream, events, book).await;
+                        serve(stream, room).await;
                         inside.set(inside.get() - 1);
                     });
                 }
@@ -131,14 +137,15 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-fn admit(stream: &Stream, inside: usize) -> Result<(), String> {
+/// Lets this user and root in; who it is.
+fn admit(stream: &Stream, inside: usize) -> Result<u32, String> {
     if inside >= MOST {
         return Err(format!("{MOST} are open already."));
     }
     let own = rustix::process::geteuid().as_raw();
     let peer = stream.peer_creds().map_err(|error| format!("its user is not known: {error}."))?;
     match peer.euid() {
-        Some(uid) if uid == own || uid == 0 => Ok(()),
+        Some(uid) if uid == own || uid == 0 => Ok(uid),
         Some(uid) => Err(format!("it comes from uid {uid}, not {own}.")),
         None => Err("its user is not known.".to_owned()),
     }

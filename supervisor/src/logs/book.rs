@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use creel_ipc::msg::control::LogLine;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use tokio::sync::broadcast;
 use super::budget::Budget;
 use super::file::{LogFile, file_name};
 use super::line::Cutter;
+use crate::clock::now_ms;
+use crate::unit::At;
 
 /// Lines of a unit that stay in memory.
 const RING_LINES: usize = 256;
@@ -85,6 +87,18 @@ struct Inner {
     ring_bytes: usize,
     lines: u64,
     dropped: u64,
+    /// What the journal of events was told already, and when.
+    told: Gap,
+    told_at: At,
+}
+
+/// Lines that are missing in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gap {
+    /// Over the budget.
+    pub dropped: u64,
+    /// Not taken by the disk.
+    pub lost: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -114,6 +128,7 @@ impl Book {
             inner.ring = state.ring;
             (inner.lines, inner.dropped) = (state.lines, state.dropped);
             inner.file.set_losses(state.losses);
+            inner.told = Gap { dropped: state.dropped, lost: state.losses.0 };
         }
         book
     }
@@ -152,6 +167,8 @@ impl Book {
                 ring_bytes: 0,
                 lines: 0,
                 dropped: 0,
+                told: Gap::default(),
+                told_at: At::ZERO,
             })),
             follow: self.0.follow.clone(),
         };
@@ -225,6 +242,20 @@ impl Log {
         (inner.lines, inner.dropped, inner.file.lost())
     }
 
+    /// Lines that are missing since the last call; nothing while the last news is younger than `every`.
+    pub fn gap(&self, every: Duration) -> Option<Gap> {
+        let now = self.started.elapsed();
+        let mut inner = lock(&self.inner);
+        let all = Gap { dropped: inner.dropped, lost: inner.file.lost() };
+        let quiet = inner.told != Gap::default() && now.saturating_sub(inner.told_at) < every;
+        if all == inner.told || quiet {
+            return None;
+        }
+        let told = std::mem::replace(&mut inner.told, all);
+        inner.told_at = now;
+        Some(Gap { dropped: all.dropped - told.dropped, lost: all.lost - told.lost })
+    }
+
     fn ring(&self) -> Vec<LogLine> {
         let line = |(at_ms, text): &(i64, Box<str>)| LogLine {
             unit: self.unit.to_string(),
@@ -284,12 +315,6 @@ impl Inner {
             let _nobody = log.follow.send(line);
         }
     }
-}
-
-/// Milliseconds since the epoch: for people, never for decisions.
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

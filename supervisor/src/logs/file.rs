@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::unit::At;
 
-/// How long to leave a file alone that could not be opened or written.
+/// How long to leave a file alone that could not be opened or written, and how often to look whether the file that is
+/// open is still the one in the folder.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// One file and its older generations `<name>.1`, `<name>.2` …
@@ -17,8 +18,11 @@ pub struct LogFile {
     path: PathBuf,
     max_bytes: u64,
     keep: u32,
+    /// Whether a line in the file tells of lines that the disk did not take.
+    tells: bool,
     open: Option<(File, u64)>,
     retry_at: At,
+    looked_at: At,
     /// Lines that the disk did not take.
     lost: u64,
     /// Those of them that no line in the file tells of yet.
@@ -28,7 +32,22 @@ pub struct LogFile {
 impl LogFile {
     /// A file that is opened with its first line.
     pub fn new(path: PathBuf, max_bytes: u64, keep: u32) -> Self {
-        Self { path, max_bytes, keep, open: None, retry_at: At::ZERO, lost: 0, untold: 0 }
+        Self {
+            path,
+            max_bytes,
+            keep,
+            tells: true,
+            open: None,
+            retry_at: At::ZERO,
+            looked_at: At::ZERO,
+            lost: 0,
+            untold: 0,
+        }
+    }
+
+    /// The same for a file in which a line of words would be out of place: [`Self::untold`] is told by its owner.
+    pub fn without_words(path: PathBuf, max_bytes: u64, keep: u32) -> Self {
+        Self { tells: false, ..Self::new(path, max_bytes, keep) }
     }
 
     /// New limits; they hold from the next line on.
@@ -60,6 +79,11 @@ impl LogFile {
         (self.lost, self.untold) = (lost, untold);
     }
 
+    /// Those of them that came after the last line that was written.
+    pub fn untold(&self) -> u64 {
+        self.untold
+    }
+
     fn try_append(&mut self, text: &[u8], now: At) -> io::Result<()> {
         let full = self
             .open
@@ -69,20 +93,22 @@ impl LogFile {
             self.open = None;
             self.turn_over();
         }
+        if now.saturating_sub(self.looked_at) >= RETRY {
+            self.looked_at = now;
+            self.let_go_if_gone();
+        }
         if self.open.is_none() {
             if now < self.retry_at {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             self.retry_at = now + RETRY;
-            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-            let size = file.metadata()?.len();
-            self.open = Some((file, size));
+            self.open = Some(open(&self.path)?);
             self.retry_at = At::ZERO;
         }
         let Some((file, size)) = &mut self.open else { return Ok(()) };
         let note = match self.untold {
-            0 => String::new(),
-            lines => format!("[creel: {lines} lines could not be written here]\n"),
+            lines if lines > 0 && self.tells => format!("[creel: {lines} lines could not be written here]\n"),
+            _ => String::new(),
         };
         let outcome = file.write_all(note.as_bytes()).and_then(|()| file.write_all(text));
         if outcome.is_err() {
@@ -94,6 +120,15 @@ impl LogFile {
         Ok(())
     }
 
+    /// Somebody may have removed or renamed the file, or the whole folder.
+    fn let_go_if_gone(&mut self) {
+        let Some((file, _)) = &self.open else { return };
+        let id = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        if file.metadata().ok().map(id) != std::fs::symlink_metadata(&self.path).ok().map(id) {
+            self.open = None;
+        }
+    }
+
     /// Renames away what is full; whatever cannot be renamed grows on.
     fn turn_over(&self) {
         for older in (1..self.keep.max(1)).rev() {
@@ -103,7 +138,32 @@ impl LogFile {
     }
 }
 
-fn numbered(path: &Path, number: u32) -> PathBuf {
+/// Opens for appending, in a folder that is made when it is gone. A line that was torn by a full disk or a lost machine is
+/// ended first.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    let mut file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), crate::place::private)?;
+            options.open(path)?
+        }
+        other => other?,
+    };
+    let size = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if size > 0 {
+        file.read_exact_at(&mut last, size - 1)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+        return Ok((file, size + 1));
+    }
+    Ok((file, size))
+}
+
+/// The name of an older generation.
+pub fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     name.into()
@@ -157,16 +217,37 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_folder_costs_lines_until_it_is_back() {
+    fn a_folder_that_cannot_be_used_costs_lines_until_it_can() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("logs");
+        std::fs::write(&folder, "in the way").unwrap();
         let mut file = LogFile::new(folder.join("a.log"), 100, 2);
         file.append(b"lost\n", 1, At::ZERO);
-        std::fs::create_dir(&folder).unwrap();
+        std::fs::remove_file(&folder).unwrap();
         file.append(b"too early\n", 1, Duration::from_millis(10));
         file.append(b"kept\n", 1, Duration::from_secs(2));
         assert_eq!(file.lost(), 2);
         let told = "[creel: 2 lines could not be written here]\nkept\n";
         assert_eq!(std::fs::read_to_string(folder.join("a.log")).unwrap(), told);
+    }
+
+    #[test]
+    fn a_folder_that_somebody_cleaned_away_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("logs/a.log");
+        let mut file = LogFile::new(path.clone(), 100, 2);
+        file.append(b"before\n", 1, At::ZERO);
+        std::fs::remove_dir_all(dir.path().join("logs")).unwrap();
+        file.append(b"after\n", 1, Duration::from_secs(2));
+        assert_eq!((std::fs::read_to_string(path).unwrap().as_str(), file.lost()), ("after\n", 0));
+    }
+
+    #[test]
+    fn a_torn_line_does_not_spoil_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        std::fs::write(&path, "whole\nto").unwrap();
+        LogFile::without_words(path.clone(), 100, 2).append(b"next\n", 1, At::ZERO);
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "whole\nto\nnext\n");
     }
 }

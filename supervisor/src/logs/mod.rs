@@ -2,6 +2,7 @@
 //!
 //! Nothing here ever blocks or ends a unit: what does not fit the budget or the disk is counted.
 
+pub mod backward;
 pub mod book;
 pub mod budget;
 pub mod file;
@@ -9,4 +10,4 @@ pub mod line;
 pub mod reader;
 pub mod trace;
 
-pub use book::{Book, BookState, Log, LogRules};
+pub use book::{Book, BookState, Gap, Log, LogRules};

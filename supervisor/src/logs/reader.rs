@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
 
-use super::Log;
 use super::line::Cutter;
+use super::{Gap, Log};
 
 /// What is read after the process ended: somebody it left behind may hold the pipe open.
 pub const DRAIN: Duration = Duration::from_secs(2);
@@ -47,6 +47,9 @@ pub fn receiver(pipe: impl Into<OwnedFd>) -> io::Result<Receiver> {
     Receiver::from_owned_fd(pipe.into())
 }
 
+/// How often missing lines of one log are news.
+const NEWS: Duration = Duration::from_secs(60);
+
 /// The stderr of one process on its way into a log. Between two reads everything that was read is in here, so that
 /// another program can go on.
 #[derive(Debug)]
@@ -62,10 +65,16 @@ impl Tap {
         Self { pipe, log, cutter: RefCell::new(cutter) }
     }
 
-    /// Copies until the end of the pipe, or until two seconds after `ended`; the last line of the log.
-    pub async fn copy(&self, ended: oneshot::Receiver<()>) -> Option<String> {
-        collect(&self.pipe, ended, |bytes| self.log.write(&mut self.cutter.borrow_mut(), bytes)).await;
+    /// Copies until the end of the pipe, or until two seconds after `ended`; the last line of the log. `missing` is told
+    /// of lines that the log could not keep: of the first ones, then at most once a minute, and at the end.
+    pub async fn copy(&self, ended: oneshot::Receiver<()>, mut missing: impl FnMut(Gap)) -> Option<String> {
+        let take = |bytes: &[u8]| {
+            self.log.write(&mut self.cutter.borrow_mut(), bytes);
+            self.log.gap(NEWS).into_iter().for_each(&mut missing);
+        };
+        collect(&self.pipe, ended, take).await;
         self.log.finish(&mut self.cutter.borrow_mut());
+        self.log.gap(Duration::ZERO).into_iter().for_each(missing);
         self.log.last()
     }
 

@@ -10,6 +10,7 @@ use creel_link::Link;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::logs::Gap;
 use crate::tool::Run;
 use crate::unit::process::Process;
 
@@ -38,6 +39,11 @@ impl Events {
         let sent = self.queue.send(event).await;
         self.waiting.set(self.waiting.get() - 1);
         sent.map_err(|_closed| Gone)
+    }
+
+    /// Hands over what may be lost when the tree is behind.
+    pub fn offer(&self, event: Event) {
+        let _busy = self.queue.try_send(event);
     }
 
     /// Whether no event is under way.
@@ -72,6 +78,8 @@ pub enum What {
     Exited(Exit),
     /// Its stderr was read to the end; its last line.
     Drained(Option<String>),
+    /// Lines of its log are missing.
+    LogGap(Gap),
     /// It must be replaced.
     Fault(ExitCause, String),
     /// A message on its link.
@@ -95,6 +103,8 @@ pub enum Event {
         method: String,
         /// Its parameters.
         params: Value,
+        /// The user who asks.
+        uid: u32,
     },
     /// A tool run has a process.
     ToolStarted {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use creel_config::sandbox::{Floor, SandboxMode};
 use creel_ipc::hello::Role;
+use creel_ipc::msg::event::{Event as Told, EventKind};
 use creel_ipc::msg::supervisor::UnitGone;
 use creel_ipc::msg::unit::{ExitCause, Isolation, LastExit, UnitState};
 use creel_launch::{Exit, LaunchError, Launching, Level, Stage, Stdio};
@@ -13,8 +14,8 @@ use tokio::sync::oneshot;
 
 use super::event::{Event, Events, UnitEvent, What};
 use super::{EGRESS, GATEWAY, Tree};
+use crate::clock::now_ms;
 use crate::link::Outgoing;
-use crate::logs::book::now_ms;
 use crate::logs::line::Cutter;
 use crate::logs::reader::{self, Tap};
 use crate::unit::At;
@@ -79,7 +80,12 @@ impl Tree {
         let (events, unit, tap) = (self.events.clone(), name.to_owned(), Rc::new(tap));
         self.taps.insert((unit.clone(), incarnation), Rc::clone(&tap));
         tokio::task::spawn_local(async move {
-            let what = What::Drained(tap.copy(ended).await);
+            let missing = |gap| {
+                let what = What::LogGap(gap);
+                // The log itself tells all the same.
+                events.offer(Event::Unit(UnitEvent { unit: unit.clone(), incarnation, what }));
+            };
+            let what = What::Drained(tap.copy(ended, missing).await);
             let _over = events.send(Event::Unit(UnitEvent { unit, incarnation, what })).await;
         });
     }
@@ -135,6 +141,11 @@ impl Tree {
             Some(link) => self.open_peer(name, incarnation, link),
             None => {}
         }
+        self.journal.record(Told {
+            pid: Some(process.0.pid),
+            detail: Some(format!("isolation {}", process.0.isolation.level)),
+            ..Told::of_unit(EventKind::Launched, name, incarnation)
+        });
         self.apply(name, machine::Event::Launched);
     }
 
@@ -171,7 +182,20 @@ impl Tree {
         } else {
             tracing::warn!("{sentence}");
         }
-        (member.process, member.pending_link, member.peer) = (None, None, None);
+        let process = member.process.take();
+        self.journal.record(Told {
+            pid: process.map(|process| process.0.pid),
+            cause: Some(end.cause),
+            code: end.exit.code,
+            signal: end.exit.signal,
+            core: end.exit.core,
+            stage: end.stage.clone(),
+            errno: end.errno,
+            next: Some(member.machine.state()),
+            detail: end.detail.clone(),
+            ..Told::of_unit(EventKind::Ended, name, incarnation)
+        });
+        (member.pending_link, member.peer) = (None, None);
         if member.role == Role::Gateway {
             *self.listener.borrow_mut() = None;
         }

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use creel_config::plan::UnitName;
 use creel_config::sandbox::SandboxMode;
 use creel_ipc::hello::Role;
+use creel_ipc::msg::event::{Event as Told, EventKind};
 use creel_ipc::msg::supervisor::UnitChanged;
 use creel_ipc::msg::unit::{ExitCause, UnitState};
 use creel_launch::{Level, Measured};
 use tokio::sync::mpsc;
 
 use crate::fdkeep::FdKeep;
+use crate::journal::Journal;
 use crate::link::{Outgoing, Post};
 use crate::logs::Book;
 use crate::logs::reader::Tap;
@@ -34,6 +36,7 @@ mod held;
 mod launch;
 mod member;
 mod peers;
+mod record;
 mod reload;
 mod requests;
 mod status;
@@ -62,6 +65,7 @@ pub struct Tree {
     keep: FdKeep,
     runs: Runs,
     book: Book,
+    journal: Journal,
     started: Instant,
     pace: Pace,
     events: Events,
@@ -79,9 +83,10 @@ impl Tree {
         settings: Settings,
         keep: FdKeep,
         binaries: Binaries,
-        book: Book,
+        records: (Book, Journal),
         events: Events,
     ) -> Self {
+        let (book, journal) = records;
         let ground = Ground {
             paths: source.paths.clone(),
             config_file: settings.file.clone(),
@@ -109,6 +114,7 @@ impl Tree {
             keep,
             runs: Runs::default(),
             book,
+            journal,
             started: Instant::now(),
             pace: Pace::default(),
             events,
@@ -130,11 +136,18 @@ impl Tree {
         if self.settings.plan.supervision.mode == SandboxMode::Off {
             tracing::warn!("sandbox.mode is \"off\": units run without any isolation.");
             self.ground.level = Level::L0;
+            let sentence = "L0: sandbox.mode is \"off\".";
+            self.journal.record(Told::told(EventKind::IsolationMeasured, sentence));
             return;
         }
         let measured = self.measured.get_or_insert_with(creel_launch::probe_levels);
         self.ground.level = measured.level;
         tracing::info!("Isolation level {} ({} escape attempts denied).", measured.level, measured.denied);
+        let told = format!("{}: {} escape attempts denied.", measured.level, measured.denied);
+        self.journal.record(Told::told(EventKind::IsolationMeasured, told));
+        if measured.level < Level::L3 && !measured.reasons.is_empty() {
+            self.journal.record(Told::told(EventKind::LimitsNotEnforced, measured.reasons.join(" ")));
+        }
         if measured.level < Level::L2 {
             for sentence in measured.reasons.iter().chain(&measured.remedies) {
                 tracing::warn!("{sentence}");
@@ -159,7 +172,7 @@ impl Tree {
                     None => return,
                 },
                 asked = signals.next() => match asked {
-                    Asked::Stop => self.stop("a signal"),
+                    Asked::Stop => self.stop("a signal", None),
                     Asked::Reload => self.reload_and_tell(),
                 },
                 () = sleep_until(tick) => self.tick(),
@@ -216,7 +229,9 @@ impl Tree {
     fn take(&mut self, event: Event) {
         match event {
             Event::Unit(event) => self.take_unit(event),
-            Event::Control { link, id, method, params } => self.control_request(link, id, &method, params),
+            Event::Control { link, id, method, params, uid } => {
+                self.control_request(link, id, &method, params, uid);
+            }
             Event::ToolStarted { run, going } => {
                 let now = self.now();
                 self.runs.started(&run, going, now);
@@ -241,6 +256,9 @@ impl Tree {
             }
             return;
         }
+        if let What::LogGap(gap) = what {
+            return self.log_gap(&unit, incarnation, gap);
+        }
         if member.machine.incarnation() != incarnation {
             return;
         }
@@ -249,11 +267,12 @@ impl Tree {
             What::Exited(exit) => self.exited(&unit, exit),
             What::Fault(cause, detail) => {
                 tracing::warn!("{unit}: {detail}");
+                self.record_fault(&unit, cause, &detail);
                 self.apply(&unit, machine::Event::Fault { cause, detail });
             }
             What::Message(message) => self.message(&unit, message),
             What::Closed => self.link_closed(&unit, incarnation),
-            What::Drained(_) => {}
+            What::Drained(_) | What::LogGap(_) => {}
         }
     }
 
@@ -269,6 +288,7 @@ impl Tree {
             self.act(name, action);
         }
         if before != after || launches {
+            self.record_state(name, before, after);
             self.announce(name);
             if name == GATEWAY && after == UnitState::Running {
                 self.gateway_is_ready();

@@ -83,6 +83,7 @@ impl Tree {
                     let UnitFault { unit, cause, detail, .. } = fault;
                     // Whatever the gateway thinks: only these two are its to find.
                     let cause = if cause == ExitCause::Watchdog { cause } else { ExitCause::Protocol };
+                    self.record_fault(&unit, cause, &detail);
                     self.apply(&unit, machine::Event::Fault { cause, detail });
                 }
             }

@@ -4,6 +4,7 @@ use creel_config::gateway::ReloadMode;
 use creel_config::plan::{Unit, UnitChange, UnitKind};
 use creel_config::{LoadError, Plan};
 use creel_ipc::ErrorClass;
+use creel_ipc::msg::event::{Event as Told, EventKind};
 use creel_ipc::msg::supervisor::{ConfigApplied, Reloaded};
 use creel_ipc::msg::unit::{ExitCause, UnitState};
 use creel_ipc::rpc::RpcError;
@@ -16,7 +17,7 @@ use crate::unit::machine::Event;
 impl Tree {
     /// On SIGHUP: nobody waits for the answer, the log has it.
     pub(super) fn reload_and_tell(&mut self) {
-        match self.reload() {
+        match self.reload(None) {
             Ok(reloaded) if reloaded.changes.is_empty() => {
                 tracing::info!("The configuration changes nothing.");
             }
@@ -26,7 +27,7 @@ impl Tree {
     }
 
     /// Reads the file again and applies what changed. Whatever is wrong with it changes nothing.
-    pub(super) fn reload(&mut self) -> Result<Reloaded, RpcError> {
+    pub(super) fn reload(&mut self, uid: Option<u32>) -> Result<Reloaded, RpcError> {
         if self.stopping.is_some() {
             return Err(RpcError::new(ErrorClass::Conflict, "Creel is about to stop."));
         }
@@ -38,10 +39,18 @@ impl Tree {
         match outcome {
             Ok(settings) => {
                 self.config_error = None;
-                Ok(self.adopt(settings))
+                let reloaded = self.adopt(settings);
+                let changes = match reloaded.changes.is_empty() {
+                    true => "No unit had to change.".to_owned(),
+                    false => reloaded.changes.join(" "),
+                };
+                let detail = format!("Configuration {}. {changes}", reloaded.generation);
+                self.journal.record(Told { uid, ..Told::told(EventKind::ReloadApplied, detail) });
+                Ok(reloaded)
             }
             Err(error) => {
                 self.config_error = Some(error.clone());
+                self.journal.record(Told { uid, ..Told::told(EventKind::ReloadRefused, error.clone()) });
                 Err(RpcError::new(ErrorClass::ConfigFatal, error))
             }
         }

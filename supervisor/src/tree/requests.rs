@@ -5,6 +5,7 @@ use std::time::Duration;
 use creel_ipc::ErrorClass;
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::control::Stop;
+use creel_ipc::msg::event::EventKind;
 use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus};
 use creel_ipc::msg::tool::{ToolKill, ToolRun};
 use creel_ipc::rpc::{Request, RpcError, params};
@@ -34,19 +35,19 @@ impl Tree {
                 self.tool_kill(&given);
                 answer(&Empty {})
             }),
-            _ => self.common(method, given),
+            _ => self.common(method, given, None),
         };
         self.post(name, Outgoing::Answer(id, outcome));
     }
 
     /// A request over the control socket.
-    pub(super) fn control_request(&mut self, link: Link, id: u64, method: &str, given: Value) {
+    pub(super) fn control_request(&mut self, link: Link, id: u64, method: &str, given: Value, uid: u32) {
         let outcome = match method {
             Stop::METHOD => {
-                self.stop("the command line");
+                self.stop("the command line", Some(uid));
                 answer(&Empty {})
             }
-            _ => self.common(method, given),
+            _ => self.common(method, given, Some(uid)),
         };
         tokio::task::spawn_local(async move {
             // A client that does not read loses its answer, not our time.
@@ -54,13 +55,15 @@ impl Tree {
         });
     }
 
-    fn common(&mut self, method: &str, given: Value) -> Result<Value, RpcError> {
+    /// `uid` is the operator's; none when the gateway asks.
+    fn common(&mut self, method: &str, given: Value, uid: Option<u32>) -> Result<Value, RpcError> {
         match method {
             UnitsStatus::METHOD => answer(&self.units()),
             UnitRestart::METHOD => {
                 let UnitName { unit } = params(method, given)?;
                 self.known(&unit)?;
                 tracing::info!("{unit} is restarted on request.");
+                self.record_order(EventKind::OperatorRestart, &unit, uid);
                 self.let_go(&unit);
                 self.apply(&unit, machine::Event::Restart);
                 answer(&Empty {})
@@ -69,6 +72,7 @@ impl Tree {
                 let UnitName { unit } = params(method, given)?;
                 self.known(&unit)?;
                 tracing::info!("{unit} is stopped on request.");
+                self.record_order(EventKind::OperatorStop, &unit, uid);
                 self.hold(&unit);
                 self.apply(&unit, machine::Event::Stop);
                 answer(&Empty {})
@@ -77,11 +81,12 @@ impl Tree {
                 let UnitName { unit } = params(method, given)?;
                 self.known(&unit)?;
                 tracing::info!("{unit} is started on request.");
+                self.record_order(EventKind::OperatorStart, &unit, uid);
                 self.let_go(&unit);
                 self.apply(&unit, machine::Event::Start);
                 answer(&Empty {})
             }
-            ConfigReload::METHOD => answer(&self.reload()?),
+            ConfigReload::METHOD => answer(&self.reload(uid)?),
             _ => Err(RpcError::no_method(method)),
         }
     }

@@ -49,6 +49,7 @@ impl Tree {
             pid: member.process.as_ref().map(|process| process.0.pid),
             incarnation: machine.incarnation(),
             restarts: machine.restarts(),
+            restarts_day: Some(self.journal.restarts_of_the_day(name)),
             falls: machine.falls().clone(),
             held: member.held,
             uptime_ms: machine.launched_at().filter(|_| alive).map(since),
@@ -67,6 +68,7 @@ impl Tree {
             pid: Some(process.0.pid),
             incarnation: 1,
             restarts: 0,
+            restarts_day: None,
             falls: BTreeMap::new(),
             held: false,
             uptime_ms: Some(millis(self.now().saturating_sub(at))),
@@ -90,6 +92,6 @@ fn pss(pid: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use creel_ipc::hello::Role;
+use creel_ipc::msg::event::{Event as Told, EventKind};
 use creel_ipc::msg::unit::UnitState;
 
 use super::Tree;
@@ -26,7 +27,7 @@ pub(super) struct Stopping {
 
 impl Tree {
     /// Begins the end; asked for again, ends at once.
-    pub(super) fn stop(&mut self, who: &str) {
+    pub(super) fn stop(&mut self, who: &str, uid: Option<u32>) {
         let now = self.now();
         if let Some(stopping) = &mut self.stopping {
             tracing::warn!("Asked to stop again by {who}: everything is killed.");
@@ -34,6 +35,8 @@ impl Tree {
             return self.hurry_if_late();
         }
         tracing::info!("Asked to stop by {who}.");
+        let detail = format!("Asked to stop by {who}.");
+        self.journal.record(Told { uid, ..Told::told(EventKind::SupervisorStopping, detail) });
         crate::notify::stopping();
         self.stopping = Some(Stopping { phase: 0, deadline: now + DEADLINE });
         self.kill_tools();
