@@ -11,6 +11,7 @@ use creel_ipc::msg::event::{Event, EventKind};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
+use crate::cgroup;
 use crate::control::{ControlError, Door};
 use crate::fdkeep::{FdKeep, NoPort};
 use crate::journal::Journal;
@@ -136,6 +137,7 @@ fn up(options: UpOptions) -> Result<(), UpError> {
         }
     }
     raise_open_files();
+    cgroup::enter(&source.paths.state(), true);
     let binaries = Binaries::find(&source.env)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
@@ -156,6 +158,7 @@ fn up(options: UpOptions) -> Result<(), UpError> {
         journal.record(Event::told(EventKind::SupervisorStopped, "Everything has ended in order."));
         // The lock is still ours, so the path is too.
         let _gone = std::fs::remove_file(control);
+        cgroup::leave();
         Ok(())
     })
 }

@@ -10,6 +10,9 @@ noun! {
         "floor" => floor: Floor = Floor::default();
         /// `off` runs workers and tools without isolation. Only the operator can write that.
         "mode" => mode: SandboxMode = SandboxMode::default();
+        /// Whether workers start only where the memory and the tasks of whole units can be bounded (cgroup v2 with
+        /// the controllers memory and pids).
+        "requireLimits" => require_limits: bool = false;
         /// What a tool run sees of the agent's own workspace.
         "workspaceAccess" => workspace_access: WorkspaceAccess = WorkspaceAccess::default();
         /// What a tool run reaches of the network.

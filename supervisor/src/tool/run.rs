@@ -116,7 +116,7 @@ impl Run {
         let stdin = stdin.map_err(|error| spawn_error(&error, "/dev/null cannot be opened"))?;
         let stdio =
             Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
-        let launching = process::begin(&command.spec, stdio)?;
+        let launching = process::begin(&command.spec, stdio, 1)?;
         let fresh = || (Capture::new(command.keep), Characters::default());
         Ok(Self {
             process: process::launched(launching).await?,
@@ -184,7 +184,10 @@ impl Run {
         let (verdict, (), ()) = tokio::join!(verdict, read_out, read_err);
         let (stdout, out_dropped) = self.out.capture.borrow().clone().finish();
         let (stderr, err_dropped) = self.err.capture.borrow().clone().finish();
-        let (cause, code, signal, message) = told(verdict, self.wall);
+        let (cause, code, signal, mut message) = told(verdict, self.wall);
+        if self.process.oom() {
+            message = Some("It used more memory than sandbox.memory allows and was killed.".to_owned());
+        }
         ToolExit {
             cause,
             code,
@@ -217,7 +220,7 @@ impl Run {
             },
         };
         self.verdict.set(Some(verdict));
-        self.process.end();
+        self.process.kill();
         if timeout(END_GRACE, &mut ended).await.is_err() {
             self.process.signal(Signal::KILL);
             let _reaped = ended.await;

@@ -9,24 +9,25 @@ use creel_ipc::hello::Role;
 use creel_ipc::msg::event::{Event as Told, EventKind};
 use creel_ipc::msg::supervisor::UnitGone;
 use creel_ipc::msg::unit::{ExitCause, Isolation, LastExit, UnitState};
-use creel_launch::{Exit, LaunchError, Launching, Level, Stage, Stdio};
+use creel_launch::{Exit, LaunchError, Level, Stage, Stdio};
 use tokio::sync::oneshot;
 
 use super::event::{Event, Events, UnitEvent, What};
 use super::{EGRESS, GATEWAY, Tree};
+use crate::cgroup;
 use crate::clock::now_ms;
 use crate::link::Outgoing;
 use crate::logs::line::Cutter;
 use crate::logs::reader::{self, Tap};
 use crate::unit::At;
 use crate::unit::machine::{self, End, Failure, Machine};
-use crate::unit::process::{self, Process, spawn_error};
+use crate::unit::process::{self, Beginning, Process, spawn_error};
 use crate::unit::template;
 
 impl Tree {
     /// Begins a launch.
     pub(super) fn launch(&mut self, name: &str, incarnation: u64) {
-        match self.begin(name) {
+        match self.begin(name, incarnation) {
             Ok(launching) => {
                 let (events, unit) = (self.events.clone(), name.to_owned());
                 let (give_up, given_up) = oneshot::channel();
@@ -51,7 +52,7 @@ impl Tree {
         }
     }
 
-    fn begin(&mut self, name: &str) -> Result<Launching, LaunchError> {
+    fn begin(&mut self, name: &str, incarnation: u64) -> Result<Beginning, LaunchError> {
         self.allowed(name)?;
         let Some(member) = self.members.get_mut(name) else {
             return Err(refused("The unit is not in the plan."));
@@ -65,12 +66,11 @@ impl Tree {
         let pipe =
             reader::receiver(reader).map_err(|error| spawn_error(&error, "The log cannot be watched"))?;
         let stdio = Stdio { stdin, stdout: theirs, stderr: OwnedFd::from(stderr) };
-        let launching = process::begin(&spec, stdio)?;
+        let launching = process::begin(&spec, stdio, incarnation)?;
 
         let (log_end, log_ended) = oneshot::channel();
         member.log_end = Some(log_end);
         member.pending_link = Some(ours);
-        let incarnation = member.machine.incarnation();
         self.read_log(name, incarnation, Tap::new(pipe, self.book.log(name), Cutter::default()), log_ended);
         Ok(launching)
     }
@@ -93,6 +93,10 @@ impl Tree {
     /// Nothing runs below the level that the operator demands.
     pub(super) fn allowed(&self, name: &str) -> Result<(), LaunchError> {
         let supervision = &self.settings.plan.supervision;
+        let worker = name != GATEWAY && name != EGRESS;
+        if worker && supervision.require_limits {
+            limits_in_force()?;
+        }
         if supervision.mode == SandboxMode::Off {
             return Ok(());
         }
@@ -101,7 +105,6 @@ impl Tree {
             Floor::L2 => Level::L2,
             Floor::L3 => Level::L3,
         };
-        let worker = name != GATEWAY && name != EGRESS;
         // Gateway and egress run below the floor, so that somebody can tell; but never without any isolation.
         if self.ground.level >= floor || (!worker && self.ground.level >= Level::L1) {
             return Ok(());
@@ -157,7 +160,9 @@ impl Tree {
             Exit::Signal(signal) => (None, Some(signal), false),
             Exit::Dumped(signal) => (None, Some(signal), true),
         };
-        self.apply(name, machine::Event::Ended(machine::Exit { code, signal, core, oom: false }));
+        let process = self.members.get(name).and_then(|member| member.process.as_ref());
+        let oom = process.is_some_and(Process::oom);
+        self.apply(name, machine::Event::Ended(machine::Exit { code, signal, core, oom }));
     }
 
     /// Workers that fall together again and again come back one after the other.
@@ -263,6 +268,18 @@ fn outlook(name: &str, machine: &Machine, now: At) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// `sandbox.requireLimits`: memory and tasks of whole units must be bounded.
+fn limits_in_force() -> Result<(), LaunchError> {
+    let why = match cgroup::here() {
+        Ok(groups) if groups.controllers().suffice() => return Ok(()),
+        Ok(groups) => format!("{}.", groups.controllers().gaps().join("; ")),
+        Err(why) => why,
+    };
+    Err(refused(&format!(
+        "The limits of whole units cannot be enforced here, and sandbox.requireLimits is true. {why}"
+    )))
 }
 
 fn failure(error: LaunchError) -> Failure {

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use creel_ipc::msg::unit::{ExitCause, UnitState};
 use creel_launch::{Level, Measured};
 use tokio::sync::mpsc;
 
+use crate::cgroup;
 use crate::fdkeep::FdKeep;
 use crate::journal::Journal;
 use crate::link::{Outgoing, Post};
@@ -140,7 +142,7 @@ impl Tree {
             self.journal.record(Told::told(EventKind::IsolationMeasured, sentence));
             return;
         }
-        let measured = self.measured.get_or_insert_with(creel_launch::probe_levels);
+        let measured = self.measured.get_or_insert_with(measured);
         self.ground.level = measured.level;
         tracing::info!("Isolation level {} ({} escape attempts denied).", measured.level, measured.denied);
         let told = format!("{}: {} escape attempts denied.", measured.level, measured.denied);
@@ -373,6 +375,19 @@ impl Tree {
     fn member_named(&mut self, name: &UnitName) -> Option<&mut Member> {
         self.members.get_mut(&name.to_string())
     }
+}
+
+/// Level 3 is only tried where a whole unit can be given limits.
+fn measured() -> Measured {
+    let group = cgroup::here().and_then(|groups| {
+        let gaps = groups.controllers().gaps();
+        if !groups.controllers().suffice() {
+            return Err(format!("{}.", gaps.join("; ")));
+        }
+        let limits = cgroup::Limits { memory: Some(256 << 20), tasks: Some(64), ..Default::default() };
+        groups.make("selftest", 0, &limits).map_err(|error| format!("No cgroup can be made: {error}."))
+    });
+    creel_launch::probe_levels_in(group.as_ref().map(|group| group.as_fd()).map_err(Clone::clone))
 }
 
 async fn beat(heartbeat: Option<&mut tokio::time::Interval>) {

@@ -2,19 +2,40 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use creel_launch::{Exit, LaunchError, LaunchSpec, Launched, Launching, Level, Signal, Stage, Stdio};
+use creel_launch::{Exit, LaunchError, LaunchSpec, Launched, Launching, Role, Signal, Stage, Stdio};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, kill_process_group};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A process that runs.
+use crate::cgroup::{self, Group};
+
+/// A process that runs, and the cgroup of all that it starts, where there is one.
 #[derive(Debug, Clone)]
-pub struct Process(pub Rc<Launched>);
+pub struct Process(pub Rc<Launched>, Option<Rc<Group>>);
 
 impl Process {
+    /// A process that the program before this one launched. `group`: the folder of its cgroup.
+    ///
+    /// # Errors
+    /// When its cgroup cannot be opened.
+    pub fn inherit(launched: Launched, group: Option<PathBuf>) -> io::Result<Self> {
+        let group = group.map(Group::open).transpose()?.map(Rc::new);
+        Ok(Self(Rc::new(launched), group))
+    }
+
+    /// The folder of its cgroup.
+    pub fn group_path(&self) -> Option<&Path> {
+        self.1.as_ref().map(|group| group.path())
+    }
+
+    /// Whether the kernel killed something of it for its memory. Known once [`Process::ended`] is over.
+    pub fn oom(&self) -> bool {
+        self.1.as_ref().is_some_and(|group| group.oom())
+    }
+
     /// Sends a signal. A process that has ended meanwhile is no failure.
     pub fn signal(&self, signal: Signal) {
         let _ended = self.0.signal(signal);
@@ -32,23 +53,16 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
-    /// SIGKILL to the first process of the unit, with which all of its own go.
+    /// Ends the unit with everything it started: with its cgroup, else with its namespace or by its first process. What
+    /// leaves the process group of a unit that has none of these is found when the unit has ended.
     pub fn kill(&self) {
-        self.signal(Signal::KILL);
-    }
-
-    /// Ends a tool run with everything it started: with its namespace or by its first process; without any isolation
-    /// by its process group, which what leaves the group escapes.
-    pub fn end(&self) {
-        if self.0.isolation.level == Level::L0 {
-            // Not reaped yet, so the number is still its own.
-            let group = i32::try_from(self.0.pid).ok().and_then(Pid::from_raw);
-            let _ended = group.map(|group| kill_process_group(group, Signal::KILL));
+        if let Some(group) = &self.1 {
+            return group.kill();
         }
         let _ended = self.0.end();
     }
 
-    /// Waits until it ends.
+    /// Waits until it has ended, and everybody in its cgroup with it.
     ///
     /// # Errors
     /// When somebody else reaped it.
@@ -56,6 +70,9 @@ impl Process {
         let pidfd = watched(self.0.pidfd.try_clone()?)?;
         loop {
             if let Some(exit) = self.0.try_wait()? {
+                if let Some(group) = &self.1 {
+                    group.emptied().await;
+                }
                 return Ok(exit);
             }
             pidfd.readable().await?.clear_ready();
@@ -63,24 +80,65 @@ impl Process {
     }
 }
 
+/// A launch under way, and the cgroup it happens in.
+#[derive(Debug)]
+pub struct Beginning {
+    launching: Launching,
+    group: Option<Group>,
+    gaps: Vec<String>,
+}
+
 /// Begins a launch. Runs on the main thread, as everything here: the death signal follows the thread.
 ///
 /// # Errors
-/// When the stage cannot be started.
-pub fn begin(spec: &LaunchSpec, stdio: Stdio) -> Result<Launching, LaunchError> {
-    Launching::begin(spec, stdio)
+/// When the cgroup cannot be made or the stage cannot be started.
+pub fn begin(spec: &LaunchSpec, stdio: Stdio, incarnation: u64) -> Result<Beginning, LaunchError> {
+    let Ok(groups) = cgroup::here() else {
+        let launching = Launching::begin(spec, stdio)?;
+        return Ok(Beginning { launching, group: None, gaps: Vec::new() });
+    };
+    let limits = cgroup::Limits {
+        memory: spec.limits.data,
+        // The first process of a tool, and room for the moment between two of its processes.
+        tasks: spec.limits.nproc.map(|tasks| tasks + 2),
+        cpu_percent: None,
+        cpu_weight: Some(weight(spec.role)),
+    };
+    let group = groups.make(&spec.unit, incarnation, &limits).map_err(|error| LaunchError {
+        stage: Stage::Cgroup,
+        errno: error.raw_os_error(),
+        sentence: format!("No cgroup with its limits can be made for the unit: {error}."),
+    })?;
+    let mut spec = spec.clone();
+    if groups.controllers().memory {
+        // Memory that is used counts now, for all processes together; what is only reserved may be more.
+        spec.limits.data = spec.limits.data.map(|bytes| bytes.saturating_mul(4));
+    }
+    let launching = Launching::begin_in(&spec, stdio, Some(group.as_fd()))?;
+    Ok(Beginning { launching, group: Some(group), gaps: groups.controllers().gaps() })
+}
+
+/// Who goes on when processors are scarce: those who serve everybody, then those who talk, then commands.
+fn weight(role: Role) -> u32 {
+    match role {
+        Role::Gateway | Role::Egress => 200,
+        Role::Agent | Role::Channel => 100,
+        Role::Tool => 50,
+    }
 }
 
 /// Waits for the outcome of a launch.
 ///
 /// # Errors
 /// Stage and errno; nothing of the unit is left then.
-pub async fn launched(mut launching: Launching) -> Result<Process, LaunchError> {
+pub async fn launched(beginning: Beginning) -> Result<Process, LaunchError> {
+    let Beginning { mut launching, group, gaps } = beginning;
     let socket = launching.as_fd().try_clone_to_owned().and_then(watched);
     let socket = socket.map_err(|error| lost(&error))?;
     loop {
-        if let Some(launched) = launching.poll()? {
-            return Ok(Process(Rc::new(launched)));
+        if let Some(mut launched) = launching.poll()? {
+            launched.isolation.gaps.extend(gaps);
+            return Ok(Process(Rc::new(launched), group.map(Rc::new)));
         }
         socket.readable().await.map_err(|error| lost(&error))?.clear_ready();
     }

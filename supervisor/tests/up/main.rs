@@ -1,6 +1,7 @@
 //! `creel up` across processes: the real supervisor and launcher, with units that misbehave on demand.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod cgroup;
 mod control;
 mod events;
 mod fall;

@@ -173,6 +173,8 @@ pub struct Supervision {
     pub floor: Floor,
     /// Whether units are isolated.
     pub mode: SandboxMode,
+    /// Whether workers start only with limits on whole units.
+    pub require_limits: bool,
 }
 
 fn shown<S: Serializer>(rules: &Supervisor, serializer: S) -> Result<S::Ok, S::Error> {
@@ -206,6 +208,7 @@ impl Config {
                 rules: self.supervisor.clone(),
                 floor: self.sandbox.floor,
                 mode: self.sandbox.mode,
+                require_limits: self.sandbox.require_limits,
             },
             reload: self.gateway.reload.mode,
             whole: Print::of(&(self.show(Show::Revealed), print::found(found))),

@@ -1,0 +1,48 @@
+//! One cgroup v2 for each incarnation, where the supervisor has a part of the tree to itself: whoever is in it has the
+//! unit's limits together and ends with it, whatever it forks and whichever session it moves to.
+//!
+//! ```text
+//! <the cgroup Creel was started in>/creel-<state folder>/
+//!     supervisor/                   this process
+//!     units/agent:main.3/           one incarnation
+//! ```
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+mod group;
+mod groups;
+mod site;
+
+pub use group::{Group, Limits};
+pub use groups::{Controllers, Groups};
+
+thread_local! {
+    /// Where a process is among the cgroups is a property of the process, so there is one of these in it.
+    static HERE: RefCell<Result<Rc<Groups>, String>> = const { RefCell::new(Err(String::new())) };
+}
+
+/// Moves this process into a part of the tree that belongs to this state folder alone. `fresh`: what an earlier
+/// supervisor left in it is ended; otherwise it is ours, from before this program replaced itself. Where there is no such
+/// part, units run without cgroups.
+pub fn enter(state: &Path, fresh: bool) {
+    let found = Groups::open(state, fresh).map(Rc::new);
+    match &found {
+        Ok(groups) => tracing::info!("Units get cgroups of their own in {}.", groups.path().display()),
+        Err(why) => tracing::info!("Units get no cgroups of their own: {why}"),
+    }
+    HERE.set(found);
+}
+
+/// The part of the tree that was entered, or a sentence on why there is none.
+pub fn here() -> Result<Rc<Groups>, String> {
+    HERE.with_borrow(Clone::clone)
+}
+
+/// Leaves no empty folders behind.
+pub fn leave() {
+    if let Ok(groups) = HERE.replace(Err(String::new())) {
+        groups.leave();
+    }
+}
