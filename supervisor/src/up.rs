@@ -138,6 +138,9 @@ fn up(options: UpOptions) -> Result<(), UpError> {
     }
     raise_open_files();
     cgroup::enter(&source.paths.state(), true);
+    if let Err(error) = creel_launch::open_nursery() {
+        tracing::warn!("Launches will take a little longer. {error}");
+    }
     let binaries = Binaries::find(&source.env)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();

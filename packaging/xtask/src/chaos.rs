@@ -1,4 +1,4 @@
-//! `cargo xtask chaos` and `cargo xtask bench`: real processes, release builds.
+//! `cargo xtask chaos`: real processes, release builds.
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
@@ -78,24 +78,6 @@ fn control() -> Result<std::path::PathBuf> {
         copy(name)?;
     }
     Ok(folder)
-}
-
-#[derive(ClapArgs)]
-pub(crate) struct BenchArgs {
-    /// One figure; all when absent.
-    #[arg(long)]
-    only: Option<String>,
-}
-
-pub(crate) fn bench(args: &BenchArgs) -> Result<()> {
-    let binaries = run::build(true)?;
-    must(&mut command("cargo", &["build", "--release", "--package", "creel-tests", "--bin", "bench"]))?;
-    let bench = run::target().join("release/bench").to_string_lossy().into_owned();
-    let mut bench = command(&bench, &[]);
-    if let Some(only) = &args.only {
-        bench.args(["--only", only]);
-    }
-    must(bench.env("CREEL_BIN_DIR", binaries))
 }
 
 #[cfg(test)]

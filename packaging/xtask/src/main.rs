@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod chaos;
 mod ci;
 mod page;
@@ -43,7 +44,7 @@ enum Command {
     /// Kill and stop processes at random while messages flow, then check that none was lost.
     Chaos(chaos::Args),
     /// Measure the figures of docs/specification.md.
-    Bench(chaos::BenchArgs),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +66,6 @@ fn obey(command: Command) -> Result<()> {
         Command::Schema => schema::write(),
         Command::Page => page::build(true).map(drop),
         Command::Chaos(args) => chaos::run(&args),
-        Command::Bench(args) => chaos::bench(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

@@ -1,5 +1,7 @@
 //! Real peers that the tests run against, from Debian and npm.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use crate::shell::{answers, command, must, root};
@@ -18,21 +20,39 @@ const DEBIAN: [Peer; 4] = [
     Peer { program: "/usr/bin/setpriv", argument: "--version", package: "util-linux" },
 ];
 
+/// Supervisors that ours is compared with. They may be missing from the machine of who only runs the tests.
+const SUPERVISORS: [Peer; 3] = [
+    Peer { program: "/usr/bin/s6-svscan", argument: "-h", package: "s6" },
+    Peer { program: "/usr/bin/runsvdir", argument: "-h", package: "runit" },
+    Peer { program: "/usr/bin/supervisord", argument: "--version", package: "supervisor" },
+];
+
+/// Installs the supervisors that ours is compared with, where they are missing.
+pub(crate) fn install_supervisors() -> Result<()> {
+    let missing: Vec<_> = SUPERVISORS.iter().filter(|peer| !Path::new(peer.program).is_file()).collect();
+    from_debian(&missing)
+}
+
 /// Installs what is missing. Debian packages need root.
 pub(crate) fn install() -> Result<()> {
     let missing: Vec<_> = DEBIAN.iter().filter(|peer| !answers(peer.program, peer.argument)).collect();
-    if !missing.is_empty() {
-        let packages: Vec<_> = missing.iter().map(|peer| peer.package).collect();
-        if !answers("apt-get", "--version") {
-            bail!("install these programs first: {}", packages.join(", "));
-        }
-        must(command("apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
-        let mut install = command("apt-get", &["install", "-y", "-qq", "--no-install-recommends"]);
-        must(install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
-    }
+    from_debian(&missing)?;
     let peers = root().join("tests/peers");
     if !peers.join("node_modules").is_dir() {
         must(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(peers))?;
     }
     Ok(())
+}
+
+fn from_debian(missing: &[&Peer]) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<_> = missing.iter().map(|peer| peer.package).collect();
+    if !answers("apt-get", "--version") {
+        bail!("install these programs first: {}", packages.join(", "));
+    }
+    must(command("apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    let mut install = command("apt-get", &["install", "-y", "-qq", "--no-install-recommends"]);
+    must(install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))
 }

@@ -3,19 +3,14 @@
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, pidfd_send_signal, waitid,
-};
-
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use serde::{Deserialize, Serialize};
 
-use crate::STAGE_ARG;
 use crate::error::{At as _, LaunchError, Stage};
+use crate::hatching::{self, StageProcess};
 use crate::isolation::Isolation;
 use crate::note::{self, Note, Start};
 use crate::profile;
@@ -38,7 +33,7 @@ pub struct Stdio {
 pub struct Launching {
     socket: OwnedFd,
     /// The launcher stage; `None` once reaped, or once it has become the unit (levels 1 and 0).
-    stage: Option<Child>,
+    stage: Option<StageProcess>,
     level: Level,
     stub: bool,
     unit: Option<(i32, OwnedFd)>,
@@ -110,16 +105,7 @@ impl Launching {
         let fds: Vec<_> = [policy.as_fd(), stdio.stdin.as_fd()].into_iter().chain(cgroup).collect();
         note::send(&ours, &Start { policy_bytes }, &fds)
             .at(Stage::Policy, || "The policy cannot be handed to the launcher stage")?;
-        // No pre_exec, no uid, no groups: std then uses posix_spawn, which runs no code of ours after a fork.
-        let stage = Command::new("/proc/self/exe")
-            .arg0("creel")
-            .arg(STAGE_ARG)
-            .env_clear()
-            .stdin(theirs)
-            .stdout(stdio.stdout)
-            .stderr(stdio.stderr)
-            .spawn()
-            .at(Stage::Spawn, || "The launcher stage cannot be started")?;
+        let stage = hatching::stage(theirs, stdio)?;
         Ok(Self {
             socket: ours,
             stage: Some(stage),
@@ -202,21 +188,14 @@ impl Launching {
             let Some(stage) = self.stage.take() else {
                 return Err(LaunchError::new(Stage::Lost, "This launch was finished before."));
             };
-            let pid = i32::try_from(stage.id()).unwrap_or(0);
-            let open = Pid::from_raw(pid)
-                .ok_or(rustix::io::Errno::SRCH)
-                .and_then(|p| pidfd_open(p, PidfdFlags::empty()));
-            (pid, open.at(Stage::Lost, || "The unit has no pidfd")?)
+            stage.into_unit().at(Stage::Lost, || "The unit has no pidfd")?
         };
         let sweeps = self.level == Level::L1 && self.stub;
         Ok(Launched { pid: pid.unsigned_abs(), pidfd, listener, isolation, sweeps })
     }
 
     fn reap_stage(&mut self) -> String {
-        self.stage.take().map_or_else(String::new, |mut stage| match stage.wait() {
-            Ok(status) => status.to_string(),
-            Err(e) => e.to_string(),
-        })
+        self.stage.take().map_or_else(String::new, StageProcess::reap)
     }
 
     /// Ends and reaps everything of this launch.
@@ -227,13 +206,8 @@ impl Launching {
         }
         if let Some(stage) = &mut self.stage {
             // At level 1 the stage may be the first process already, with descendants and a folder to clear away.
-            let pid = i32::try_from(stage.id()).ok().and_then(Pid::from_raw);
-            let _ = match pid {
-                Some(pid) if self.level == Level::L1 && self.stub => {
-                    kill_process(pid, Signal::QUIT).map_err(Into::into)
-                }
-                _ => stage.kill(),
-            };
+            let sweeps = self.level == Level::L1 && self.stub;
+            stage.signal(if sweeps { Signal::QUIT } else { Signal::KILL });
         }
         self.reap_stage()
     }

@@ -4,6 +4,7 @@
 //! becomes the unit. The binary's `main` must call [`reenter`] before anything else.
 
 mod error;
+mod hatching;
 mod isolation;
 mod launching;
 mod levels;
@@ -17,6 +18,7 @@ mod spec;
 pub mod tool;
 
 pub use error::{LaunchError, Stage};
+pub use hatching::{close_nursery, open_nursery};
 pub use isolation::Isolation;
 pub use launching::{Exit, Launched, Launching, Stdio};
 pub use levels::{Grouped, Measured, probe_levels, probe_levels_in};
@@ -29,14 +31,18 @@ pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Level, Limits, Net, Role
 /// First argument of a run that is the launcher stage.
 pub const STAGE_ARG: &str = "__exec";
 
-/// To be called first thing in `main`, before any thread or runtime. When this run of the binary is the launcher stage or
-/// the self-test inside a unit, it does that work and ends the process; else it returns at once.
+/// First argument of a run that is the nursery.
+pub const NURSERY_ARG: &str = "__nursery";
+
+/// To be called first thing in `main`, before any thread or runtime. When this run of the binary is the launcher stage,
+/// the nursery or the self-test inside a unit, it does that work and ends the process; else it returns at once.
 pub fn reenter() {
     #[cfg(target_os = "linux")]
     {
         let mut args = std::env::args_os().skip(1);
         match args.next() {
             Some(arg) if arg == STAGE_ARG => linux::stage::run(),
+            Some(arg) if arg == NURSERY_ARG => linux::nursery::run(),
             Some(arg) if arg == selftest::SELFTEST_ARG => {
                 let aim = args.next().unwrap_or_default();
                 linux::sys::leave(selftest::run(&aim.to_string_lossy()));

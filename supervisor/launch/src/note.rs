@@ -36,6 +36,20 @@ pub(crate) enum Note {
     Failed(LaunchError),
 }
 
+/// Supervisor to nursery: `fds` = the stage's launch socket, the unit's stdout and stderr.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hatch {}
+
+/// Nursery to supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Hatched {
+    /// There is a stage of this pid; `fds` = its pidfd.
+    Stage(i32),
+    /// The kernel said this errno.
+    Refused(i32),
+}
+
 pub(crate) fn send<T: Serialize>(socket: impl AsFd, note: &T, fds: &[BorrowedFd<'_>]) -> Result<()> {
     let text = serde_json::to_vec(note).map_err(|_| Errno::INVAL)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];

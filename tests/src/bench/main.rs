@@ -6,6 +6,7 @@ mod figure;
 mod flood;
 mod restart;
 mod sandbox;
+mod supervise;
 mod tree;
 mod turn;
 
@@ -17,6 +18,8 @@ use crate::figure::Figure;
 /// Measure the figures of docs/specification.md.
 #[derive(Parser)]
 struct Cli {
+    /// The benches; all when absent.
+    names: Vec<String>,
     /// One bench; all when absent.
     #[arg(long)]
     only: Option<String>,
@@ -25,8 +28,19 @@ struct Cli {
     list: bool,
 }
 
-const NAMES: [&str; 10] =
-    ["commands", "sandbox", "start", "memory", "latency", "tokens", "restart", "hundred", "orphans", "flood"];
+const NAMES: [&str; 11] = [
+    "commands",
+    "sandbox",
+    "start",
+    "memory",
+    "latency",
+    "tokens",
+    "restart",
+    "hundred",
+    "orphans",
+    "flood",
+    "supervise",
+];
 
 async fn measure(name: &str) -> Result<Vec<Figure>> {
     match name {
@@ -40,6 +54,7 @@ async fn measure(name: &str) -> Result<Vec<Figure>> {
         "hundred" => restart::hundred().await,
         "orphans" => restart::orphans().await,
         "flood" => flood::measure().await,
+        "supervise" => supervise::measure(),
         other => bail!("There is no bench {other:?}; there are {}.", NAMES.join(", ")),
     }
 }
@@ -60,7 +75,11 @@ async fn run() -> Result<()> {
         return Ok(());
     }
     let mut failed = Vec::new();
-    for name in cli.only.as_deref().map_or(NAMES.to_vec(), |only| vec![only]) {
+    let mut wanted: Vec<&str> = cli.names.iter().chain(&cli.only).map(String::as_str).collect();
+    if wanted.is_empty() {
+        wanted = NAMES.to_vec();
+    }
+    for name in wanted {
         match measure(name).await {
             Ok(figures) => {
                 for figure in figures {

@@ -1,6 +1,7 @@
 //! The seccomp programs of a unit, compiled from the profile.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -9,9 +10,24 @@ use seccompiler::{
 
 use super::calls;
 use crate::error::{LaunchError, Stage};
-use crate::profile::{Condition, Denial, Errno, SeccompProfile};
+use crate::profile::{self, Condition, Denial, Errno, SeccompProfile};
+use crate::spec::Role;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// The programs of a role in namespaces: [`programs`] of its classes, compiled once in this process and its forks.
+pub(crate) fn of_role(role: Role) -> Result<Vec<BpfProgram>, LaunchError> {
+    static COMPILED: [OnceLock<Vec<BpfProgram>>; Role::ALL.len()] =
+        [const { OnceLock::new() }; Role::ALL.len()];
+    let cell = COMPILED.get(role as usize);
+    if let Some(compiled) = cell.and_then(OnceLock::get) {
+        return Ok(compiled.clone());
+    }
+    let classes: Vec<&str> = profile::role(role).classes.iter().map(String::as_str).collect();
+    let compiled = programs(profile::seccomp(), &classes)?;
+    let _ = cell.map(|cell| cell.set(compiled.clone()));
+    Ok(compiled)
+}
 
 /// The programs in the order of installation: EPERM class, ENOSYS class.
 /// Both kill the process when a call comes from another architecture's table.
@@ -153,14 +169,12 @@ fn no_x32(program: BpfProgram) -> BpfProgram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile;
-    use crate::spec::Role;
 
     #[test]
     fn the_filters_of_every_role_compile() {
         for role in Role::ALL {
-            let classes: Vec<&str> = profile::role(role).classes.iter().map(String::as_str).collect();
-            let programs = programs(profile::seccomp(), &classes).unwrap();
+            let programs = of_role(role).unwrap();
+            assert_eq!(programs, of_role(role).unwrap());
             // The kernel's limit is 4096 instructions per program.
             assert!(programs.iter().all(|p| (4..4096).contains(&p.len())), "{}", role.name());
         }

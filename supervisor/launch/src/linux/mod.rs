@@ -9,6 +9,7 @@ mod first;
 mod last;
 mod limits;
 mod network;
+pub(crate) mod nursery;
 mod root;
 mod ruleset;
 pub(crate) mod stage;

@@ -208,8 +208,7 @@ impl Inside<'_> {
     ) -> Result<std::convert::Infallible, LaunchError> {
         credentials::die_with_parent()?;
         // While the stage writes the id maps.
-        let classes: Vec<&str> = self.profile.classes.iter().map(String::as_str).collect();
-        let programs = filter::programs(profile::seccomp(), &classes)?;
+        let programs = filter::of_role(self.spec.role)?;
         if rustix::io::read(go, &mut [0]).unwrap_or(0) != 1 {
             // The stage could not write the maps and has said so.
             sys::leave(FAILED);

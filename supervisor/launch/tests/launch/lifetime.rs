@@ -33,7 +33,7 @@ fn closes(log: impl Into<OwnedFd>) -> bool {
 
 #[test]
 fn a_unit_dies_with_its_supervisor() {
-    for kind in ["tool", "worker", "l1"] {
+    for kind in ["tool", "worker", "l1", "nursery tool", "nursery worker", "nursery l1"] {
         let mut supervisor = Command::new(std::env::current_exe().unwrap())
             .args([crate::trial::ARG, "supervise", kind])
             .stdin(ChildStdio::piped())

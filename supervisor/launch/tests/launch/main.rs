@@ -10,6 +10,7 @@ mod foreground;
 mod levels;
 mod lifetime;
 mod network;
+mod nursery;
 mod trial;
 
 /// Runs before `main`: the test harness must not see the arguments of the launcher stage and of the trials.

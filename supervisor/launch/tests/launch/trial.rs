@@ -135,7 +135,10 @@ fn proxy(elsewhere: &str) -> i32 {
 
 /// Launches a unit that never ends, says its pid, and waits to be killed.
 fn supervise(kind: &str) -> i32 {
-    let spec = match kind {
+    if kind.starts_with("nursery") {
+        creel_launch::open_nursery().unwrap();
+    }
+    let spec = match kind.trim_start_matches("nursery ") {
         "tool" => bench::shell("sleep 1000 & sleep 1000"),
         "l1" => bench::at(Level::L1, bench::shell("setsid sleep 1000 & sleep 1000")),
         _ => bench::worker(Role::Agent, "wait"),

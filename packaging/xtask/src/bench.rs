@@ -1,0 +1,32 @@
+//! `cargo xtask bench`: release builds, and the peers that they are compared with.
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+
+use crate::shell::{command, must};
+use crate::{peers, run};
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench supervise      beside s6, runit, supervisord \
+                        and the smallest tokio supervisor\n  cargo xtask bench restart hundred"
+)]
+pub(crate) struct Args {
+    /// What to measure; everything when absent.
+    names: Vec<String>,
+    /// One figure; the same as its name alone.
+    #[arg(long)]
+    only: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let names: Vec<&str> = args.names.iter().chain(&args.only).map(String::as_str).collect();
+    if names.is_empty() || names.contains(&"supervise") {
+        peers::install_supervisors()?;
+    }
+    let binaries = run::build(true)?;
+    let bench = ["build", "--release", "--package", "creel-tests", "--bin", "bench", "--examples"];
+    must(&mut command("cargo", &bench))?;
+    let bench = run::target().join("release/bench").to_string_lossy().into_owned();
+    must(command(&bench, &names).env("CREEL_BIN_DIR", binaries))
+}

@@ -1,0 +1,57 @@
+//! The nursery: a run of this binary that is executed once, prepares what all launches share, and then only forks. Each
+//! fork is a launcher stage like any other, without the price of an exec. It passes descriptors on and never reads a policy.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use rustix::io::Errno;
+
+use super::sys::{self, Cloned};
+use super::{credentials, filter, stage};
+use crate::note::{self, Hatch, Hatched};
+use crate::spec::Role;
+
+/// Runs the nursery until the supervisor closes its end.
+pub(crate) fn run() -> ! {
+    // A terminal's Ctrl-C is for the supervisor.
+    let _ = rustix::process::setsid();
+    let _ = rustix::thread::set_name(c"creel-nursery");
+    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { sys::leave(1) };
+    if credentials::die_with_parent().and_then(|()| stage::supervisor_lives(&socket)).is_err() {
+        sys::leave(1);
+    }
+    for role in Role::ALL {
+        // A role that cannot be compiled is told by the launch that wants it.
+        let _ = filter::of_role(role);
+    }
+    loop {
+        let fds = match note::receive::<Hatch>(&socket, true) {
+            Ok(Some((Hatch {}, fds))) => <[OwnedFd; 3]>::try_from(fds),
+            Err(Errno::INTR) => continue,
+            Ok(None) | Err(_) => sys::leave(0),
+        };
+        let Ok(fds) = fds else { sys::leave(1) };
+        // CLONE_PARENT: the stage is the supervisor's own child, as if the supervisor had started it.
+        let told = match sys::clone(libc::CLONE_PARENT, 0, None) {
+            Ok(Cloned::Child) => {
+                drop(socket);
+                become_stage(fds)
+            }
+            Ok(Cloned::Parent { pid, pidfd }) => note::send(&socket, &Hatched::Stage(pid), &[pidfd.as_fd()]),
+            Err(error) => note::send(&socket, &Hatched::Refused(error.raw_os_error().unwrap_or(0)), &[]),
+        };
+        if told.is_err() {
+            sys::leave(0);
+        }
+    }
+}
+
+fn become_stage([link, stdout, stderr]: [OwnedFd; 3]) -> ! {
+    let placed = rustix::stdio::dup2_stdin(&link)
+        .and_then(|()| rustix::stdio::dup2_stdout(&stdout))
+        .and_then(|()| rustix::stdio::dup2_stderr(&stderr));
+    if placed.is_err() {
+        sys::leave(1);
+    }
+    drop((link, stdout, stderr));
+    stage::run()
+}
