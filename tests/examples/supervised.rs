@@ -132,7 +132,8 @@ fn shake_hands(unit: &str) -> Result<()> {
     say(&mut out, format!("{hello}}}}}\n"))?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
-        let message: serde_json::Value = serde_json::from_str(&line)?;
+        // An empty line carries descriptors only.
+        let Ok(message) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
         match message["method"].as_str() {
             Some("welcome") => {
                 say(&mut out, "{\"jsonrpc\":\"2.0\",\"method\":\"ready\",\"params\":{}}\n".to_owned())?;

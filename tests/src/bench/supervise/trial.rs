@@ -170,25 +170,32 @@ fn death(kind: Kind, row: &mut Row) -> Result<()> {
 }
 
 fn daemon(kind: Kind, row: &mut Row) -> Result<()> {
+    let of_strangers: Vec<_> = daemons().into_iter().map(|stat| stat.process).collect();
     let rig = Rig::start(kind, vec![Job { name: "fork-0".into(), logged: false }])?;
     rig.all_up()?;
     rig.wait("fork-0", "forked", 1, PATIENCE)?;
     std::thread::sleep(SETTLE);
-    let of_ours = || -> Vec<_> {
-        let is_ours = |stat: &process::Stat| {
-            let line = std::fs::read(format!("/proc/{}/cmdline", stat.process.pid)).unwrap_or_default();
-            line == b"/usr/bin/sleep\086421\0"
-        };
-        process::all().into_iter().filter(|stat| stat.name == "sleep").filter(is_ours).collect()
-    };
-    let before = of_ours();
+    let mut before = daemons();
+    before.retain(|stat| !of_strangers.contains(&stat.process));
     let child = *rig.children().get("fork-0").context("the child does not run")?;
     child.signal(Signal::SIGKILL)?;
     rig.wait("fork-0", "forked", 2, PATIENCE)?;
     row.left_daemons = Some(before.iter().filter(|stat| stat.process.is_alive()).count());
     drop(rig);
-    for stat in of_ours() {
-        stat.process.signal(Signal::SIGKILL)?;
+    for stat in daemons() {
+        if !of_strangers.contains(&stat.process) {
+            stat.process.signal(Signal::SIGKILL)?;
+        }
     }
     Ok(())
+}
+
+/// What children that fork leave behind, by its command line.
+fn daemons() -> Vec<process::Stat> {
+    let mut all = process::all();
+    all.retain(|stat| {
+        let line = std::fs::read(format!("/proc/{}/cmdline", stat.process.pid)).unwrap_or_default();
+        line == b"/usr/bin/sleep\086421\0"
+    });
+    all
 }
