@@ -16,6 +16,7 @@ pub mod link;
 pub mod logs;
 mod notify;
 pub mod place;
+pub mod service;
 pub mod settings;
 pub mod signals;
 pub mod tool;

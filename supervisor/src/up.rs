@@ -17,6 +17,7 @@ use crate::fdkeep::{FdKeep, NoPort};
 use crate::journal::Journal;
 use crate::logs::{Book, trace};
 use crate::place::{PlaceError, make_folders, take_locks};
+use crate::service::{credentials, launchd};
 use crate::settings::{Settings, Source};
 use crate::signals::Signals;
 use crate::tree::{Tree, event};
@@ -89,13 +90,23 @@ fn take_port(keep: &mut FdKeep, bind: Bind, port: u16) -> Result<(), NoPort> {
 /// Runs the supervisor on this thread, which must be the main thread, until it is asked to stop.
 pub fn run_up(options: UpOptions) -> ExitCode {
     abort_on_panic();
+    let (name, value) = launchd::MARK;
+    let launchd = options.env.get(name).is_some_and(|set| set == value);
     match up(options) {
         Ok(()) => ExitCode::Ok,
         Err(error) => {
             // Nobody left to tell when stderr is closed.
             let _closed = writeln!(io::stderr(), "creel: {error}");
-            error.code()
+            left_with(error.code(), launchd)
         }
+    }
+}
+
+/// launchd starts again whatever does not leave with 0, and there is nothing like systemd's RestartPreventExitStatus.
+fn left_with(code: ExitCode, launchd: bool) -> ExitCode {
+    match code {
+        ExitCode::Config | ExitCode::Usage | ExitCode::Busy if launchd => ExitCode::Ok,
+        code => code,
     }
 }
 
@@ -108,7 +119,8 @@ fn abort_on_panic() {
 }
 
 fn up(options: UpOptions) -> Result<(), UpError> {
-    let UpOptions { overrides, env } = options;
+    let UpOptions { overrides, mut env } = options;
+    credentials::add_to(&mut env);
     let overrides = overrides.over(Overrides::from_env(&env)?);
     let mut paths = Paths::find(&overrides, &env)?;
     absolute(&mut paths)?;
@@ -197,5 +209,19 @@ fn raise_open_files() {
     if limit.current.is_some_and(|current| current < wanted) {
         let _as_before =
             setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn launchd_is_not_made_to_try_again_what_cannot_work() {
+        for hopeless in [ExitCode::Config, ExitCode::Usage, ExitCode::Busy] {
+            assert_eq!(left_with(hopeless, true), ExitCode::Ok);
+            assert_eq!(left_with(hopeless, false), hopeless);
+        }
+        assert_eq!(left_with(ExitCode::Failure, true), ExitCode::Failure);
     }
 }

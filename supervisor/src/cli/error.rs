@@ -23,6 +23,9 @@ pub(crate) enum CliError {
     /// The configuration cannot be changed like this.
     #[error(transparent)]
     Edit(#[from] EditError),
+    /// Something about the service failed.
+    #[error(transparent)]
+    Service(#[from] crate::service::ServiceError),
     /// No supervisor answers.
     #[error("Creel is not running: {path} does not answer ({error}). Start it with `creel up`.")]
     NotRunning {

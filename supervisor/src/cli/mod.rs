@@ -20,6 +20,7 @@ mod ollama;
 mod output;
 mod pairing;
 mod sandbox;
+mod service;
 mod session;
 mod socket;
 mod status;
@@ -97,6 +98,9 @@ enum Command {
     /// Call the gateway directly
     #[command(subcommand)]
     Gateway(gateway::Command),
+    /// Run Creel as a service of this machine or of yourself
+    #[command(subcommand)]
+    Service(service::Command),
     /// Run commands in the tool sandbox
     #[command(subcommand)]
     Sandbox(sandbox::Command),
@@ -161,6 +165,7 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Sessions(args) => session::list(&context, &args),
         Command::Config(command) => config::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),
+        Command::Service(command) => service::run(&context, command),
         Command::Sandbox(command) => sandbox::run(command),
         Command::Token(args) => token::run(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),

@@ -24,6 +24,7 @@ use crate::journal::Journal;
 use crate::link::{Outgoing, Post};
 use crate::logs::Book;
 use crate::logs::reader::Tap;
+use crate::notify::Herald;
 use crate::settings::{Settings, Source};
 use crate::signals::{Asked, Signals};
 use crate::tool::Runs;
@@ -76,6 +77,7 @@ pub struct Tree {
     taps: BTreeMap<(String, u64), Rc<Tap>>,
     /// The gateway that hears what tool runs print; another one after each restart.
     listener: Rc<RefCell<Option<Post>>>,
+    herald: Herald,
 }
 
 impl Tree {
@@ -123,6 +125,7 @@ impl Tree {
             stopping: None,
             taps: BTreeMap::new(),
             listener: Rc::default(),
+            herald: Herald::default(),
         };
         tree.measure();
         tree
@@ -193,7 +196,8 @@ impl Tree {
 
     fn deadline(&self) -> Option<At> {
         let units = self.members.values().filter_map(|member| member.machine.deadline());
-        units.chain(self.stopping.as_ref().map(|stopping| stopping.deadline)).min()
+        let others = [self.stopping.as_ref().map(|stopping| stopping.deadline), self.herald.deadline()];
+        units.chain(others.into_iter().flatten()).min()
     }
 
     fn tick(&mut self) {
@@ -209,6 +213,7 @@ impl Tree {
             }
         }
         self.hurry_if_late();
+        self.herald.tick(now, self.members.values().map(|member| member.machine.state()));
     }
 
     /// A worker gets ready through the gateway: while there is none it is not late.
@@ -330,6 +335,7 @@ impl Tree {
 
     /// Tells the gateway how a unit is doing.
     fn announce(&mut self, name: &str) {
+        self.herald.changed();
         if name == GATEWAY {
             return;
         }

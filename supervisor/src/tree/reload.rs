@@ -31,6 +31,20 @@ impl Tree {
         if self.stopping.is_some() {
             return Err(RpcError::new(ErrorClass::Conflict, "Creel is about to stop."));
         }
+        // Only once it is up: a service that starts is no service that reloads.
+        let up =
+            self.members.get(GATEWAY).is_some_and(|gateway| gateway.machine.state() == UnitState::Running);
+        if up {
+            crate::notify::reloading();
+        }
+        let outcome = self.reread(uid);
+        if up {
+            crate::notify::ready();
+        }
+        outcome
+    }
+
+    fn reread(&mut self, uid: Option<u32>) -> Result<Reloaded, RpcError> {
         let outcome = self.source.read().map_err(|error: LoadError| error.to_string());
         let outcome = outcome.and_then(|settings| {
             self.bind(&settings)?;
