@@ -51,3 +51,10 @@ pub fn reenter() {
         }
     }
 }
+
+/// Gives back memory that this process no longer needs: free memory of the allocator, and pages of program text that only its
+/// start touched (those that it still uses come back by themselves). Takes half a millisecond.
+pub fn shed_memory() {
+    #[cfg(target_os = "linux")]
+    linux::shed::shed();
+}

@@ -39,6 +39,7 @@ mod held;
 mod launch;
 mod member;
 mod peers;
+mod quiet;
 mod record;
 mod reload;
 mod requests;
@@ -49,6 +50,7 @@ mod tools;
 pub use event::{Event, Events};
 use event::{UnitEvent, What};
 use member::Member;
+use quiet::Quiet;
 use stop::Stopping;
 
 /// The names of the two units that the supervisor itself is linked to.
@@ -71,6 +73,7 @@ pub struct Tree {
     journal: Journal,
     started: Instant,
     pace: Pace,
+    quiet: Quiet,
     events: Events,
     stopping: Option<Stopping>,
     /// Logs of processes that are not read to their end yet, by unit and incarnation.
@@ -121,6 +124,7 @@ impl Tree {
             journal,
             started: Instant::now(),
             pace: Pace::default(),
+            quiet: Quiet::default(),
             events,
             stopping: None,
             taps: BTreeMap::new(),
@@ -162,6 +166,7 @@ impl Tree {
 
     /// Starts every unit and keeps it running until somebody asks to stop.
     pub async fn run(&mut self, mut events: mpsc::Receiver<Event>, mut signals: Signals) {
+        self.quiet.begin();
         self.hold_the_stopped();
         for name in self.plan_order() {
             if self.members.get(&name).is_some_and(|member| !member.held) {
@@ -196,12 +201,14 @@ impl Tree {
 
     fn deadline(&self) -> Option<At> {
         let units = self.members.values().filter_map(|member| member.machine.deadline());
-        let others = [self.stopping.as_ref().map(|stopping| stopping.deadline), self.herald.deadline()];
+        let stopping = self.stopping.as_ref().map(|stopping| stopping.deadline);
+        let others = [stopping, self.herald.deadline(), self.quiet.deadline()];
         units.chain(others.into_iter().flatten()).min()
     }
 
     fn tick(&mut self) {
         let now = self.now();
+        self.quiet.tick(now);
         let due = |member: &Member| member.machine.deadline().is_some_and(|at| at <= now);
         let names: Vec<String> =
             self.members.iter().filter(|(_, member)| due(member)).map(|(name, _)| name.clone()).collect();
@@ -313,7 +320,10 @@ impl Tree {
 
     fn act(&mut self, name: &str, action: Action) {
         match action {
-            Action::Launch(incarnation) => self.launch(name, incarnation),
+            Action::Launch(incarnation) => {
+                self.quiet.disturb(self.now());
+                self.launch(name, incarnation);
+            }
             Action::Terminate if name == GATEWAY => self.shut_gateway_down(),
             Action::Terminate => self.with_process(name, Process::terminate),
             Action::Abort => self.with_process(name, Process::abort),

@@ -12,6 +12,7 @@ mod network;
 pub(crate) mod nursery;
 mod root;
 mod ruleset;
+pub(crate) mod shed;
 pub(crate) mod stage;
 pub mod succession;
 pub(crate) mod sys;

@@ -23,6 +23,8 @@ pub(crate) fn run() -> ! {
         // A role that cannot be compiled is told by the launch that wants it.
         let _ = filter::of_role(role);
     }
+    // What is left to do needs little of this binary.
+    super::shed::shed();
     loop {
         let fds = match note::receive::<Hatch>(&socket, true) {
             Ok(Some((Hatch {}, fds))) => <[OwnedFd; 3]>::try_from(fds),

@@ -196,6 +196,14 @@ impl Rig {
         sum as f64 / f64::from(1 << 20)
     }
 
+    /// Lets the highest resident memory be counted from now on.
+    pub(super) fn forget_peaks(&self) -> Result<()> {
+        for stat in self.side() {
+            std::fs::write(format!("/proc/{}/clear_refs", stat.process.pid), "5")?;
+        }
+        Ok(())
+    }
+
     /// Processor time of the supervisor's side so far, in nanoseconds.
     pub(super) fn cpu_ns(&self) -> u64 {
         self.side().iter().filter_map(|stat| process::cpu_ns(stat.process.pid)).sum()

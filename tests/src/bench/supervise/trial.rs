@@ -147,6 +147,8 @@ fn count(log: &Path) -> Result<(u64, u64)> {
 fn long_line(kind: Kind, row: &mut Row) -> Result<()> {
     let rig = Rig::start(kind, vec![Job { name: "long-0".into(), logged: true }])?;
     rig.all_up()?;
+    std::thread::sleep(Duration::from_secs(1));
+    rig.forget_peaks()?;
     rig.wait("long-0", "end", 1, Duration::from_secs(120))?;
     std::thread::sleep(SETTLE);
     row.long_line_peak_mib = Some(rig.memory_mib("VmHWM"));
