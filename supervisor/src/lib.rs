@@ -15,6 +15,7 @@ pub mod journal;
 pub mod link;
 pub mod logs;
 mod notify;
+pub mod orphans;
 pub mod place;
 pub mod service;
 pub mod settings;

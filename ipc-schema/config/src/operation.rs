@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::endpoint::HostPort;
-use crate::noun::{noun, within, word};
+use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Bytes;
 
 noun! {
@@ -23,6 +23,9 @@ noun! {
         "workerMemory" => worker_memory: Bytes = Bytes(1 << 30);
         /// Threads of one agent or channel worker.
         "workerTasks" => worker_tasks: u32 = 64, check within(4, 65_536);
+        /// Processor time of one agent or channel worker in hundredths of one processor; without it there is no limit.
+        /// Needs cgroup v2 with the controller cpu.
+        "workerCpuPercent" => worker_cpu_percent: Option<u32> = None, check within_if_given(1, 100_000);
     }
 }
 

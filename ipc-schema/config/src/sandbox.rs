@@ -21,6 +21,9 @@ noun! {
         "memory" => memory: Bytes = Bytes(512 << 20), check within_bytes;
         /// Processes of one tool run.
         "pids" => pids: u32 = 256, check within(1, 65_536);
+        /// Processor time of one tool run in hundredths of one processor; without it there is no limit. Needs cgroup v2
+        /// with the controller cpu.
+        "cpuPercent" => cpu_percent: Option<u32> = None, check within_if_given(1, 100_000);
         /// Seconds after which a tool run is ended, unless the run asks for less.
         "wallSeconds" => wall_seconds: u32 = 30, check within(1, 86_400);
         /// Bytes of output that are kept of a tool run.
@@ -39,6 +42,8 @@ noun! {
         "memory" => memory: Option<Bytes> = None, check |given: &Option<Bytes>| given.as_ref().map_or(Ok(()), within_bytes);
         /// Processes of one tool run.
         "pids" => pids: Option<u32> = None, check within_if_given(1, 65_536);
+        /// Processor time of one tool run in hundredths of one processor.
+        "cpuPercent" => cpu_percent: Option<u32> = None, check within_if_given(1, 100_000);
         /// Seconds after which a tool run is ended.
         "wallSeconds" => wall_seconds: Option<u32> = None, check within_if_given(1, 86_400);
         /// Bytes of output that are kept of a tool run.
@@ -108,6 +113,9 @@ pub struct ToolPolicy {
     pub memory: u64,
     /// Processes.
     pub pids: u32,
+    /// Hundredths of one processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<u32>,
     /// Seconds until it is ended.
     pub wall_seconds: u32,
     /// Bytes of output that are kept.
@@ -125,6 +133,7 @@ impl ToolPolicy {
             network: own.network.or(defaults.network).unwrap_or(base.network),
             memory: own.memory.or(defaults.memory).unwrap_or(base.memory).0,
             pids: own.pids.or(defaults.pids).unwrap_or(base.pids),
+            cpu_percent: own.cpu_percent.or(defaults.cpu_percent).or(base.cpu_percent),
             wall_seconds: own.wall_seconds.or(defaults.wall_seconds).unwrap_or(base.wall_seconds),
             output_bytes: own.output_bytes.or(defaults.output_bytes).unwrap_or(base.output_bytes).0,
         }

@@ -168,6 +168,9 @@ pub struct Limits {
     pub nproc: Option<u64>,
     /// CPU time, seconds.
     pub cpu_seconds: Option<u64>,
+    /// Processor time of the whole unit in hundredths of one processor: for whoever makes its cgroup, the stage knows no
+    /// such limit.
+    pub cpu_percent: Option<u32>,
 }
 
 /// TCP ports a Landlock-restricted unit may use beside its listener.

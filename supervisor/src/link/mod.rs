@@ -1,6 +1,7 @@
 //! The supervisor's end of the links to the gateway and to egress.
 
 pub mod post;
+pub mod suspension;
 pub mod watch;
 
 pub use post::{Outgoing, Post};

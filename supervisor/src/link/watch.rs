@@ -10,6 +10,8 @@ use creel_ipc::msg::{Empty, Ping, Pong};
 use creel_link::Link;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::suspension::Suspension;
+
 /// How often to ask, and how long work may go on without a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -32,12 +34,17 @@ pub async fn watch(link: Link, patience: Patience) -> Option<String> {
     let latest = Rc::new(Cell::new(Pong::default()));
     let (mut progress, mut since) = (0, Instant::now());
     let mut ticks = interval_at(Instant::now() + patience.every, patience.every);
-    // After the host slept there is one period of grace, not a burst of misses.
+    let mut suspension = Suspension::begin();
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if link.is_closed() {
             return None;
+        }
+        if suspension.happened() {
+            // After the host slept there is one period of grace, not a burst of misses.
+            missed.set(0);
+            since = Instant::now();
         }
         if missed.get() >= PINGS_MISSED {
             return Some(format!(

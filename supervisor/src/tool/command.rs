@@ -76,6 +76,7 @@ pub fn command(
     spec.unit = format!("tool:{}", params.run);
     spec.limits.data = Some(policy.memory);
     spec.limits.nproc = Some(u64::from(policy.pids));
+    spec.limits.cpu_percent = policy.cpu_percent;
     spec.env.extend(params.env.clone());
     if let Some(cwd) = &params.cwd {
         spec.cwd = inside(&spec.cwd, cwd)?;

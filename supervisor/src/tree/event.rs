@@ -91,6 +91,8 @@ pub enum What {
 /// Everything that can happen.
 #[derive(Debug)]
 pub enum Event {
+    /// Some child of this process ended; only told where orphans become its children.
+    ChildEnded,
     /// To a unit.
     Unit(UnitEvent),
     /// A request over the control socket.

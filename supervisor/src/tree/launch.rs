@@ -122,6 +122,8 @@ impl Tree {
         let process = match outcome {
             Ok(process) => process,
             Err(error) => {
+                // A stage that was killed may have left what nobody was told of.
+                self.expect_orphans();
                 if let Some(member) = self.members.get_mut(name) {
                     (member.pending_link, member.log_end) = (None, None);
                 }

@@ -25,6 +25,7 @@ use crate::link::{Outgoing, Post};
 use crate::logs::Book;
 use crate::logs::reader::Tap;
 use crate::notify::Herald;
+use crate::orphans::Orphans;
 use crate::settings::{Settings, Source};
 use crate::signals::{Asked, Signals};
 use crate::tool::Runs;
@@ -38,6 +39,7 @@ pub mod event;
 mod held;
 mod launch;
 mod member;
+mod orphaned;
 mod peers;
 mod quiet;
 mod record;
@@ -74,6 +76,9 @@ pub struct Tree {
     started: Instant,
     pace: Pace,
     quiet: Quiet,
+    orphans: Orphans,
+    /// Whether orphans become children of this process.
+    adopts: bool,
     events: Events,
     stopping: Option<Stopping>,
     /// Logs of processes that are not read to their end yet, by unit and incarnation.
@@ -125,6 +130,8 @@ impl Tree {
             started: Instant::now(),
             pace: Pace::default(),
             quiet: Quiet::default(),
+            orphans: Orphans::default(),
+            adopts: false,
             events,
             stopping: None,
             taps: BTreeMap::new(),
@@ -167,6 +174,7 @@ impl Tree {
     /// Starts every unit and keeps it running until somebody asks to stop.
     pub async fn run(&mut self, mut events: mpsc::Receiver<Event>, mut signals: Signals) {
         self.quiet.begin();
+        self.adopt_orphans();
         self.hold_the_stopped();
         for name in self.plan_order() {
             if self.members.get(&name).is_some_and(|member| !member.held) {
@@ -202,7 +210,7 @@ impl Tree {
     fn deadline(&self) -> Option<At> {
         let units = self.members.values().filter_map(|member| member.machine.deadline());
         let stopping = self.stopping.as_ref().map(|stopping| stopping.deadline);
-        let others = [stopping, self.herald.deadline(), self.quiet.deadline()];
+        let others = [stopping, self.herald.deadline(), self.quiet.deadline(), self.orphans.due()];
         units.chain(others.into_iter().flatten()).min()
     }
 
@@ -221,6 +229,7 @@ impl Tree {
         }
         self.hurry_if_late();
         self.herald.tick(now, self.members.values().map(|member| member.machine.state()));
+        self.look_for_orphans();
     }
 
     /// A worker gets ready through the gateway: while there is none it is not late.
@@ -243,6 +252,7 @@ impl Tree {
     fn take(&mut self, event: Event) {
         match event {
             Event::Unit(event) => self.take_unit(event),
+            Event::ChildEnded => self.expect_orphans(),
             Event::Control { link, id, method, params, uid } => {
                 self.control_request(link, id, &method, params, uid);
             }

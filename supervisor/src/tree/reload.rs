@@ -92,6 +92,7 @@ impl Tree {
         self.book.set_rules(self.settings.logs);
         if old.plan.supervision.mode != self.settings.plan.supervision.mode {
             self.measure();
+            self.adopt_orphans();
         }
         let rules = self.settings.plan.supervision.rules.clone();
         for member in self.members.values_mut() {

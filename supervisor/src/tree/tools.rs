@@ -89,6 +89,9 @@ impl Tree {
 
     /// A run ended: tells whoever asked, unless that gateway is gone.
     pub(super) fn tool_ended(&mut self, run: &str, exit: ToolExit) {
+        if exit.cause == ToolCause::LaunchFailed {
+            self.expect_orphans();
+        }
         let (now, current) =
             (self.now(), self.members.get(GATEWAY).map(|gateway| gateway.machine.incarnation()));
         for (incarnation, id) in self.runs.ended(run, exit.clone(), now) {

@@ -141,7 +141,7 @@ fn a_temporary_unit_never_comes_back() {
 }
 
 #[test]
-fn a_failed_launch_names_its_stage_and_errno_and_a_shortage_is_tried_again_soon() {
+fn fault_30_a_failed_launch_names_its_stage_and_errno_and_a_shortage_is_tried_again_soon() {
     let mut unit = machine();
     unit.apply(Event::Start, SECOND);
     let actions = unit.apply(refused(11), SECOND);
@@ -177,7 +177,7 @@ fn a_held_lock_is_waited_for_slowly_and_never_counts_as_a_crash() {
 }
 
 #[test]
-fn the_second_violation_of_the_sandbox_sets_a_unit_aside() {
+fn fault_34_the_second_violation_of_the_sandbox_sets_a_unit_aside() {
     let mut unit = machine();
     let violation = Event::Ended(Exit { signal: Some(31), ..Exit::default() });
     running(&mut unit, SECOND);

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_fall_of_all_is_free_and_the_next_ones_are_spread() {
+    fn fault_52_one_fall_of_all_is_free_and_the_next_ones_are_spread() {
         let mut pace = Pace::default();
         let now = Duration::from_secs(100);
         assert!((0..100).all(|_| pace.grant(now, 100).is_zero()));

@@ -5,16 +5,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use creel_launch::{Exit, LaunchError, LaunchSpec, Launched, Launching, Role, Signal, Stage, Stdio};
+use creel_launch::{Exit, LaunchError, LaunchSpec, Launched, Launching, Level, Role, Signal, Stage, Stdio};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::cgroup::{self, Group};
+use crate::orphans;
 
-/// A process that runs, and the cgroup of all that it starts, where there is one.
+/// A process that runs, and the cgroup of all that it starts; where there is none, the mark that all of them bear.
 #[derive(Debug, Clone)]
-pub struct Process(pub Rc<Launched>, Option<Rc<Group>>);
+pub struct Process(pub Rc<Launched>, Option<Rc<Group>>, Option<Rc<str>>);
 
 impl Process {
     /// A process that the program before this one launched. `group`: the folder of its cgroup.
@@ -23,7 +24,8 @@ impl Process {
     /// When its cgroup cannot be opened.
     pub fn inherit(launched: Launched, group: Option<PathBuf>) -> io::Result<Self> {
         let group = group.map(Group::open).transpose()?.map(Rc::new);
-        Ok(Self(Rc::new(launched), group))
+        let mark = if group.is_none() { orphans::mark_of(launched.pid).map(Rc::from) } else { None };
+        Ok(Self(Rc::new(launched), group, mark))
     }
 
     /// The folder of its cgroup.
@@ -54,7 +56,7 @@ impl Process {
     }
 
     /// Ends the unit with everything it started: with its cgroup, else with its namespace or by its first process. What
-    /// leaves the process group of a unit that has none of these is found when the unit has ended.
+    /// a unit that has none of these leaves behind is swept up when it has ended.
     pub fn kill(&self) {
         if let Some(group) = &self.1 {
             return group.kill();
@@ -72,6 +74,8 @@ impl Process {
             if let Some(exit) = self.0.try_wait()? {
                 if let Some(group) = &self.1 {
                     group.emptied().await;
+                } else if let Some(mark) = &self.2 {
+                    orphans::sweep(mark, self.0.pid).await;
                 }
                 return Ok(exit);
             }
@@ -85,6 +89,7 @@ impl Process {
 pub struct Beginning {
     launching: Launching,
     group: Option<Group>,
+    mark: Option<Rc<str>>,
     gaps: Vec<String>,
 }
 
@@ -94,14 +99,22 @@ pub struct Beginning {
 /// When the cgroup cannot be made or the stage cannot be started.
 pub fn begin(spec: &LaunchSpec, stdio: Stdio, incarnation: u64) -> Result<Beginning, LaunchError> {
     let Ok(groups) = cgroup::here() else {
-        let launching = Launching::begin(spec, stdio)?;
-        return Ok(Beginning { launching, group: None, gaps: Vec::new() });
+        if spec.level >= Level::L2 {
+            // The pid namespace ends everybody with the first process.
+            let launching = Launching::begin(spec, stdio)?;
+            return Ok(Beginning { launching, group: None, mark: None, gaps: Vec::new() });
+        }
+        let mark: Rc<str> = format!("{}.{incarnation}", spec.unit).into();
+        let mut spec = spec.clone();
+        spec.env.insert(orphans::MARK.to_owned(), mark.to_string());
+        let launching = Launching::begin(&spec, stdio)?;
+        return Ok(Beginning { launching, group: None, mark: Some(mark), gaps: Vec::new() });
     };
     let limits = cgroup::Limits {
         memory: spec.limits.data,
         // The first process of a tool, and room for the moment between two of its processes.
         tasks: spec.limits.nproc.map(|tasks| tasks + 2),
-        cpu_percent: None,
+        cpu_percent: spec.limits.cpu_percent,
         cpu_weight: Some(weight(spec.role)),
     };
     let group = groups.make(&spec.unit, incarnation, &limits).map_err(|error| LaunchError {
@@ -115,7 +128,7 @@ pub fn begin(spec: &LaunchSpec, stdio: Stdio, incarnation: u64) -> Result<Beginn
         spec.limits.data = spec.limits.data.map(|bytes| bytes.saturating_mul(4));
     }
     let launching = Launching::begin_in(&spec, stdio, Some(group.as_fd()))?;
-    Ok(Beginning { launching, group: Some(group), gaps: groups.controllers().gaps() })
+    Ok(Beginning { launching, group: Some(group), mark: None, gaps: groups.controllers().gaps() })
 }
 
 /// Who goes on when processors are scarce: those who serve everybody, then those who talk, then commands.
@@ -132,13 +145,13 @@ fn weight(role: Role) -> u32 {
 /// # Errors
 /// Stage and errno; nothing of the unit is left then.
 pub async fn launched(beginning: Beginning) -> Result<Process, LaunchError> {
-    let Beginning { mut launching, group, gaps } = beginning;
+    let Beginning { mut launching, group, mark, gaps } = beginning;
     let socket = launching.as_fd().try_clone_to_owned().and_then(watched);
     let socket = socket.map_err(|error| lost(&error))?;
     loop {
         if let Some(mut launched) = launching.poll()? {
             launched.isolation.gaps.extend(gaps);
-            return Ok(Process(Rc::new(launched), group.map(Rc::new)));
+            return Ok(Process(Rc::new(launched), group.map(Rc::new), mark));
         }
         socket.readable().await.map_err(|error| lost(&error))?.clear_ready();
     }

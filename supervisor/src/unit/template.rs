@@ -123,6 +123,7 @@ pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
     if let Some(limits) = unit.limits {
         spec.limits.data = Some(limits.memory);
         spec.limits.nproc = Some(u64::from(limits.tasks));
+        spec.limits.cpu_percent = limits.cpu_percent;
     }
     Ok(spec)
 }

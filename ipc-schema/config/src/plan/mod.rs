@@ -160,6 +160,9 @@ pub struct UnitLimits {
     pub memory: u64,
     /// Threads.
     pub tasks: u32,
+    /// Hundredths of one processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<u32>,
 }
 
 /// How units are kept running and isolated.
@@ -216,7 +219,11 @@ impl Config {
     }
 
     fn worker_limits(&self) -> Option<UnitLimits> {
-        Some(UnitLimits { memory: self.supervisor.worker_memory.0, tasks: self.supervisor.worker_tasks })
+        Some(UnitLimits {
+            memory: self.supervisor.worker_memory.0,
+            tasks: self.supervisor.worker_tasks,
+            cpu_percent: self.supervisor.worker_cpu_percent,
+        })
     }
 
     fn agent_unit(
