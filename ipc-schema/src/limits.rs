@@ -16,6 +16,10 @@ pub const HANDSHAKE_MS: u64 = 5_000;
 pub const PING_EVERY_MS: u64 = 10_000;
 /// Pings that may stay unanswered before a worker counts as wedged.
 pub const PINGS_MISSED: u32 = 3;
+/// Lines that are no messages which a peer may write within [`STRAY_WINDOW_MS`]; with one more it is replaced.
+pub const STRAYS: u32 = 10;
+/// Milliseconds for which such lines are counted.
+pub const STRAY_WINDOW_MS: u64 = 60_000;
 
 /// Limits of one link, told to the worker in `welcome`. Since: 1.0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

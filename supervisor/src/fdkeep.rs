@@ -16,7 +16,7 @@ use creel_ipc::msg::supervisor::{GatewayListen, UnitAttached};
 pub struct NoPort {
     address: SocketAddr,
     error: io::Error,
-    advice: &'static str,
+    advice: String,
 }
 
 /// All kept descriptors.
@@ -51,10 +51,13 @@ impl NoPort {
     fn new(address: SocketAddr, error: io::Error) -> Self {
         let advice = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                " Another program has it: end that program, or set gateway.port (or CREEL_GATEWAY_PORT) to a free one."
+                let owner = crate::listener::owner(address);
+                format!(
+                    " Another program{owner} has it: end that program, or set gateway.port (or CREEL_GATEWAY_PORT) to a free one."
+                )
             }
-            io::ErrorKind::PermissionDenied => " Set gateway.port to a number above 1023.",
-            _ => " Set gateway.port (or CREEL_GATEWAY_PORT) to a free one.",
+            io::ErrorKind::PermissionDenied => " Set gateway.port to a number above 1023.".to_owned(),
+            _ => " Set gateway.port (or CREEL_GATEWAY_PORT) to a free one.".to_owned(),
         };
         Self { address, error, advice }
     }

@@ -13,6 +13,7 @@ pub mod control;
 pub mod fdkeep;
 pub mod journal;
 pub mod link;
+mod listener;
 pub mod logs;
 mod notify;
 pub mod orphans;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use creel_ipc::hello::{Ready, Reconfigure, WorkerConfig};
-use creel_ipc::limits::HANDSHAKE_MS;
+use creel_ipc::limits::{HANDSHAKE_MS, STRAY_WINDOW_MS, STRAYS};
 use creel_ipc::msg::supervisor::{UnitFault, UnitReady};
 use creel_ipc::msg::unit::ExitCause;
 use creel_ipc::{ExitCode, Hello, Limits, Notify as _, PROTOCOL, Reject, Role, Welcome};
@@ -20,9 +20,6 @@ use crate::store::Kept;
 
 /// A worker that is asked to introduce itself again may be stopped at the moment; it gets more time than a new one.
 const RENEWAL: Duration = Duration::from_secs(60);
-/// Foreign lines within [`STRAY_WINDOW`] that are too many.
-const STRAYS: u32 = 10;
-const STRAY_WINDOW: Duration = Duration::from_secs(60);
 
 /// The gateway's end of a worker's link.
 #[derive(Debug, Clone)]
@@ -272,7 +269,7 @@ impl Attached {
     }
 
     fn too_many_strays(&self, (count, since): &mut (u32, Instant)) -> bool {
-        if since.elapsed() > STRAY_WINDOW {
+        if since.elapsed() > Duration::from_millis(STRAY_WINDOW_MS) {
             (*count, *since) = (0, Instant::now());
         }
         *count += 1;

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod chaos;
 mod ci;
+mod faults;
 mod page;
 mod peers;
 mod run;

@@ -4,23 +4,39 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 
 use crate::shell::{answers, command, must, root};
-use crate::{page, peers, run};
+use crate::{faults, page, peers, run};
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     /// Only the tests of one package; nothing is installed for them.
     #[arg(long)]
     package: Option<String>,
+    /// Only the tests of one suite.
+    #[arg(long, conflicts_with = "package")]
+    suite: Option<Suite>,
+    /// Let what cannot be measured on this machine pass; the report names it all the same.
+    #[arg(long)]
+    allow_unmeasured: bool,
+}
+
+/// A part of the tests that is run and reported by itself.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Suite {
+    /// The fault matrix: a verdict for each of its 57 rows.
+    Faults,
 }
 
 impl Args {
     /// Everything.
     pub(crate) fn all() -> Self {
-        Self { package: None }
+        Self { package: None, suite: None, allow_unmeasured: false }
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(Suite::Faults) = args.suite {
+        return faults::run(args.allow_unmeasured);
+    }
     if let Some(package) = &args.package {
         return cargo_test(&["--package", package]);
     }

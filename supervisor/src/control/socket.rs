@@ -1,6 +1,7 @@
 //! The listening end: only for this user and root, and there again when somebody cleans it away.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -52,6 +53,8 @@ pub struct Door {
     listener: Listener,
     /// Identity of the file on disk.
     inode: Option<(u64, u64)>,
+    /// A descriptor to let go of when there is no other: with it a client can be let in and sent away.
+    reserve: Option<File>,
 }
 
 impl Door {
@@ -64,7 +67,7 @@ impl Door {
             return Err(ControlError::TooLong(path));
         }
         match listen(&path) {
-            Ok(listener) => Ok(Self { inode: inode(&path), path, listener }),
+            Ok(listener) => Ok(Self { inode: inode(&path), path, listener, reserve: reserve() }),
             Err(error) => Err(ControlError::Unusable { path, error }),
         }
     }
@@ -72,15 +75,20 @@ impl Door {
     /// Lets clients in until the supervisor ends.
     pub async fn run(mut self, events: Events, book: Book, journal: Journal) {
         let inside = Rc::new(Cell::new(0_usize));
-        let mut refused_at: Option<Instant> = None;
+        let (mut refused_at, mut said_at): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             let accepted = tokio::time::timeout(LOOK, self.listener.accept()).await;
             match accepted {
                 Err(_nobody) => self.reopen_if_gone(),
-                // Out of descriptors, most likely: a pause, not a spin.
                 Ok(Err(error)) => {
-                    tracing::warn!("A control connection could not be taken: {error}.");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    if said_at.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
+                        said_at = Some(Instant::now());
+                        tracing::warn!("A control connection could not be taken: {error}.");
+                    }
+                    // The kernel says so even when nobody waits: a pause, not a spin.
+                    if !self.send_one_away() {
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                    }
                 }
                 Ok(Ok(stream)) => {
                     let uid = match admit(&stream, inside.get()) {
@@ -104,6 +112,16 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// Out of descriptors, most likely: whoever waits is let in with the one that was kept for this and sent away. Without
+    /// waiting in between, or somebody else would take it.
+    fn send_one_away(&mut self) -> bool {
+        let had = self.reserve.take().is_some();
+        let Listener::UdSocket(listener) = &self.listener;
+        let sent = had && rustix::net::accept(listener.inner()).is_ok();
+        self.reserve = reserve();
+        sent
     }
 
     fn reopen_if_gone(&mut self) {
@@ -131,6 +149,10 @@ fn listen(path: &Path) -> io::Result<Listener> {
     let name = path.to_fs_name::<GenericFilePath>()?;
     // Its drop must not unlink a successor's socket: the lock, not the path, says who is who.
     ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio()
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
 }
 
 fn inode(path: &Path) -> Option<(u64, u64)> {

@@ -9,7 +9,7 @@ use creel_ipc::msg::unit::{Isolation, LastExit};
 use creel_link::Link;
 use tokio::sync::oneshot;
 
-use crate::link::Post;
+use crate::link::{Post, Strays};
 use crate::unit::machine::{Machine, Policy};
 use crate::unit::process::Process;
 use crate::unit::template;
@@ -52,6 +52,8 @@ pub(super) struct Peer {
     pub(super) post: Post,
     /// Whether it was taken in.
     pub(super) welcomed: bool,
+    /// What it wrote that is no message.
+    pub(super) strays: Strays,
 }
 
 impl Member {

@@ -17,7 +17,7 @@ use super::event::{Event, UnitEvent, What};
 use super::member::Peer;
 use super::{EGRESS, GATEWAY, Tree};
 use crate::link::watch::{Patience, watch};
-use crate::link::{Outgoing, Post};
+use crate::link::{Outgoing, Post, Strays};
 use crate::unit::machine;
 use crate::unit::template;
 
@@ -45,7 +45,12 @@ impl Tree {
             let _over = events.send(Event::Unit(UnitEvent { unit, incarnation, what: What::Closed })).await;
         });
         if let Some(member) = self.members.get_mut(name) {
-            member.peer = Some(Peer { post: Post::start(link.clone()), link, welcomed: false });
+            member.peer = Some(Peer {
+                post: Post::start(link.clone()),
+                link,
+                welcomed: false,
+                strays: Strays::default(),
+            });
         }
     }
 
@@ -56,7 +61,17 @@ impl Tree {
             creel_link::Event::Notification { method, params, .. } => {
                 self.notification(name, &method, params);
             }
-            creel_link::Event::Stray { reason } => self.book.log(name).line(&format!("[creel: {reason}]")),
+            creel_link::Event::Stray { reason } => self.stray(name, &reason),
+        }
+    }
+
+    fn stray(&mut self, name: &str, reason: &str) {
+        self.book.log(name).line(&format!("[creel: {reason}]"));
+        let now = self.now();
+        let Some(peer) = self.members.get_mut(name).and_then(|member| member.peer.as_mut()) else { return };
+        if peer.strays.one_too_many(now) {
+            let detail = "It wrote too many lines that are no messages.".to_owned();
+            self.apply(name, machine::Event::Fault { cause: ExitCause::Protocol, detail });
         }
     }
 

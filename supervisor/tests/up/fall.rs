@@ -5,8 +5,6 @@ use serde_json::json;
 
 use crate::home::{Home, send, zombies};
 
-const QUICK: &str = "supervisor: {backoff: {initialMs: 1, maxMs: 20}}";
-
 #[test]
 fn everything_starts_confined_and_says_how_it_is() {
     let config = "{gateway: {port: PORT}, channels: {telegram: {accounts: {a: {botToken: '1:a'}}}}}";
@@ -41,54 +39,6 @@ fn a_killed_worker_is_replaced_and_nobody_else_notices() {
     assert_ne!(after.remove("agent:main"), before.get("agent:main").copied());
     assert!(after.iter().all(|(name, pid)| before[name] == *pid), "{before:?} {after:?}");
     assert_eq!(zombies(home.pid()), 0);
-}
-
-#[test]
-fn a_crash_loop_ends_in_quarantine_and_an_operator_lifts_it() {
-    let config =
-        format!("{{gateway: {{port: PORT}}, {QUICK}, agents: {{list: [{{id: 'main'}}, {{id: 'crash'}}]}}}}");
-    let mut home = Home::up(&config, &["agent:main"]);
-    let unit = home.wait_state("agent:crash", "quarantined");
-    assert_eq!((&unit["incarnation"], &unit["lastExit"]["code"]), (&json!(6), &json!(101)));
-    assert!(unit["lastExit"]["detail"].as_str().unwrap().contains("crashed 6 times"), "{unit}");
-    assert_eq!(home.unit("agent:main").unwrap()["incarnation"], 1);
-    home.control("unit.restart", json!({"unit": "agent:crash"})).unwrap();
-    home.wait_unit("agent:crash", "again", |unit| {
-        unit["state"] == "quarantined" && unit["incarnation"] == 12
-    });
-    assert_eq!(zombies(home.pid()), 0);
-}
-
-#[test]
-fn a_wrong_configuration_is_not_tried_twice() {
-    let config = "{gateway: {port: PORT}, agents: {list: [{id: 'wrong'}]}}";
-    let mut home = Home::up(config, &["gateway"]);
-    let unit = home.wait_state("agent:wrong", "quarantined");
-    assert_eq!((&unit["incarnation"], &unit["lastExit"]["cause"]), (&json!(1), &json!("config")));
-}
-
-#[test]
-fn a_program_that_is_not_there_is_a_failed_launch_with_its_stage() {
-    let mut home = Home::new("{gateway: {port: PORT}}");
-    std::fs::remove_file(home.path("libexec/creel-agent")).unwrap();
-    home.start();
-    let unit = home.wait_state("agent:main", "backoff");
-    assert_eq!((&unit["incarnation"], &unit["lastExit"]["cause"]), (&json!(1), &json!("launch_failed")));
-    assert!(unit["lastExit"]["detail"].as_str().unwrap().contains("stage"), "{unit}");
-    assert!(unit["nextAttemptMs"].as_u64().unwrap() > 10_000, "{unit}");
-    home.wait_state("gateway", "running");
-}
-
-#[test]
-fn a_stopped_gateway_is_found_out_and_replaced() {
-    let config = "{gateway: {port: PORT}, supervisor: {watchdog: {seconds: 5}}}";
-    let mut home = Home::up(config, &["gateway", "agent:main"]);
-    let agent = home.unit_pid("agent:main");
-    send(home.unit_pid("gateway"), Signal::STOP);
-    let unit =
-        home.wait_unit("gateway", "again", |unit| unit["incarnation"] == 2 && unit["state"] == "running");
-    assert_eq!(unit["lastExit"]["cause"], "watchdog");
-    assert_eq!(home.unit_pid("agent:main"), agent);
 }
 
 #[test]

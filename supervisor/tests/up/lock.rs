@@ -1,8 +1,5 @@
 //! One supervisor a home, and what keeps it from starting.
 
-use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
-
 use rustix::process::Signal;
 
 use crate::home::Home;
@@ -10,38 +7,6 @@ use crate::home::Home;
 fn refused(home: &Home) -> (Option<i32>, String) {
     let output = home.command().output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
-
-#[test]
-fn a_second_supervisor_is_told_who_the_first_is() {
-    let home = Home::up("{gateway: {port: PORT}}", &["gateway", "egress", "agent:main"]);
-    let before = home.pids();
-    let (code, said) = refused(&home);
-    assert_eq!(code, Some(75), "{said}");
-    assert!(said.contains(&format!("pid {}", home.pid())), "{said}");
-    assert_eq!(home.pids(), before);
-}
-
-#[test]
-fn nothing_outlives_a_killed_supervisor_and_the_next_one_starts() {
-    let mut home = Home::up("{gateway: {port: PORT}}", &["gateway", "egress", "agent:main"]);
-    let pids = home.pids();
-    home.signal(Signal::KILL);
-    home.wait_exit();
-    home.wait_gone(pids.into_values());
-    // Its socket and its lock file are still there.
-    assert!(home.path("run/control.sock").exists());
-    home.start();
-    home.wait_state("agent:main", "running");
-}
-
-#[test]
-fn a_taken_port_is_named() {
-    let home = Home::new("{gateway: {port: PORT}}");
-    let _other = TcpListener::bind(("127.0.0.1", home.port)).unwrap();
-    let (code, said) = refused(&home);
-    assert_eq!(code, Some(75), "{said}");
-    assert!(said.contains(&format!("127.0.0.1:{}", home.port)) && said.contains("gateway.port"), "{said}");
 }
 
 #[test]
@@ -68,14 +33,4 @@ fn a_wrong_file_later_costs_nothing_but_words() {
     home.wait_unit("gateway", "on the operator's file", |unit| {
         unit["incarnation"] == 2 && unit["state"] == "running"
     });
-}
-
-#[test]
-fn the_socket_of_a_dead_supervisor_is_replaced() {
-    let mut home = Home::new("{gateway: {port: PORT}}");
-    std::fs::create_dir(home.path("run")).unwrap();
-    drop(UnixListener::bind(home.path("run/control.sock")).unwrap());
-    std::fs::write(home.path("run/creel.lock"), "1").unwrap();
-    home.start();
-    home.wait_state("gateway", "running");
 }

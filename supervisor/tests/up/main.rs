@@ -7,6 +7,8 @@ mod events;
 mod fall;
 mod handover;
 mod held;
+#[allow(dead_code, unused_imports, reason = "the fault tests use the rest of it")]
+#[path = "../home/mod.rs"]
 mod home;
 mod lock;
 mod logs;

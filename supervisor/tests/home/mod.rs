@@ -1,5 +1,9 @@
 //! A home of its own for one test, and the supervisor in it.
 
+mod look;
+
+pub(crate) use look::{descriptors, is_alive, memory, parent, send, zombies};
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,6 +23,10 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) struct Home {
     dir: TempDir,
     pub(crate) port: u16,
+    /// The program of the supervisor.
+    pub(crate) creel: PathBuf,
+    /// The supervisor's number, also when it is gone.
+    pub(crate) last_pid: u32,
     supervisor: Option<Child>,
 }
 
@@ -37,7 +45,7 @@ impl Home {
         }
         std::fs::create_dir_all(dir.path().join("home")).unwrap();
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let home = Self { dir, port, supervisor: None };
+        let home = Self { dir, port, creel: creel(), last_pid: 0, supervisor: None };
         home.configure(config);
         home
     }
@@ -51,9 +59,14 @@ impl Home {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_creel"));
+        self.cli(&["up"])
+    }
+
+    /// A command of the same program in this home.
+    pub(crate) fn cli(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.creel);
         command
-            .arg("up")
+            .args(args)
             .env_clear()
             .env("CREEL_HOME", self.path("home"))
             .env("CREEL_RUNTIME_DIR", self.path("run"))
@@ -64,11 +77,62 @@ impl Home {
         command
     }
 
+    /// Tells a unit to misbehave; the gateway passes it on. Whoever is told may not come back to say that it heard.
+    pub(crate) fn order(&self, unit: &str, what: &str) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let order = json!({"method": "order", "params": {"unit": unit, "what": what}});
+        writeln!(stream, "{order}").unwrap();
+        if unit != "gateway" {
+            let mut text = String::new();
+            stream.set_read_timeout(Some(SOON)).unwrap();
+            stream.read_to_string(&mut text).unwrap();
+            assert_eq!(text.trim(), "true", "{unit} has no link");
+        }
+    }
+
+    /// Waits until a unit has run for a second: it then gets its first restart without a wait.
+    pub(crate) fn settle(&mut self, unit: &str) {
+        self.wait_unit(unit, "for a second", |unit| {
+            unit["state"] == "running" && unit["uptimeMs"].as_u64() > Some(1000)
+        });
+    }
+
+    /// Waits for the end of an incarnation of this cause and for all that every row of the fault matrix demands of
+    /// it: `status` names it, and no process and no zombie is left of it.
+    pub(crate) fn ended(&mut self, unit: &str, incarnation: u64, cause: &str) -> Value {
+        let row = self.wait_unit(unit, &format!("after its end by {cause}"), |row| {
+            row["lastExit"]["cause"] == cause
+                && (row["incarnation"].as_u64() > Some(incarnation) || row["pid"].is_null())
+        });
+        self.nobody_left();
+        row
+    }
+
+    /// No zombie, and no process of this home that the supervisor does not know.
+    pub(crate) fn nobody_left(&mut self) {
+        let supervisor = self.pid();
+        self.until("the end of all zombies", |_| (zombies(supervisor) == 0).then_some(()));
+        self.until("the end of strangers", |home| home.strangers().is_empty().then_some(()));
+    }
+
+    /// Processes of this home's programs that are no child of the supervisor, such as daemons that escaped.
+    pub(crate) fn strangers(&self) -> Vec<u32> {
+        let supervisor = self.supervisor.as_ref().map_or(0, Child::id);
+        self.processes().into_iter().filter(|pid| parent(*pid) != Some(supervisor)).collect()
+    }
+
+    /// Processes whose command line names a program of this home.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        look::processes(&self.path("libexec"))
+    }
+
     /// Starts the supervisor and waits for its control socket.
     pub(crate) fn start(&mut self) {
         let mut command = self.command();
         let log = std::fs::File::create(self.path("stderr")).unwrap();
-        self.supervisor = Some(command.stderr(log).spawn().unwrap());
+        let child = command.stderr(log).spawn().unwrap();
+        self.last_pid = child.id();
+        self.supervisor = Some(child);
         self.until("the control socket", |home| {
             let ended = home.supervisor.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "{ended:?}: {}", std::fs::read_to_string(home.path("stderr")).unwrap());
@@ -132,6 +196,13 @@ impl Home {
         } else {
             Err(answer["error"]["message"].to_string())
         }
+    }
+
+    /// A client of the control socket.
+    pub(crate) fn knock(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.path("run/control.sock")).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream
     }
 
     /// A request through the test gateway to the supervisor, over the one port.
@@ -199,27 +270,37 @@ impl Drop for Home {
             let _ended = child.kill();
             let _reaped = child.wait();
         }
+        // Only a test that failed has any.
+        for pid in self.processes() {
+            send(pid, Signal::KILL);
+        }
     }
 }
 
-pub(crate) fn send(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+/// Whether the other end is gone; a time that runs out does not count.
+pub(crate) fn sent_away(stream: &mut UnixStream) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    match stream.read(&mut [0; 64]) {
+        Ok(read) => read == 0,
+        Err(error) => matches!(error.kind(), BrokenPipe | ConnectionReset),
+    }
 }
 
-/// Whether a process runs; a zombie does not.
-pub(crate) fn is_alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).is_some_and(|state| state != 'Z')
+/// Where `creel` and `test-worker` are, when that is not where they were built: in a virtual machine.
+fn programs() -> Option<PathBuf> {
+    std::env::var_os("CREEL_TEST_PROGRAMS").map(PathBuf::from)
 }
 
-/// Children of a process that nobody reaped.
-pub(crate) fn zombies(parent: u32) -> usize {
-    let children =
-        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    children.split_whitespace().filter(|pid| !is_alive(pid.parse().unwrap())).count()
+/// The supervisor's program.
+pub(crate) fn creel() -> PathBuf {
+    programs().map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_creel")), |folder| folder.join("creel"))
 }
 
-fn test_worker() -> PathBuf {
+/// The program of all units.
+pub(crate) fn test_worker() -> PathBuf {
+    if let Some(programs) = programs() {
+        return programs.join("test-worker");
+    }
     let own = std::env::current_exe().unwrap();
     let target: &Path = own.parent().and_then(Path::parent).unwrap();
     target.join("examples/test-worker")

@@ -1,0 +1,39 @@
+//! `cargo xtask test --suite faults`: every row of the fault matrix, with a verdict each.
+
+use anyhow::{Result, bail};
+
+use crate::run;
+
+mod host;
+mod programs;
+mod report;
+mod rows;
+
+use report::Report;
+
+/// The packages whose tests may be named after a row.
+const PACKAGES: [&str; 6] = ["--package", "creel", "--package", "creel-launch", "--package", "creel-tests"];
+
+/// Runs them all and prints the table.
+pub(crate) fn run(allow_unmeasured: bool) -> Result<()> {
+    run::build(false)?;
+    let mut tests = Vec::new();
+    for program in programs::build(&PACKAGES)? {
+        let names = programs::tests(&program)?;
+        tests.extend(names.into_iter().map(|name| (program.clone(), name)));
+    }
+    tests.sort_by_key(|(_, name)| rows::of(name));
+    let outcomes = host::run(tests)?;
+    let report = Report::new(outcomes);
+    println!("\n{report}");
+    let (failed, unmeasured) = (report.failed(), report.unmeasured());
+    if !failed.is_empty() {
+        bail!("rows {failed:?} of the fault matrix do not hold, or no test is named after them");
+    }
+    if !unmeasured.is_empty() && !allow_unmeasured {
+        bail!(
+            "rows {unmeasured:?} of the fault matrix could not be measured here (--allow-unmeasured lets that pass)"
+        );
+    }
+    Ok(())
+}
