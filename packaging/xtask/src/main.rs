@@ -19,6 +19,7 @@ mod schema;
 mod shell;
 mod tests;
 mod tidy;
+mod vm;
 
 /// Developer commands of Creel.
 #[derive(Parser)]

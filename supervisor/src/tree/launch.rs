@@ -179,10 +179,9 @@ impl Tree {
     }
 
     /// Clears away what belonged to an incarnation.
-    pub(super) fn ended(&mut self, name: &str, end: End) {
+    pub(super) fn ended(&mut self, name: &str, incarnation: u64, end: End) {
         let now = self.now();
         let Some(member) = self.members.get_mut(name) else { return };
-        let incarnation = member.machine.incarnation();
         let sentence = format!("{name} {}{}", told(&end), outlook(name, &member.machine, now));
         if end.cause == ExitCause::Stopped {
             tracing::info!("{sentence}");

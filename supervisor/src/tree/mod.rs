@@ -305,11 +305,13 @@ impl Tree {
         let now = self.now();
         let Some(member) = self.members.get_mut(name) else { return };
         let before = member.machine.state();
+        // An end belongs to the incarnation before: the machine may have begun the next one already.
+        let incarnation = member.machine.incarnation();
         let actions = member.machine.apply(event, now);
         let after = member.machine.state();
         let launches = actions.iter().any(|action| matches!(action, Action::Launch(_)));
         for action in actions {
-            self.act(name, action);
+            self.act(name, incarnation, action);
         }
         if before != after || launches {
             self.record_state(name, before, after);
@@ -328,7 +330,7 @@ impl Tree {
         }
     }
 
-    fn act(&mut self, name: &str, action: Action) {
+    fn act(&mut self, name: &str, incarnation: u64, action: Action) {
         match action {
             Action::Launch(incarnation) => {
                 self.quiet.disturb(self.now());
@@ -343,7 +345,7 @@ impl Tree {
                     let _launched_meanwhile = give_up.send(());
                 }
             }
-            Action::Ended(end) => self.ended(name, end),
+            Action::Ended(end) => self.ended(name, incarnation, end),
         }
     }
 

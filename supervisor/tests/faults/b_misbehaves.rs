@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::home::{Home, memory, send};
 
 const ONE: &str = "{gateway: {port: PORT}}";
+const BARE: &str = "{gateway: {port: PORT}, sandbox: {mode: 'off'}, supervisor: {stopSeconds: 1}}";
 /// A watchdog that bites after three pings in five seconds.
 const WATCHED: &str = "{gateway: {port: PORT}, supervisor: {watchdog: {seconds: 5}}}";
 
@@ -259,4 +260,40 @@ fn first_number(line: &str) -> u64 {
     let digits: String =
         line.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     digits.parse().unwrap()
+}
+
+#[test]
+fn fault_13_a_grandchild_ignores_it() {
+    let mut home = Home::up(BARE, &["gateway", "agent:main"]);
+    home.order("agent:main", "deafchild");
+    home.wait_log("agent:main", "grandchild is up");
+    assert_eq!(home.strangers().len(), 1);
+    home.control("unit.restart", json!({"unit": "agent:main"})).unwrap();
+    home.wait_unit("agent:main", "again", |row| row["incarnation"] == 2 && row["state"] == "running");
+    home.nobody_left();
+}
+
+#[test]
+fn fault_14_daemon() {
+    // Without isolation a worker can have children at all.
+    let mut home = Home::up(BARE, &["gateway", "agent:main"]);
+    home.order("agent:main", "dfork");
+    home.wait_log("agent:main", "grandchild is up");
+    home.settle("agent:main");
+    send(home.unit_pid("agent:main"), Signal::KILL);
+    home.ended("agent:main", 1, "signal");
+}
+
+#[test]
+fn fault_24_a_grandchild_keeps_the_pipe() {
+    let mut home = Home::up(BARE, &["gateway", "agent:main"]);
+    home.settle("agent:main");
+    home.order("agent:main", "keeppipe");
+    let row =
+        home.wait_unit("agent:main", "again", |row| row["incarnation"] == 2 && row["state"] == "running");
+    assert_eq!((&row["lastExit"]["cause"], &row["lastExit"]["code"]), (&json!("failed"), &json!(1)), "{row}");
+    // The new one has pipes of its own.
+    home.order("agent:main", "closeerr");
+    home.wait_log("agent:main", "no more log");
+    home.nobody_left();
 }

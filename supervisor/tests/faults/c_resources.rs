@@ -1,5 +1,7 @@
 //! C: resources. Rows that need cgroup controllers or a disk of their own are in `tests/faults_vm`.
 
+use std::time::Duration;
+
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
@@ -53,7 +55,7 @@ fn fault_29_no_descriptor_left() {
     let mut inside = Vec::new();
     loop {
         let mut client = home.knock();
-        client.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         if sent_away(&mut client) {
             break;
         }
@@ -143,4 +145,27 @@ fn fault_34_killed_by_its_sandbox() {
         assert_eq!(again["isolation"], level, "never with fewer limits");
     }
     panic!("it was never set aside");
+}
+
+#[test]
+fn fault_32_the_log_folder_is_deleted() {
+    let mut home = Home::up(ONE, &["gateway", "agent:main"]);
+    home.settle("agent:main");
+    std::fs::remove_dir_all(home.path("home/logs")).unwrap();
+    home.order("agent:main", "trespass");
+    home.order("agent:main", "exit");
+    home.ended("agent:main", 1, "clean");
+    home.wait_unit("agent:main", "again", |row| row["state"] == "running");
+    // What was said is in memory.
+    home.until("the lines from memory", |home| {
+        let lines = home.control("control.logs", json!({"unit": "agent:main"})).unwrap().to_string();
+        lines.contains("/etc/shadow: ").then_some(())
+    });
+    // With the folder the files come back.
+    let _may_be_there = std::fs::create_dir(home.path("home/logs"));
+    home.until("a line in the file", |home| {
+        home.order("agent:main", "trespass");
+        std::thread::sleep(Duration::from_millis(100));
+        home.log("agent:main").contains("/etc/shadow: ").then_some(())
+    });
 }

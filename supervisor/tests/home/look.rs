@@ -1,7 +1,7 @@
 //! Eyes on processes.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -52,4 +52,22 @@ pub(crate) fn memory(pid: u32, what: &str) -> u64 {
 /// Open descriptors of a process.
 pub(crate) fn descriptors(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Cgroups of the supervisor's units in which nobody is. Those of an earlier supervisor are cleared at its start.
+pub(crate) fn empty_groups(supervisor: u32) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(format!("/proc/{supervisor}/cgroup")).unwrap_or_default();
+    let Some(own) = text.lines().find_map(|line| line.strip_prefix("0::")) else { return Vec::new() };
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+    let Some(mount) = mounts.into_iter().find(|mount| mount.join("cgroup.procs").exists()) else {
+        return Vec::new();
+    };
+    let own = mount.join(own.trim_start_matches('/'));
+    let Some(units) = own.parent().map(|base| base.join("units")) else { return Vec::new() };
+    let groups = std::fs::read_dir(units).into_iter().flatten().flatten().map(|entry| entry.path());
+    let empty = |path: &PathBuf| {
+        let events = std::fs::read_to_string(path.join("cgroup.events")).unwrap_or_default();
+        events.contains("populated 0")
+    };
+    groups.filter(empty).collect()
 }

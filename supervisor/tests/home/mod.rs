@@ -25,6 +25,8 @@ pub(crate) struct Home {
     pub(crate) port: u16,
     /// The program of the supervisor.
     pub(crate) creel: PathBuf,
+    /// A command that becomes the supervisor, with the supervisor's own after it.
+    pub(crate) prefix: Vec<String>,
     /// The supervisor's number, also when it is gone.
     pub(crate) last_pid: u32,
     supervisor: Option<Child>,
@@ -45,7 +47,7 @@ impl Home {
         }
         std::fs::create_dir_all(dir.path().join("home")).unwrap();
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let home = Self { dir, port, creel: creel(), last_pid: 0, supervisor: None };
+        let home = Self { dir, port, creel: creel(), prefix: Vec::new(), last_pid: 0, supervisor: None };
         home.configure(config);
         home
     }
@@ -59,13 +61,19 @@ impl Home {
     }
 
     pub(crate) fn command(&self) -> Command {
-        self.cli(&["up"])
+        self.among(&self.prefix, &["up"])
     }
 
     /// A command of the same program in this home.
     pub(crate) fn cli(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.creel);
+        self.among(&[], args)
+    }
+
+    fn among(&self, prefix: &[String], args: &[&str]) -> Command {
+        let words: Vec<PathBuf> = prefix.iter().map(PathBuf::from).chain([self.creel.clone()]).collect();
+        let mut command = Command::new(&words[0]);
         command
+            .args(&words[1..])
             .args(args)
             .env_clear()
             .env("CREEL_HOME", self.path("home"))
@@ -98,14 +106,31 @@ impl Home {
     }
 
     /// Waits for the end of an incarnation of this cause and for all that every row of the fault matrix demands of
-    /// it: `status` names it, and no process and no zombie is left of it.
+    /// it: `status` names it, the journal has it, and no process, zombie or cgroup is left of it.
     pub(crate) fn ended(&mut self, unit: &str, incarnation: u64, cause: &str) -> Value {
         let row = self.wait_unit(unit, &format!("after its end by {cause}"), |row| {
             row["lastExit"]["cause"] == cause
                 && (row["incarnation"].as_u64() > Some(incarnation) || row["pid"].is_null())
         });
+        self.journalled(unit, incarnation, cause);
         self.nobody_left();
         row
+    }
+
+    /// Waits until the journal tells of the end of an incarnation, as `creel events --json` prints it.
+    pub(crate) fn journalled(&mut self, unit: &str, incarnation: u64, cause: &str) -> Value {
+        let args = ["events", "--json", "--limit", "1000", "--unit", unit];
+        self.until(&format!("the end of {unit} {incarnation} by {cause} in the journal"), |home| {
+            let output = home.cli(&args).stdout(Stdio::piped()).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let mut events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            events.find(|event| {
+                event["kind"] == "ended"
+                    && event["incarnation"] == incarnation
+                    && event["cause"] == cause
+                    && event["monotonicMs"].as_u64() > Some(0)
+            })
+        })
     }
 
     /// No zombie, and no process of this home that the supervisor does not know.
@@ -113,6 +138,9 @@ impl Home {
         let supervisor = self.pid();
         self.until("the end of all zombies", |_| (zombies(supervisor) == 0).then_some(()));
         self.until("the end of strangers", |home| home.strangers().is_empty().then_some(()));
+        self.until("the end of empty cgroups", |home| {
+            look::empty_groups(home.pid()).is_empty().then_some(())
+        });
     }
 
     /// Processes of this home's programs that are no child of the supervisor, such as daemons that escaped.

@@ -8,6 +8,7 @@ mod host;
 mod programs;
 mod report;
 mod rows;
+mod vm;
 
 use report::Report;
 
@@ -23,7 +24,8 @@ pub(crate) fn run(allow_unmeasured: bool) -> Result<()> {
         tests.extend(names.into_iter().map(|name| (program.clone(), name)));
     }
     tests.sort_by_key(|(_, name)| rows::of(name));
-    let outcomes = host::run(tests)?;
+    let mut outcomes = host::run(tests)?;
+    outcomes.extend(vm::run()?);
     let report = Report::new(outcomes);
     println!("\n{report}");
     let (failed, unmeasured) = (report.failed(), report.unmeasured());

@@ -27,7 +27,6 @@ pub(crate) enum Verdict {
     /// Not, with what it said last.
     Failed(String),
     /// It cannot be told here, and why.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rows that need a virtual machine come next"))]
     NotMeasured(String),
 }
 

@@ -1,0 +1,49 @@
+//! A real Debian under qemu: `tests/vm`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{answers, command, must, root};
+
+/// Debian releases that things are tried on: an older kernel and systemd, and a newer one.
+pub(crate) const SUITES: [&str; 2] = ["bookworm", "trixie"];
+
+/// What a guest is given beside its share.
+pub(crate) struct Guest {
+    /// The folder of its image.
+    folder: PathBuf,
+    suite: &'static str,
+}
+
+/// Installs what is needed to boot one. Needs root.
+pub(crate) fn install() -> Result<()> {
+    if answers("qemu-system-x86_64", "--version") && answers("mmdebstrap", "--version") {
+        return Ok(());
+    }
+    if !answers("apt-get", "--version") {
+        bail!("the virtual machine needs qemu-system-x86, mmdebstrap and e2fsprogs: install them first");
+    }
+    must(command("apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    let packages = ["qemu-system-x86", "mmdebstrap", "e2fsprogs"];
+    let mut install = command("apt-get", &["install", "-y", "-qq", "--no-install-recommends"]);
+    must(install.args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+impl Guest {
+    /// Builds the image of a release, where it is not built yet. `CREEL_VM` names another folder for images.
+    pub(crate) fn of(suite: &'static str) -> Result<Self> {
+        let images = std::env::var_os("CREEL_VM").map_or_else(|| root().join("target/vm"), PathBuf::from);
+        let folder = images.join(suite);
+        must(command("tests/vm/build-image.sh", &[]).arg(&folder).arg(suite))?;
+        Ok(Self { folder, suite })
+    }
+
+    /// Boots it once, with a copy of `share`, and runs a command as root; fails as the command does.
+    pub(crate) fn run(&self, share: &Path, shell: &str, seconds: u32) -> Result<()> {
+        println!("--- {} (at most {seconds} s)", self.suite);
+        let mut run = command("tests/vm/run.sh", &[]);
+        run.arg(&self.folder).arg(share).arg(shell).env("TIMEOUT", seconds.to_string());
+        must(&mut run).with_context(|| format!("in the virtual machine with Debian {}", self.suite))
+    }
+}
