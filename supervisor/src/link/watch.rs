@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use creel_config::operation::Watchdog;
@@ -33,7 +34,7 @@ pub async fn watch(link: Link, patience: Patience) -> Option<String> {
     let missed = Rc::new(Cell::new(0_u32));
     let latest = Rc::new(Cell::new(Pong::default()));
     let (mut progress, mut since) = (0, Instant::now());
-    let mut ticks = interval_at(Instant::now() + patience.every, patience.every);
+    let mut ticks = interval_at(in_step(Instant::now(), patience.every), patience.every);
     let mut suspension = Suspension::begin();
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -67,5 +68,31 @@ pub async fn watch(link: Link, patience: Patience) -> Option<String> {
                 latest.set(pong);
             }
         });
+    }
+}
+
+/// The next moment of a beat that all watches of this process share: it wakes up once for all of them.
+fn in_step(now: Instant, every: Duration) -> Instant {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let first = *FIRST.get_or_init(|| now);
+    let beats = now.saturating_duration_since(first).as_nanos() / every.as_nanos().max(1) + 1;
+    first + every * u32::try_from(beats).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watches_that_begin_at_any_time_ask_together() {
+        let now = Instant::now();
+        let every = Duration::from_secs(2);
+        let first = in_step(now, every);
+        for later in [1_u64, 700, 1300, 1999] {
+            let at = in_step(now + Duration::from_millis(later), every);
+            let wait = at - (now + Duration::from_millis(later));
+            assert!(wait > Duration::ZERO && wait <= every, "{wait:?}");
+            assert!((at.max(first) - at.min(first)).as_nanos().is_multiple_of(every.as_nanos()));
+        }
     }
 }

@@ -48,12 +48,14 @@ mod requests;
 mod status;
 mod stop;
 mod tools;
+mod weights;
 
 pub use event::{Event, Events};
 use event::{UnitEvent, What};
 use member::Member;
 use quiet::Quiet;
 use stop::Stopping;
+use weights::Weights;
 
 /// The names of the two units that the supervisor itself is linked to.
 const GATEWAY: &str = "gateway";
@@ -79,6 +81,7 @@ pub struct Tree {
     orphans: Orphans,
     /// Whether orphans become children of this process.
     adopts: bool,
+    weights: Weights,
     events: Events,
     stopping: Option<Stopping>,
     /// Logs of processes that are not read to their end yet, by unit and incarnation.
@@ -132,6 +135,7 @@ impl Tree {
             quiet: Quiet::default(),
             orphans: Orphans::default(),
             adopts: false,
+            weights: Weights::default(),
             events,
             stopping: None,
             taps: BTreeMap::new(),

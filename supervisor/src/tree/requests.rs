@@ -58,7 +58,7 @@ impl Tree {
     /// `uid` is the operator's; none when the gateway asks.
     fn common(&mut self, method: &str, given: Value, uid: Option<u32>) -> Result<Value, RpcError> {
         match method {
-            UnitsStatus::METHOD => answer(&self.units()),
+            UnitsStatus::METHOD => answer(&self.units(uid.is_some())),
             UnitRestart::METHOD => {
                 let UnitName { unit } = params(method, given)?;
                 self.known(&unit)?;

@@ -12,8 +12,8 @@ use super::launch::isolation;
 use super::member::Member;
 
 impl Tree {
-    /// All units, with memory.
-    pub(super) fn units(&self) -> Units {
+    /// All units, with memory; `fresh`: as it is now, for somebody who looks.
+    pub(super) fn units(&mut self, fresh: bool) -> Units {
         let mut units: Vec<UnitStatus> = self
             .plan_order()
             .into_iter()
@@ -21,14 +21,18 @@ impl Tree {
             .filter_map(|name| self.members.get(&name).map(|member| self.status_of(&name, member)))
             .collect();
         units.extend(self.tool_units());
-        for unit in &mut units {
-            unit.pss_bytes = unit.pid.and_then(|pid| pss(&pid.to_string()));
+        let own = std::process::id();
+        let pids: Vec<_> = units.iter().map(|unit| unit.pid).chain([Some(own)]).collect();
+        let mut weights = self.weights.of(&pids, self.started.elapsed(), fresh);
+        let supervisor_pss_bytes = weights.pop().flatten();
+        for (unit, weight) in units.iter_mut().zip(weights) {
+            unit.pss_bytes = weight;
         }
         Units {
             units,
             level: self.ground.level.to_string(),
-            supervisor_pid: std::process::id(),
-            supervisor_pss_bytes: pss("self"),
+            supervisor_pid: own,
+            supervisor_pss_bytes,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: millis(self.now()),
             config_error: self.config_error.clone(),
@@ -82,14 +86,6 @@ impl Tree {
         };
         self.runs.going().filter_map(launched).collect()
     }
-}
-
-/// Proportional memory of a process in bytes, where the kernel tells.
-fn pss(pid: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -103,7 +103,8 @@ pub(crate) async fn hundred() -> Result<Vec<Figure>> {
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
         settle(&creel, AGENTS).await?;
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        // Falls of all that follow each other closer than five seconds are spread out on purpose.
+        tokio::time::sleep(Duration::from_secs(6)).await;
         let old = agents(supervisor);
         ensure!(old.len() == AGENTS, "{} agents run", old.len());
         for process in &old {

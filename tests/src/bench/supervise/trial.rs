@@ -16,7 +16,9 @@ const MANY: usize = 100;
 const SETTLE: Duration = Duration::from_millis(1300);
 const IDLE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
-const MASS_KILLS: usize = 5;
+/// Creel spreads the falls of all out when they follow each other closer than this: 20 restarts a second.
+const BETWEEN_FALLS: Duration = Duration::from_secs(6);
+const MASS_KILLS: usize = 3;
 
 /// Everything about one supervisor.
 pub(super) fn row(kind: Kind) -> Row {
@@ -85,7 +87,7 @@ fn one_by_one(rig: &Rig) -> Result<Vec<f64>> {
 }
 
 fn all_at_once(rig: &Rig) -> Result<f64> {
-    std::thread::sleep(SETTLE);
+    std::thread::sleep(BETWEEN_FALLS);
     let children = rig.children();
     ensure!(children.len() == MANY, "{} of {MANY} children run", children.len());
     let before: Vec<_> = children.keys().map(|name| (name, rig.times(name, "starts").len())).collect();
