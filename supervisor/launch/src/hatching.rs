@@ -1,7 +1,7 @@
 //! The supervisor's side of the nursery, and the stage as a process, however it came to be.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio as ChildStdio};
 use std::sync::{Mutex, PoisonError};
@@ -65,8 +65,14 @@ impl Nursery {
     }
 
     /// `Ok(None)`: it is gone, and took nothing.
-    fn hatch(&self, link: &OwnedFd, stdio: &Stdio) -> Result<Option<StageProcess>, LaunchError> {
+    fn hatch(
+        &self,
+        link: &OwnedFd,
+        stdio: &Stdio,
+        cgroup: Option<BorrowedFd<'_>>,
+    ) -> Result<Option<StageProcess>, LaunchError> {
         let fds = [link.as_fd(), stdio.stdout.as_fd(), stdio.stderr.as_fd()];
+        let fds: Vec<_> = fds.into_iter().chain(cgroup).collect();
         if note::send(&self.socket, &Hatch {}, &fds).is_err() {
             return Ok(None);
         }
@@ -98,11 +104,16 @@ impl Drop for Nursery {
     }
 }
 
-/// Starts a stage: forked where there is a nursery, else executed.
-pub(crate) fn stage(link: OwnedFd, stdio: Stdio) -> Result<StageProcess, LaunchError> {
+/// Starts a stage: forked where there is a nursery, in the `cgroup` if one is given; else executed, and then it goes there
+/// itself.
+pub(crate) fn stage(
+    link: OwnedFd,
+    stdio: Stdio,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<StageProcess, LaunchError> {
     if let Nurseries::Wanted(nursery) = &mut *NURSERY.lock().unwrap_or_else(PoisonError::into_inner) {
         let first = match nursery {
-            Some(nursery) => nursery.hatch(&link, &stdio),
+            Some(nursery) => nursery.hatch(&link, &stdio, cgroup),
             None => Ok(None),
         };
         match first {
@@ -111,7 +122,7 @@ pub(crate) fn stage(link: OwnedFd, stdio: Stdio) -> Result<StageProcess, LaunchE
             Ok(None) => {
                 *nursery = None;
                 let next = nursery.insert(Nursery::start()?);
-                if let Some(stage) = next.hatch(&link, &stdio)? {
+                if let Some(stage) = next.hatch(&link, &stdio, cgroup)? {
                     return Ok(stage);
                 }
             }

@@ -105,7 +105,9 @@ impl Launching {
         let fds: Vec<_> = [policy.as_fd(), stdio.stdin.as_fd()].into_iter().chain(cgroup).collect();
         note::send(&ours, &Start { policy_bytes }, &fds)
             .at(Stage::Policy, || "The policy cannot be handed to the launcher stage")?;
-        let stage = hatching::stage(theirs, stdio)?;
+        // Without namespaces the stage becomes the unit; with them the unit is cloned into the cgroup.
+        let cgroup = cgroup.filter(|_| spec.level < Level::L2);
+        let stage = hatching::stage(theirs, stdio, cgroup)?;
         Ok(Self {
             socket: ours,
             stage: Some(stage),

@@ -41,7 +41,7 @@ pub fn reenter() {
     {
         let mut args = std::env::args_os().skip(1);
         match args.next() {
-            Some(arg) if arg == STAGE_ARG => linux::stage::run(),
+            Some(arg) if arg == STAGE_ARG => linux::stage::run(false),
             Some(arg) if arg == NURSERY_ARG => linux::nursery::run(),
             Some(arg) if arg == selftest::SELFTEST_ARG => {
                 let aim = args.next().unwrap_or_default();

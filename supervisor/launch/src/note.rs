@@ -36,7 +36,8 @@ pub(crate) enum Note {
     Failed(LaunchError),
 }
 
-/// Supervisor to nursery: `fds` = the stage's launch socket, the unit's stdout and stderr.
+/// Supervisor to nursery: `fds` = the stage's launch socket, the unit's stdout and stderr and, where the stage is to be in one
+/// from its first moment on, the folder of a cgroup.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Hatch {}
 
@@ -52,7 +53,7 @@ pub(crate) enum Hatched {
 
 pub(crate) fn send<T: Serialize>(socket: impl AsFd, note: &T, fds: &[BorrowedFd<'_>]) -> Result<()> {
     let text = serde_json::to_vec(note).map_err(|_| Errno::INVAL)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(Errno::INVAL);
@@ -66,7 +67,7 @@ pub(crate) fn receive<T: DeserializeOwned>(
     wait: bool,
 ) -> Result<Option<(T, Vec<OwnedFd>)>> {
     let mut text = vec![0; MAX_NOTE];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut flags = RecvFlags::CMSG_CLOEXEC;
     flags.set(RecvFlags::DONTWAIT, !wait);

@@ -26,17 +26,20 @@ pub(crate) fn run() -> ! {
     // What is left to do needs little of this binary.
     super::shed::shed();
     loop {
-        let fds = match note::receive::<Hatch>(&socket, true) {
-            Ok(Some((Hatch {}, fds))) => <[OwnedFd; 3]>::try_from(fds),
+        let mut fds = match note::receive::<Hatch>(&socket, true) {
+            Ok(Some((Hatch {}, fds))) => fds,
             Err(Errno::INTR) => continue,
             Ok(None) | Err(_) => sys::leave(0),
         };
+        // To be born there costs nothing; to move there later costs the kernel a grace period.
+        let cgroup = if fds.len() == 4 { fds.pop() } else { None };
+        let fds = <[OwnedFd; 3]>::try_from(fds);
         let Ok(fds) = fds else { sys::leave(1) };
         // CLONE_PARENT: the stage is the supervisor's own child, as if the supervisor had started it.
-        let told = match sys::clone(libc::CLONE_PARENT, 0, None) {
+        let told = match sys::clone(libc::CLONE_PARENT, 0, cgroup.as_ref().map(OwnedFd::as_fd)) {
             Ok(Cloned::Child) => {
                 drop(socket);
-                become_stage(fds)
+                become_stage(fds, cgroup.is_some())
             }
             Ok(Cloned::Parent { pid, pidfd }) => note::send(&socket, &Hatched::Stage(pid), &[pidfd.as_fd()]),
             Err(error) => note::send(&socket, &Hatched::Refused(error.raw_os_error().unwrap_or(0)), &[]),
@@ -47,7 +50,7 @@ pub(crate) fn run() -> ! {
     }
 }
 
-fn become_stage([link, stdout, stderr]: [OwnedFd; 3]) -> ! {
+fn become_stage([link, stdout, stderr]: [OwnedFd; 3], in_cgroup: bool) -> ! {
     let placed = rustix::stdio::dup2_stdin(&link)
         .and_then(|()| rustix::stdio::dup2_stdout(&stdout))
         .and_then(|()| rustix::stdio::dup2_stderr(&stderr));
@@ -55,5 +58,5 @@ fn become_stage([link, stdout, stderr]: [OwnedFd; 3]) -> ! {
         sys::leave(1);
     }
     drop((link, stdout, stderr));
-    stage::run()
+    stage::run(in_cgroup)
 }

@@ -22,10 +22,11 @@ use crate::spec::{Access, Ids, LaunchSpec, Level, Net, Role};
 /// What a stage that failed exits with; the sentence went over the launch socket.
 const FAILED: i32 = 125;
 
-/// Runs the stage to its end. Never returns to the caller's main.
-pub(crate) fn run() -> ! {
+/// Runs the stage to its end. Never returns to the caller's main. `in_cgroup`: it was forked into the unit's cgroup.
+pub(crate) fn run(in_cgroup: bool) -> ! {
     let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { sys::leave(FAILED) };
-    let outcome = receive(&socket).and_then(|(spec, cgroup)| launch(&spec, &socket, cgroup.as_ref()));
+    let outcome =
+        receive(&socket).and_then(|(spec, cgroup)| launch(&spec, &socket, cgroup.as_ref(), in_cgroup));
     fail(&socket, outcome)
 }
 
@@ -54,8 +55,10 @@ fn launch(
     spec: &LaunchSpec,
     socket: &OwnedFd,
     cgroup: Option<&OwnedFd>,
+    in_cgroup: bool,
 ) -> Result<std::convert::Infallible, LaunchError> {
     let profile = profile::role(spec.role);
+    let to_join = cgroup.filter(|_| !in_cgroup);
     if spec.net == Net::Host && spec.role != Role::Egress {
         return Err(LaunchError::new(Stage::Spec, "Only the role egress may have the host's network."));
     }
@@ -72,8 +75,8 @@ fn launch(
             Err(LaunchError::new(Stage::Cgroup, "Level L3 needs a cgroup, and the launcher was given none."))
         }
         Level::L3 | Level::L2 => namespaced(spec, profile, socket, ids, cgroup),
-        Level::L1 => join(cgroup).and_then(|()| super::direct::launch(spec, profile, socket, ids)),
-        Level::L0 => join(cgroup).and_then(|()| super::direct::open(spec, socket)),
+        Level::L1 => join(to_join).and_then(|()| super::direct::launch(spec, profile, socket, ids)),
+        Level::L0 => join(to_join).and_then(|()| super::direct::open(spec, socket)),
     }
 }
 

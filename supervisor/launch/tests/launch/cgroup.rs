@@ -114,3 +114,15 @@ fn a_unit_is_easier_to_kill_than_its_supervisor_when_memory_runs_out() {
     running.unit.signal(creel_launch::Signal::KILL).unwrap();
     running.unit.wait().unwrap();
 }
+
+#[test]
+fn where_a_cgroup_can_be_written_a_unit_from_the_nursery_is_in_it_too() {
+    creel_launch::open_nursery().unwrap();
+    for level in [Level::L3, Level::L2, Level::L1, Level::L0] {
+        let Some(group) = group(&format!("nursery-{level}")) else { return };
+        let running = group.launch(&at(level, shell("sleep 1000")));
+        assert!(group.pids().contains(&running.unit.pid), "{level}");
+        running.unit.end().unwrap();
+        running.unit.wait().unwrap();
+    }
+}
