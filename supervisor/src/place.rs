@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use creel_config::Paths;
+use creel_config::{Env, Paths};
 use rustix::fs::{FlockOperation, flock};
 
 /// Why this supervisor cannot take its place.
@@ -50,21 +50,63 @@ pub fn take_locks(paths: &Paths) -> Result<[Lock; 2], PlaceError> {
     Ok([Lock::take(paths.lock())?, Lock::take(paths.state().join("supervisor.lock"))?])
 }
 
-/// Makes the folders that are not there, with mode 0700.
+/// Who may reach the control socket, besides root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The user that the supervisor runs as.
+    Owner,
+    /// Also members of its group, who may look and change nothing: the kernel lets nobody else to the socket.
+    Group,
+}
+
+impl Audience {
+    /// The variable that a service of the machine sets.
+    const VARIABLE: &'static str = "CREEL_SHARED";
+
+    /// What the environment says; the owner alone when it says nothing.
+    pub fn from_env(env: &Env) -> Self {
+        let shared = env.get(Self::VARIABLE).is_some_and(|value| value == "1");
+        if shared { Self::Group } else { Self::Owner }
+    }
+
+    /// The mode of the runtime folder.
+    fn folder(self) -> u32 {
+        match self {
+            Self::Owner => 0o700,
+            Self::Group => 0o750,
+        }
+    }
+
+    /// The mode of the control socket; to connect is to write.
+    pub fn socket(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Group => 0o660,
+        }
+    }
+}
+
+/// Makes the folders that are not there, with mode 0700; the runtime folder as its audience demands.
 ///
 /// # Errors
 /// A folder that cannot be made.
-pub fn make_folders(paths: &Paths) -> Result<(), PlaceError> {
+pub fn make_folders(paths: &Paths, audience: Audience) -> Result<(), PlaceError> {
     let home = [paths.home.clone(), paths.state(), paths.logs()];
     for path in home {
         private(&path).map_err(|error| PlaceError::Folder { path, error, variable: "CREEL_HOME" })?;
     }
     let path = paths.runtime.clone();
-    private(&path).and_then(|()| tighten(&path)).map_err(|error| PlaceError::Folder {
+    runtime(&path, audience).map_err(|error| PlaceError::Folder {
         path,
         error,
         variable: "CREEL_RUNTIME_DIR",
     })
+}
+
+/// Makes the folder of the control socket, or gives it the mode it must have.
+pub fn runtime(path: &Path, audience: Audience) -> io::Result<()> {
+    private(path)?;
+    tighten(path, audience.folder())
 }
 
 /// Makes one folder with mode 0700 if it is not there.
@@ -89,14 +131,14 @@ pub fn granted(path: &Path) -> io::Result<()> {
     private(path)
 }
 
-/// The control socket's folder belongs to us alone.
-fn tighten(path: &Path) -> io::Result<()> {
+/// The control socket's folder is nobody else's, whoever may pass through it.
+fn tighten(path: &Path, mode: u32) -> io::Result<()> {
     let metadata = std::fs::metadata(path)?;
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other(format!("it belongs to uid {}", metadata.uid())));
     }
-    if metadata.mode() & 0o077 != 0 {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o700))?;
+    if metadata.mode() & 0o7777 != mode {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode))?;
     }
     Ok(())
 }
@@ -147,6 +189,20 @@ mod tests {
         assert!(error.contains("symbolic link to /nowhere") && error.contains("workspace"), "{error}");
         granted(&dir.path().join("real/folder")).unwrap();
         granted(&dir.path().join("real")).unwrap();
+    }
+
+    #[test]
+    fn the_runtime_folder_is_as_open_as_its_audience() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run");
+        for (audience, mode) in [(Audience::Owner, 0o700), (Audience::Group, 0o750), (Audience::Owner, 0o700)]
+        {
+            runtime(&path, audience).unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, mode);
+        }
+        let env = |value: &str| Env::from([("CREEL_SHARED".to_owned(), value.to_owned())]);
+        assert_eq!(Audience::from_env(&env("1")), Audience::Group);
+        assert_eq!(Audience::from_env(&env("")), Audience::Owner);
     }
 
     #[test]

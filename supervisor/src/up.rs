@@ -16,7 +16,7 @@ use crate::control::{ControlError, Door};
 use crate::fdkeep::{FdKeep, NoPort};
 use crate::journal::Journal;
 use crate::logs::{Book, trace};
-use crate::place::{PlaceError, make_folders, take_locks};
+use crate::place::{Audience, PlaceError, make_folders, take_locks};
 use crate::service::{credentials, launchd};
 use crate::settings::{Settings, Source};
 use crate::signals::Signals;
@@ -124,7 +124,8 @@ fn up(options: UpOptions) -> Result<(), UpError> {
     let overrides = overrides.over(Overrides::from_env(&env)?);
     let mut paths = Paths::find(&overrides, &env)?;
     absolute(&mut paths)?;
-    make_folders(&paths)?;
+    let audience = Audience::from_env(&env);
+    make_folders(&paths, audience)?;
     let _locks = take_locks(&paths)?;
 
     let book = Book::new(paths.logs());
@@ -159,7 +160,7 @@ fn up(options: UpOptions) -> Result<(), UpError> {
     local.block_on(&runtime, async {
         let signals = Signals::install()?;
         let control = source.paths.control();
-        let door = Door::open(control.clone())?;
+        let door = Door::open(control.clone(), audience)?;
         let (events, incoming) = event::channel();
         tokio::task::spawn_local(door.run(events.clone(), book.clone(), journal.clone()));
         tracing::info!("Creel {} starts in {}.", env!("CARGO_PKG_VERSION"), source.paths.home.display());

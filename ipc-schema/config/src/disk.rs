@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::files::Files;
@@ -44,7 +44,8 @@ pub fn config_file(home: &Path) -> PathBuf {
 }
 
 /// Replaces a file so that a crash leaves either the old or the new one: written beside it with mode 0600,
-/// synced, renamed, and the folder synced. A symbolic link keeps pointing where it did.
+/// synced, renamed, and the folder synced. A symbolic link keeps pointing where it did, and what root replaces stays its
+/// owner's.
 ///
 /// # Errors
 /// What the system said; the old file is untouched then.
@@ -56,7 +57,8 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = beside(&path);
-    let outcome = write(&beside, text).and_then(|()| fs::rename(&beside, &path));
+    let owner = fs::metadata(&path).ok().map(|old| (old.uid(), old.gid()));
+    let outcome = write(&beside, text, owner).and_then(|()| fs::rename(&beside, &path));
     if outcome.is_err() {
         // Nothing to tell: the first error is the one that matters.
         let _ = fs::remove_file(&beside);
@@ -65,9 +67,14 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn write(beside: &Path, text: &str) -> io::Result<()> {
+fn write(beside: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    let made = file.metadata()?;
+    if let Some((uid, gid)) = owner.filter(|owner| *owner != (made.uid(), made.gid())) {
+        // Only root can; for anybody else the file becomes theirs, as it always does.
+        let _not_root = fchown(&file, Some(uid), Some(gid));
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

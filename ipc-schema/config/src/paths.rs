@@ -48,6 +48,17 @@ impl Paths {
         Ok(paths)
     }
 
+    /// Those of the service of this machine.
+    pub fn system() -> Self {
+        let home = PathBuf::from("/var/lib/creel");
+        Self {
+            user_home: home.clone(),
+            home,
+            config: PathBuf::from("/etc/creel/creel.json"),
+            runtime: PathBuf::from("/run/creel"),
+        }
+    }
+
     /// The same from given folders, without looking at the machine.
     ///
     /// # Errors

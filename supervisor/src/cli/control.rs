@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use creel_config::Paths;
 use creel_ipc::peer::{Arrival, Peer};
 use creel_ipc::{Notify, Request};
 
@@ -24,7 +25,15 @@ impl Control {
     /// Connects, or says that Creel is not running.
     pub(crate) fn connect(context: &Context) -> Result<Self, CliError> {
         let path = context.paths.control();
-        let not_running = |error| CliError::NotRunning { path: path.display().to_string(), error };
+        let not_running = |error: std::io::Error| {
+            let shown = path.display().to_string();
+            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+            match (denied, context.paths == Paths::system()) {
+                (true, true) => CliError::NoMember,
+                (true, false) => CliError::Anothers { path: shown },
+                (false, _) => CliError::NotRunning { path: shown, error },
+            }
+        };
         let stream = UnixStream::connect(&path).map_err(not_running)?;
         stream.set_read_timeout(Some(ANSWER))?;
         stream.set_write_timeout(Some(ANSWER))?;

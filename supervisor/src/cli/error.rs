@@ -34,6 +34,20 @@ pub(crate) enum CliError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The machine's service lets in members of its group.
+    #[error(
+        "This machine's Creel shows itself to root and to members of the group creel, and you are neither. Put sudo before \
+         the command, or join the group and log in again: sudo usermod -aG creel \"$USER\""
+    )]
+    NoMember,
+    /// Somebody else's supervisor.
+    #[error(
+        "The Creel at {path} belongs to another user, who alone may ask it; run this as that user or as root."
+    )]
+    Anothers {
+        /// The control socket.
+        path: String,
+    },
     /// No gateway answers.
     #[error("The gateway at {address} does not answer: {error}. `creel status` shows why.")]
     NoGateway {

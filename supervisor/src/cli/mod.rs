@@ -14,6 +14,7 @@ mod control;
 mod error;
 mod events;
 mod gateway;
+mod instance;
 mod logs;
 mod message;
 mod ollama;
@@ -148,7 +149,12 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
     let env = creel_config::disk::environment();
     let flags = Overrides { home: cli.home, config: cli.config, port: cli.port, ..Overrides::default() };
     let overrides = flags.over(Overrides::from_env(&env)?);
-    let paths = Paths::find(&overrides, &env)?;
+    let own = Paths::find(&overrides, &env)?;
+    let paths = match cli.command {
+        // What starts an instance starts this user's own.
+        Command::Up(_) | Command::Service(_) => own,
+        _ => instance::choose(own, &overrides, &instance::Disk),
+    };
     let context = Context { env, overrides, paths, out: out.clone() };
     match cli.command {
         Command::Up(args) => Ok(up::run(&context, &args)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use creel_ipc::msg::control::{LogLines, Logs};
 use creel_ipc::msg::event::{Events as EventsMethod, NewEvent};
 use creel_ipc::rpc::RpcError;
-use creel_ipc::{Notify, Request};
+use creel_ipc::{ErrorClass, Notify, Request};
 use creel_link::{CallError, Link, Vitals};
 use interprocess::local_socket::tokio::Stream;
 use rustix::net::{Shutdown, shutdown};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::events::{self, FollowedEvents};
 use super::lines::{self, FollowedLines};
-use super::method;
+use super::method::{self, Access};
 use super::socket::raw;
 use crate::journal::Journal;
 use crate::logs::Book;
@@ -29,6 +29,8 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) struct Room {
     /// The user at the other end.
     pub(super) uid: u32,
+    /// Whether it may change something.
+    pub(super) may: Access,
     /// The way to the tree.
     pub(super) events: Events,
     /// The logs.
@@ -82,8 +84,12 @@ async fn request(
     (lines, told): (&mut FollowedLines, &mut FollowedEvents),
     (id, method, params): (u64, String, Value),
 ) -> Result<(), Lost> {
-    if method::access(&method).is_none() {
-        return answer(link.respond(id, Err(RpcError::no_method(&method)))).await;
+    match method::access(&method) {
+        None => return answer(link.respond(id, Err(RpcError::no_method(&method)))).await,
+        Some(Access::Write) if room.may == Access::Read => {
+            return answer(link.respond(id, Err(refused(&method)))).await;
+        }
+        Some(_) => {}
     }
     match method.as_str() {
         Logs::METHOD => {
@@ -99,6 +105,13 @@ async fn request(
             room.events.send(request).await.map_err(|_over| Lost)
         }
     }
+}
+
+fn refused(method: &str) -> RpcError {
+    let sentence = format!(
+        "`{method}` changes something, and members of the group may only look at this Creel. Ask as root: put sudo before it."
+    );
+    RpcError::new(ErrorClass::AuthFatal, sentence)
 }
 
 async fn answer(sending: impl Future) -> Result<(), Lost> {

@@ -17,8 +17,10 @@ use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use tokio::time::Instant;
 
 use super::connection::{Room, serve};
+use super::method::Access;
 use crate::journal::Journal;
 use crate::logs::Book;
+use crate::place::{self, Audience};
 use crate::tree::Events;
 
 /// How often to look whether the socket is still there.
@@ -55,6 +57,7 @@ pub struct Door {
     inode: Option<(u64, u64)>,
     /// A descriptor to let go of when there is no other: with it a client can be let in and sent away.
     reserve: Option<File>,
+    audience: Audience,
 }
 
 impl Door {
@@ -62,12 +65,12 @@ impl Door {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open(path: PathBuf) -> Result<Self, ControlError> {
+    pub fn open(path: PathBuf, audience: Audience) -> Result<Self, ControlError> {
         if path.as_os_str().len() > LONGEST_PATH {
             return Err(ControlError::TooLong(path));
         }
-        match listen(&path) {
-            Ok(listener) => Ok(Self { inode: inode(&path), path, listener, reserve: reserve() }),
+        match listen(&path, audience) {
+            Ok(listener) => Ok(Self { inode: inode(&path), path, listener, reserve: reserve(), audience }),
             Err(error) => Err(ControlError::Unusable { path, error }),
         }
     }
@@ -91,8 +94,8 @@ impl Door {
                     }
                 }
                 Ok(Ok(stream)) => {
-                    let uid = match admit(&stream, inside.get()) {
-                        Ok(uid) => uid,
+                    let (uid, may) = match admit(&stream, inside.get(), self.audience) {
+                        Ok(admitted) => admitted,
                         Err(reason) => {
                             if refused_at.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
                                 refused_at = Some(Instant::now());
@@ -103,8 +106,13 @@ impl Door {
                     };
                     inside.set(inside.get() + 1);
                     let inside = Rc::clone(&inside);
-                    let room =
-                        Room { uid, events: events.clone(), book: book.clone(), journal: journal.clone() };
+                    let room = Room {
+                        uid,
+                        may,
+                        events: events.clone(),
+                        book: book.clone(),
+                        journal: journal.clone(),
+                    };
                     tokio::task::spawn_local(async move {
                         serve(stream, room).await;
                         inside.set(inside.get() - 1);
@@ -129,7 +137,7 @@ impl Door {
             return;
         }
         let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let opened = crate::place::private(folder).and_then(|()| listen(&self.path));
+        let opened = place::runtime(folder, self.audience).and_then(|()| listen(&self.path, self.audience));
         match opened {
             Ok(listener) => {
                 tracing::warn!("The control socket {} was gone and is made again.", self.path.display());
@@ -141,14 +149,15 @@ impl Door {
     }
 }
 
-fn listen(path: &Path) -> io::Result<Listener> {
+fn listen(path: &Path, audience: Audience) -> io::Result<Listener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let name = path.to_fs_name::<GenericFilePath>()?;
     // Its drop must not unlink a successor's socket: the lock, not the path, says who is who.
-    ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio()
+    let mode = u16::try_from(audience.socket()).unwrap_or(0o600);
+    ListenerOptions::new().name(name).mode(mode.into()).reclaim_name(false).create_tokio()
 }
 
 fn reserve() -> Option<File> {
@@ -159,15 +168,16 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Lets this user and root in; who it is.
-fn admit(stream: &Stream, inside: usize) -> Result<u32, String> {
+/// Lets this user and root in, and the group to look where it is let to the socket at all; who it is.
+fn admit(stream: &Stream, inside: usize, audience: Audience) -> Result<(u32, Access), String> {
     if inside >= MOST {
         return Err(format!("{MOST} are open already."));
     }
     let own = rustix::process::geteuid().as_raw();
     let peer = stream.peer_creds().map_err(|error| format!("its user is not known: {error}."))?;
     match peer.euid() {
-        Some(uid) if uid == own || uid == 0 => Ok(uid),
+        Some(uid) if uid == own || uid == 0 => Ok((uid, Access::Write)),
+        Some(uid) if audience == Audience::Group => Ok((uid, Access::Read)),
         Some(uid) => Err(format!("it comes from uid {uid}, not {own}.")),
         None => Err("its user is not known.".to_owned()),
     }

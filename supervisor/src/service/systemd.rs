@@ -95,8 +95,9 @@ Environment=CREEL_HOME=/var/lib/creel CREEL_CONFIG=/etc/creel/creel.json CREEL_R
 StateDirectory=creel
 StateDirectoryMode=0700
 RuntimeDirectory=creel
-# Members of the group may reach the control socket, which answers them what only reads.
+# Members of the group creel may reach the control socket, which shows them everything and lets them change nothing.
 RuntimeDirectoryMode=0750
+Environment=CREEL_SHARED=1
 UMask=0077
 # Keys of providers, as variables: lines of NAME=value in creel.env, or one file for each in the folder (the name is the
 # variable's). Only root can read either; the service gets copies.
