@@ -11,11 +11,14 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod chaos;
 mod ci;
+mod dist;
 mod faults;
 mod page;
+mod pages;
 mod peers;
 mod run;
 mod schema;
+mod service;
 mod shell;
 mod tests;
 mod tidy;
@@ -43,6 +46,8 @@ enum Command {
     Schema,
     /// Build the web page (needs Node and npm).
     Page,
+    /// Make what is handed out: Debian package, archive, Homebrew formula, OCI image (all of them without a flag).
+    Dist(dist::Args),
     /// Kill and stop processes at random while messages flow, then check that none was lost.
     Chaos(chaos::Args),
     /// Measure the figures of docs/specification.md.
@@ -67,6 +72,7 @@ fn obey(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(),
         Command::Schema => schema::write(),
         Command::Page => page::build(true).map(drop),
+        Command::Dist(args) => dist::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

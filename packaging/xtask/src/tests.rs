@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 
 use crate::shell::{answers, command, must, root};
-use crate::{faults, page, peers, run};
+use crate::{faults, page, peers, run, service};
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -24,6 +24,8 @@ pub(crate) struct Args {
 enum Suite {
     /// The fault matrix: a verdict for each of its 57 rows.
     Faults,
+    /// The Debian package, on two releases of Debian in virtual machines: as root, some minutes.
+    Service,
 }
 
 impl Args {
@@ -34,8 +36,10 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if let Some(Suite::Faults) = args.suite {
-        return faults::run(args.allow_unmeasured);
+    match args.suite {
+        Some(Suite::Faults) => return faults::run(args.allow_unmeasured),
+        Some(Suite::Service) => return service::run(),
+        None => {}
     }
     if let Some(package) = &args.package {
         return cargo_test(&["--package", package]);
