@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use creel_ipc::hello::{Ready, Reject, Renew, WorkerConfig};
 use creel_ipc::msg::supervisor::{
-    ConfigApplied, ConfigReload, GatewayConfig, GatewayListen, Shutdown, UnitAttached,
+    ConfigApplied, ConfigReload, GatewayConfig, GatewayListen, Shutdown, UnitAttached, UnitChanged, UnitFault,
 };
 use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolRun, ToolRunParams};
+use creel_ipc::msg::unit::UnitState;
 use creel_ipc::{Hello, Limits, Notify, PROTOCOL, Protocol, Request, Role, Welcome};
 use creel_link::{Event, Incoming, Link, Vitals};
 
@@ -262,4 +263,29 @@ async fn workers_are_welcomed_relayed_and_outlive_their_gateway() {
     assert_eq!(told["config"]["logLevel"], "debug", "{told}");
     second.child.kill().unwrap();
     second.child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_closed_its_link_and_lives_on_is_reported() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("state")).unwrap();
+    let mut gateway = Gateway::start();
+    gateway.welcome(home.path()).await;
+    gateway.heard("ready").await;
+    for (unit, state) in [("agent:gone", UnitState::Backoff), ("agent:deaf", UnitState::Running)] {
+        let status = serde_json::json!({"status": {
+            "name": unit, "kind": "agent", "state": state, "incarnation": 1, "restarts": 0
+        }});
+        let changed: UnitChanged = serde_json::from_value(status).unwrap();
+        gateway.link.notify::<UnitChanged>(&changed).await.unwrap();
+        let worker = Worker::start(unit);
+        gateway.attach(&worker, true).await;
+        // Both ends of the worker's side: its own and ours of the gateway's end.
+        drop(worker);
+    }
+    // The one that has ended closed first, and nobody is told of it.
+    let fault = gateway.heard(UnitFault::METHOD).await;
+    assert_eq!((&fault["unit"], &fault["cause"]), (&"agent:deaf".into(), &"protocol".into()), "{fault}");
+    gateway.link.notify::<Shutdown>(&Shutdown { reason: "test".into(), deadline_ms: 1000 }).await.unwrap();
+    assert_eq!(gateway.end().0, Some(0));
 }

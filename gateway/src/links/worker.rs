@@ -6,7 +6,7 @@ use std::time::Duration;
 use creel_ipc::hello::{Ready, Reconfigure, WorkerConfig};
 use creel_ipc::limits::{HANDSHAKE_MS, STRAY_WINDOW_MS, STRAYS};
 use creel_ipc::msg::supervisor::{UnitFault, UnitReady};
-use creel_ipc::msg::unit::ExitCause;
+use creel_ipc::msg::unit::{ExitCause, UnitState};
 use creel_ipc::{ExitCode, Hello, Limits, Notify as _, PROTOCOL, Reject, Role, Welcome};
 use creel_link::{Event, Incoming, Link};
 use tokio::sync::{Notify, mpsc};
@@ -18,6 +18,8 @@ use crate::core::{Core, Worker};
 use crate::lane::Signal;
 use crate::store::Kept;
 
+/// How long a worker may live on after it closed its link.
+const CLOSED_GRACE: Duration = Duration::from_secs(2);
 /// A worker that is asked to introduce itself again may be stopped at the moment; it gets more time than a new one.
 const RENEWAL: Duration = Duration::from_secs(60);
 
@@ -45,10 +47,14 @@ pub(crate) async fn serve(this: Attached, mut incoming: Incoming) {
     let deadline = Instant::now() + patience;
     let mut welcomed = false;
     let mut strays: (u32, Instant) = (0, Instant::now());
+    let mut closed = false;
     loop {
         tokio::select! {
             event = incoming.recv() => match event {
-                None => break,
+                None => {
+                    closed = true;
+                    break;
+                }
                 Some(Event::Stray { reason }) => {
                     tracing::warn!("{} wrote a line that is no message: {reason}", this.unit);
                     if this.too_many_strays(&mut strays) {
@@ -89,6 +95,9 @@ pub(crate) async fn serve(this: Attached, mut incoming: Incoming) {
         }
     }
     this.leave();
+    if closed {
+        this.replace_if_it_lives().await;
+    }
 }
 
 enum Greeting {
@@ -251,6 +260,21 @@ impl Attached {
         match self.role {
             Role::Agent => agent::take(self, event).await,
             _ => channel::take(self, event).await,
+        }
+    }
+
+    /// A worker that closed its link is of no use to anybody: it has a moment to end by itself.
+    async fn replace_if_it_lives(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(CLOSED_GRACE) => {}
+            () = self.core.stopping.cancelled() => return,
+        }
+        let lives = self.core.state().units.get(&self.unit).is_some_and(|status| {
+            status.incarnation == self.incarnation
+                && matches!(status.state, UnitState::Starting | UnitState::Running)
+        });
+        if lives {
+            self.fault(ExitCause::Protocol, "It closed its link and did not end.").await;
         }
     }
 

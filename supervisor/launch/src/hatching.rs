@@ -162,10 +162,13 @@ impl StageProcess {
     pub(crate) fn signal(&mut self, signal: Signal) {
         let _ended = match self {
             Self::Spawned(child) if signal == Signal::KILL => child.kill(),
-            Self::Spawned(child) => i32::try_from(child.id())
-                .ok()
-                .and_then(Pid::from_raw)
-                .map_or(Ok(()), |pid| Ok(rustix::process::kill_process(pid, signal)?)),
+            Self::Spawned(child) => {
+                i32::try_from(child.id()).ok().and_then(Pid::from_raw).map_or(Ok(()), |pid| {
+                    // Ours and not reaped: the number is still its own.
+                    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+                    Ok(pidfd_send_signal(pidfd, signal)?)
+                })
+            }
             Self::Hatched { pidfd, .. } => pidfd_send_signal(pidfd, signal).map_err(Into::into),
         };
     }
