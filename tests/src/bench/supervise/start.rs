@@ -14,7 +14,7 @@ use super::rig::{Kind, Plan};
 
 /// The command that starts `kind` in the foreground. Everything it needs lies below the plan's folder.
 pub(super) fn command(kind: Kind, plan: &Plan) -> Result<Command> {
-    let mut command = match kind {
+    let bare = match kind {
         Kind::Floor => floor(plan)?,
         Kind::S6 => s6(plan)?,
         Kind::Runit => runit(plan)?,
@@ -22,6 +22,14 @@ pub(super) fn command(kind: Kind, plan: &Plan) -> Result<Command> {
         Kind::CreelOff => creel(plan, "off")?,
         Kind::CreelFull => creel(plan, "on")?,
     };
+    // What measures may be killed; what is measured must not go on then. Its pid stays the same.
+    let mut command = Command::new("/usr/bin/setpriv");
+    command.args(["--pdeathsig", if kind.is_creel() { "KILL" } else { "TERM" }]);
+    command.arg(bare.get_program()).args(bare.get_args());
+    if kind.is_creel() {
+        command.env_clear();
+    }
+    command.envs(bare.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let said = std::fs::File::create(plan.folder.join("said"))?;
     command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said).process_group(0);
     command.current_dir(&plan.folder);
@@ -67,7 +75,10 @@ fn s6(plan: &Plan) -> Result<Command> {
     let scan = plan.folder.join("scan");
     for job in &plan.jobs {
         let run = scan.join(&job.name).join("run");
-        script(&run, &format!("#!/bin/sh\nexec 2>&1\nexec {}\n", child(plan, &job.name)?))?;
+        // s6 replaces at once only what said that it was ready.
+        let child = child(plan, &job.name)?;
+        script(&run, &format!("#!/bin/sh\nexec 2>&1\necho >&3\nexec {child} 3>&-\n"))?;
+        std::fs::write(run.with_file_name("notification-fd"), "3\n")?;
         if job.logged {
             let logs = plan.log(&job.name);
             let logs = logs.parent().context("a log lies in no folder")?.display();
@@ -137,10 +148,11 @@ fn creel(plan: &Plan, mode: &str) -> Result<Command> {
         "gateway": {"port": creel_kit::home::free_port()?},
         "agents": {"list": agents},
         "sandbox": {"mode": mode},
-        // As the peers: the first restart at once, whatever came before. The log holds all of a flood.
+        // As with the peers, a child that ran for a second is replaced at once, whatever came before; one that falls sooner
+        // waits longer and longer. The log holds all of a flood.
         "supervisor": {
-            "backoff": {"initialMs": 0, "resetSeconds": 1},
-            "brake": {"crashes": 10000, "crashesPerHour": 100_000},
+            "backoff": {"resetSeconds": 1},
+            "brake": {"crashes": 1000, "crashesPerHour": 1000},
         },
         "logging": {"level": "warn", "maxFileBytes": "1g"},
     });
