@@ -94,6 +94,8 @@ pub fn methods() -> Vec<Method> {
         notify::<egress::EgressDetach>(),
         notify::<egress::EgressDenied>(),
         request::<control::Stop>(),
+        request::<control::Upgrade>(),
+        request::<control::UpgradeStatus>(),
         request::<control::Logs>(),
         notify::<control::LogLines>(),
         request::<event::Events>(),

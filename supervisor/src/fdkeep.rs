@@ -9,6 +9,10 @@ use creel_config::gateway::Bind;
 use creel_ipc::hello::Role;
 use creel_ipc::msg::egress::{EgressAttach, HostRule};
 use creel_ipc::msg::supervisor::{GatewayListen, UnitAttached};
+use creel_launch::succession::Inherited;
+use serde::{Deserialize, Serialize};
+
+use crate::upgrade::{Baggage, Lent};
 
 /// The address of the gateway is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +77,65 @@ struct Worker {
     listener: Option<OwnedFd>,
 }
 
+/// All kept descriptors, for the program that comes after an upgrade.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KeepState {
+    port: Option<(Lent, SocketAddr)>,
+    moving: Option<SocketAddr>,
+    workers: BTreeMap<String, WorkerState>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct WorkerState {
+    kind: Role,
+    incarnation: u64,
+    link: Lent,
+    handed_out: bool,
+    listener: Option<Lent>,
+}
+
 impl FdKeep {
+    /// Lends everything to the program after this one.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn state(&self, baggage: &mut Baggage) -> io::Result<KeepState> {
+        let mut state = KeepState { moving: self.moving, ..KeepState::default() };
+        if let Some(port) = &self.port {
+            state.port = Some((baggage.lend(&port.listener)?, port.address));
+        }
+        for (unit, worker) in &self.workers {
+            let listener = worker.listener.as_ref().map(|fd| baggage.lend(fd)).transpose()?;
+            let worker = WorkerState {
+                kind: worker.kind,
+                incarnation: worker.incarnation,
+                link: baggage.lend(&worker.link)?,
+                handed_out: worker.handed_out,
+                listener,
+            };
+            state.workers.insert(unit.clone(), worker);
+        }
+        Ok(state)
+    }
+
+    /// Takes over what the program before this one lent.
+    ///
+    /// # Errors
+    /// A descriptor that is not there.
+    pub fn resume(state: KeepState, inherited: &Inherited) -> io::Result<Self> {
+        let port = state.port.map(|(lent, address)| {
+            Ok::<_, io::Error>(Port { listener: inherited.get(lent.0)?.into(), address })
+        });
+        let mut keep = Self { port: port.transpose()?, moving: state.moving, workers: BTreeMap::new() };
+        for (unit, worker) in state.workers {
+            let listener = worker.listener.map(|lent| inherited.get(lent.0)).transpose()?;
+            let WorkerState { kind, incarnation, link, handed_out, .. } = worker;
+            let worker = Worker { kind, incarnation, link: inherited.get(link.0)?, handed_out, listener };
+            keep.workers.insert(unit, worker);
+        }
+        Ok(keep)
+    }
+
     /// Binds the port, or keeps it when it is the same.
     ///
     /// # Errors

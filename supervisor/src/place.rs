@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -38,7 +39,7 @@ pub enum PlaceError {
 /// A lock; released by the kernel when the process ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Takes the lock of the runtime folder and that of the home: somebody may clean the first away or name another, and
@@ -144,6 +145,16 @@ fn tighten(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 impl Lock {
+    /// A lock that the program before this one took; it was never free.
+    pub fn resume(file: OwnedFd) -> Self {
+        Self { file: file.into() }
+    }
+
+    /// The locked file.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
     /// Takes the lock. What the file says of its owner only informs; the kernel's lock decides.
     ///
     /// # Errors
@@ -172,7 +183,7 @@ impl Lock {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(folder)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

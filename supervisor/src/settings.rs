@@ -50,6 +50,19 @@ impl Source {
         copy.exists().then(|| self.read_file(&copy).ok()).flatten()
     }
 
+    /// Reads the configuration that is in force, as the program before this one applied it: the copy, for the operator's
+    /// file may have been edited since. Where there is no copy it is that file. `file` is what the gateway reads.
+    ///
+    /// # Errors
+    /// Everything that this version finds wrong with it.
+    pub fn read_applied(&self, file: &Path) -> Result<Settings, LoadError> {
+        let copy = self.last_good();
+        let mut settings = if copy.exists() { self.read_file(&copy)? } else { self.read()? };
+        file.clone_into(&mut settings.file);
+        settings.warnings.clear();
+        Ok(settings)
+    }
+
     fn read_file(&self, file: &Path) -> Result<Settings, LoadError> {
         let loaded = Loader::without_secrets(&Disk, &self.env).file(file)?;
         let mut config = loaded.config;

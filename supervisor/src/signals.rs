@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::RecvFlags;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 use signal_hook::low_level::pipe;
 use tokio::io::AsyncReadExt;
@@ -45,6 +46,18 @@ impl Signals {
             signal_hook::flag::register(signal, Arc::default())?;
         }
         Ok(Self { stop: behind(&[SIGTERM, SIGINT])?, reload: behind(&[SIGHUP])?, reload_at: None })
+    }
+
+    /// Whether a signal waits to be taken.
+    pub fn is_quiet(&self) -> bool {
+        let empty = |socket: &tokio::net::UnixStream| {
+            let mut byte = [0; 1];
+            matches!(
+                rustix::net::recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT),
+                Err(rustix::io::Errno::WOULDBLOCK)
+            )
+        };
+        self.reload_at.is_none() && empty(&self.stop) && empty(&self.reload)
     }
 
     /// Waits for what is asked next. Nothing is lost when the future is dropped.

@@ -8,20 +8,25 @@ use creel_config::plan::UnitKind;
 use creel_config::{Env, Overrides, Paths};
 use creel_ipc::ExitCode;
 use creel_ipc::msg::event::{Event, EventKind};
+use creel_launch::succession;
 use tokio::runtime::Builder;
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use crate::cgroup;
-use crate::control::{ControlError, Door};
+use crate::control::{ControlError, Door, Room, serve};
 use crate::fdkeep::{FdKeep, NoPort};
 use crate::journal::Journal;
 use crate::logs::{Book, trace};
-use crate::place::{Audience, PlaceError, make_folders, take_locks};
+use crate::place::{Audience, Lock, PlaceError, make_folders, take_locks};
 use crate::service::{credentials, launchd};
 use crate::settings::{Settings, Source};
 use crate::signals::Signals;
-use crate::tree::{Tree, event};
+use crate::tree::{Held, Tree, event};
 use crate::unit::template::Binaries;
+use crate::upgrade::arrival::{self, Arrival};
+use crate::upgrade::marker::Marker;
+use crate::upgrade::{self, UpgradeError};
 
 /// What `creel up` is given.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +64,10 @@ enum UpError {
     Control(#[from] ControlError),
     #[error("The supervisor cannot start: {0}.")]
     System(#[from] io::Error),
+    #[error("{0}")]
+    Upgrade(#[from] UpgradeError),
+    #[error("The state was looked at, as asked.")]
+    Check(ExitCode),
 }
 
 impl UpError {
@@ -67,7 +76,11 @@ impl UpError {
             Self::Variable(_) => ExitCode::Usage,
             Self::Config(_) | Self::NoHome(_) => ExitCode::Config,
             Self::Place(PlaceError::Taken { .. }) | Self::Port(_) => ExitCode::Busy,
-            Self::Place(PlaceError::Folder { .. }) | Self::Control(_) | Self::System(_) => ExitCode::Failure,
+            Self::Check(code) => *code,
+            Self::Place(PlaceError::Folder { .. })
+            | Self::Control(_)
+            | Self::System(_)
+            | Self::Upgrade(_) => ExitCode::Failure,
         }
     }
 }
@@ -94,7 +107,9 @@ pub fn run_up(options: UpOptions) -> ExitCode {
     let launchd = options.env.get(name).is_some_and(|set| set == value);
     match up(options) {
         Ok(()) => ExitCode::Ok,
+        Err(UpError::Check(code)) => code,
         Err(error) => {
+            arrival::fall_back(&error.to_string());
             // Nobody left to tell when stderr is closed.
             let _closed = writeln!(io::stderr(), "creel: {error}");
             left_with(error.code(), launchd)
@@ -114,27 +129,55 @@ fn left_with(code: ExitCode, launchd: bool) -> ExitCode {
 fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!("The supervisor is broken and ends: {panic}");
+        arrival::fall_back(&format!("it broke: {panic}"));
         std::process::abort();
     }));
 }
 
 fn up(options: UpOptions) -> Result<(), UpError> {
-    let UpOptions { overrides, mut env } = options;
+    let left = arrival::take();
+    let UpOptions { overrides, env } = options;
+    let mut env = arrival::without_words(env);
     credentials::add_to(&mut env);
+    if let Some(Arrival { carried, .. }) = &left {
+        env.extend(carried.found.clone());
+    }
     let overrides = overrides.over(Overrides::from_env(&env)?);
     let mut paths = Paths::find(&overrides, &env)?;
     absolute(&mut paths)?;
-    let audience = Audience::from_env(&env);
-    make_folders(&paths, audience)?;
-    let _locks = take_locks(&paths)?;
+    let source = Source { paths, overrides, env };
+    if arrival::is_check() {
+        return match upgrade::check::run(&source) {
+            ExitCode::Ok => Ok(()),
+            code => Err(UpError::Check(code)),
+        };
+    }
+    match left {
+        None => start(source),
+        Some(left) => go_on(source, left),
+    }
+}
+
+/// Starts everything.
+fn start(source: Source) -> Result<(), UpError> {
+    let paths = &source.paths;
+    let audience = Audience::from_env(&source.env);
+    make_folders(paths, audience)?;
+    let locks = take_locks(paths)?;
 
     let book = Book::new(paths.logs());
     let journal = Journal::open(&paths.state(), uuid::Uuid::now_v7().to_string());
     journal.begin();
-    let source = Source { paths, overrides, env };
     let (settings, config_error) = first_settings(&source)?;
     book.set_rules(settings.logs);
     trace::install(&book, &filter(&source, &settings));
+    if let Some(marker) = Marker::take(&paths.state()) {
+        let Marker { from, to, binary, .. } = marker;
+        tracing::error!(
+            "The supervisor ended in the middle of an upgrade from Creel {from} to {to} ({binary}); this is Creel {}, started anew.",
+            env!("CARGO_PKG_VERSION")
+        );
+    }
     if let Some(error) = &config_error {
         tracing::error!("The configuration is wrong; Creel starts on the last one that was right. {error}");
     } else if let Err(error) = source.keep_last_good() {
@@ -156,27 +199,74 @@ fn up(options: UpOptions) -> Result<(), UpError> {
     }
     let binaries = Binaries::find(&source.env)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    local.block_on(&runtime, async {
+    LocalSet::new().block_on(&runtime, async {
         let signals = Signals::install()?;
-        let control = source.paths.control();
-        let door = Door::open(control.clone(), audience)?;
+        let door = Door::open(source.paths.control(), audience)?;
         let (events, incoming) = event::channel();
-        tokio::task::spawn_local(door.run(events.clone(), book.clone(), journal.clone()));
+        let clients = door.clients();
+        let room = Room { events: events.clone(), book: book.clone(), journal: journal.clone() };
+        tokio::task::spawn_local(door.run(room));
         tracing::info!("Creel {} starts in {}.", env!("CARGO_PKG_VERSION"), source.paths.home.display());
-        let mut tree = Tree::new(source, settings, keep, binaries, (book, journal.clone()), events);
+        let held = Held { locks: locks.into(), clients, measured: None };
+        let mut tree = Tree::new(source, settings, keep, binaries, (book, journal.clone()), events, held);
         if let Some(error) = config_error {
             journal.record(Event::told(EventKind::ReloadRefused, error.clone()));
             tree.set_config_error(error);
         }
-        tree.run(incoming, signals).await;
-        tracing::info!("Creel has stopped.");
-        journal.record(Event::told(EventKind::SupervisorStopped, "Everything has ended in order."));
-        // The lock is still ours, so the path is too.
-        let _gone = std::fs::remove_file(control);
-        cgroup::leave();
+        run(tree, incoming, signals, &journal).await;
         Ok(())
     })
+}
+
+/// Goes on where the program before this one stopped. Whatever fails in here brings that one back.
+fn go_on(source: Source, left: Arrival) -> Result<(), UpError> {
+    let Arrival { mut carried, inherited, undone } = left;
+    if let Some(reason) = undone {
+        carried.upgrade.problem = Some(reason);
+    }
+    let locks = carried.locks.iter().map(|lent| Ok(Lock::resume(inherited.get(lent.0)?)));
+    let locks = locks.collect::<io::Result<Vec<_>>>()?;
+    let book = Book::resume(source.paths.logs(), std::mem::take(&mut carried.book));
+    let journal = Journal::open(&source.paths.state(), std::mem::take(&mut carried.run));
+    let settings = source.read_applied(&carried.config_file)?;
+    book.set_rules(settings.logs);
+    trace::install(&book, &filter(&source, &settings));
+    let keep = FdKeep::resume(std::mem::take(&mut carried.keep), &inherited)?;
+    cgroup::enter(&source.paths.state(), false);
+    let binaries = Binaries::find(&source.env)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let signals = Signals::install()?;
+        succession::release_signals()?;
+        let clients = std::mem::take(&mut carried.clients);
+        let (control, audience) = (source.paths.control(), Audience::from_env(&source.env));
+        let door = match clients.listener {
+            Some(listener) => Door::resume(control, inherited.get(listener.0)?, audience)?,
+            None => Door::open(control, audience)?,
+        };
+        let (events, incoming) = event::channel();
+        let inside = door.clients();
+        let room = Room { events: events.clone(), book: book.clone(), journal: journal.clone() };
+        for client in inside.resume(clients, &inherited)? {
+            tokio::task::spawn_local(serve(client, room.clone()));
+        }
+        tokio::task::spawn_local(door.run(room));
+        let held = Held { locks, clients: inside, measured: carried.measured.take() };
+        let mut tree = Tree::new(source, settings, keep, binaries, (book, journal.clone()), events, held);
+        tree.resume(carried, inherited)?;
+        run(tree, incoming, signals, &journal).await;
+        Ok(())
+    })
+}
+
+async fn run(mut tree: Tree, incoming: mpsc::Receiver<event::Event>, signals: Signals, journal: &Journal) {
+    let control = tree.control();
+    tree.run(incoming, signals).await;
+    tracing::info!("Creel has stopped.");
+    journal.record(Event::told(EventKind::SupervisorStopped, "Everything has ended in order."));
+    // The lock is still ours, so the path is too.
+    let _gone = std::fs::remove_file(control);
+    cgroup::leave();
 }
 
 /// The operator's file, else the last good copy.

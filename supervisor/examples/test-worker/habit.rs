@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::{ends, greed, offspring, talk};
 
 /// What a unit of that name does before it says hello.
-pub(crate) const AT_START: [&str; 5] = ["exit", "crash", "wrong", "busy", "flood"];
+pub(crate) const AT_START: [&str; 6] = ["exit", "crash", "wrong", "busy", "flood", "counts"];
 /// What a unit of that name does once it is ready. `mute` and `deaf` are no deeds but omissions.
 pub(crate) const WHEN_READY: [&str; 7] =
     ["nonjson", "bigline", "strange", "closeout", "chatter", "requests", "threads"];
@@ -36,6 +36,7 @@ pub(crate) fn act(what: &str) {
         "closeout" => talk::close_the_link(),
         "closeerr" => talk::close_stderr(),
         "flood" => talk::flood_stderr(),
+        "counts" => drop(std::thread::spawn(talk::count)),
         "chatter" => talk::flood_with_notifications(),
         "requests" => talk::flood_with_requests(),
         "nonjson" => talk::no_json(),

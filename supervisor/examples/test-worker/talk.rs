@@ -92,3 +92,15 @@ pub(crate) fn one_big_line() {
     push(b"\n");
     eprintln!("the big line is said");
 }
+
+/// Writes numbered lines without an end, each in two pieces.
+pub(crate) fn count() {
+    for n in 0_u32.. {
+        for piece in [format!("count {:03}", n / 1000), format!("{:03}\n", n % 1000)] {
+            if std::io::stderr().write_all(piece.as_bytes()).is_err() {
+                return;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

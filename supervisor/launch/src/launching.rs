@@ -246,6 +246,15 @@ impl Launched {
         Self { pid, pidfd, listener, isolation, sweeps }
     }
 
+    /// Whether the unit has ended; it stays to be reaped by [`Launched::try_wait`].
+    ///
+    /// # Errors
+    /// When the unit was reaped by somebody else.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(self.wait_with(options)?.is_some())
+    }
+
     /// The exit of the unit, once; `None` while it runs.
     ///
     /// # Errors

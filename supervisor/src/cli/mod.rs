@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use creel_config::{Env, Overrides, Paths};
 
+use crate::upgrade::arrival;
+
 mod completions;
 mod config;
 mod control;
@@ -29,6 +31,7 @@ mod table;
 mod token;
 mod units;
 mod up;
+mod upgrade;
 mod words;
 
 #[cfg(test)]
@@ -83,6 +86,8 @@ enum Command {
     Restart(units::Restart),
     /// Read the configuration again and apply what changed
     Reload,
+    /// Put another version in the place of the running one; everything runs on
+    Upgrade(upgrade::Args),
     /// Send one message to an agent and print its reply
     Agent(session::Agent),
     /// Say something on a channel
@@ -121,6 +126,18 @@ struct Context {
 
 /// Runs the command of this process's arguments and returns the exit code.
 pub fn main() -> std::process::ExitCode {
+    if let Err(error) = arrival::arrive() {
+        arrival::fall_back(&error.to_string());
+        Output::new(false).error(&CliError::Run(error.to_string()));
+        return creel_ipc::exit::ExitCode::Failure.into();
+    }
+    let code = command();
+    // Whatever made a successor end before it has shown that it can: its predecessor goes on.
+    arrival::fall_back("it ended at once");
+    code
+}
+
+fn command() -> std::process::ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -146,7 +163,7 @@ pub fn main() -> std::process::ExitCode {
 }
 
 fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
-    let env = creel_config::disk::environment();
+    let env = arrival::without_words(creel_config::disk::environment());
     let flags = Overrides { home: cli.home, config: cli.config, port: cli.port, ..Overrides::default() };
     let overrides = flags.over(Overrides::from_env(&env)?);
     let own = Paths::find(&overrides, &env)?;
@@ -165,6 +182,7 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Events(args) => events::run(&context, &args),
         Command::Restart(args) => units::restart(&context, &args),
         Command::Reload => units::reload(&context),
+        Command::Upgrade(args) => upgrade::run(&context, &args),
         Command::Agent(args) => session::agent(&context, args),
         Command::Message(command) => message::run(&context, command),
         Command::Pairing(command) => pairing::run(&context, command),

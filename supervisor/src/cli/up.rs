@@ -11,6 +11,8 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: &Args) -> ExitCode {
     let mut env = context.env.clone();
-    ollama::look(&mut env);
+    if !crate::upgrade::arrival::is_successor() {
+        ollama::look(&mut env);
+    }
     crate::run_up(crate::UpOptions { overrides: context.overrides.clone(), env }).into()
 }

@@ -1,22 +1,19 @@
 //! One client of the control socket.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use creel_ipc::msg::control::{LogLines, Logs};
 use creel_ipc::msg::event::{Events as EventsMethod, NewEvent};
 use creel_ipc::rpc::RpcError;
 use creel_ipc::{ErrorClass, Notify, Request};
-use creel_link::{CallError, Link, Vitals};
-use interprocess::local_socket::tokio::Stream;
-use rustix::net::{Shutdown, shutdown};
+use creel_link::{CallError, Link};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::clients::{Client, Follows, Who};
 use super::events::{self, FollowedEvents};
 use super::lines::{self, FollowedLines};
 use super::method::{self, Access};
-use super::socket::raw;
 use crate::journal::Journal;
 use crate::logs::Book;
 use crate::tree::{Event, Events};
@@ -24,45 +21,34 @@ use crate::tree::{Event, Events};
 /// How long a client may take to take what it asked for.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a client is let into, and who it is.
-#[derive(Debug)]
-pub(super) struct Room {
-    /// The user at the other end.
-    pub(super) uid: u32,
-    /// Whether it may change something.
-    pub(super) may: Access,
+/// What a client is let into.
+#[derive(Debug, Clone)]
+pub struct Room {
     /// The way to the tree.
-    pub(super) events: Events,
+    pub events: Events,
     /// The logs.
-    pub(super) book: Book,
+    pub book: Book,
     /// The events.
-    pub(super) journal: Journal,
-}
-
-/// Shuts the socket down when the connection is dropped, however much a slow client has left unread.
-struct Closer(OwnedFd);
-
-impl Drop for Closer {
-    fn drop(&mut self) {
-        let _gone = shutdown(&self.0, Shutdown::Both);
-    }
+    pub journal: Journal,
 }
 
 /// The client does not read, or is gone.
 struct Lost;
 
 /// Serves one client until it leaves, misbehaves, or does not read what it asked for.
-pub(super) async fn serve(stream: Stream, room: Room) {
-    let Ok(stream) = raw(stream) else { return };
-    let Ok(duplicate) = stream.as_fd().try_clone_to_owned() else { return };
-    let closer = Closer(duplicate);
-    let (link, mut incoming) = Link::new(stream, 0, Vitals::default());
-    let (mut lines, mut told) = (FollowedLines::default(), FollowedEvents::default());
+pub async fn serve(mut client: Client, room: Room) {
+    let link = client.link.clone();
+    let Follows { lines, events } = client.follows();
+    let (mut lines, mut told) =
+        (FollowedLines::resume(&room.book, lines), FollowedEvents::resume(&room.journal, events));
     loop {
         let outcome = tokio::select! {
-            event = incoming.recv() => match event {
+            event = client.incoming.recv() => match event {
                 Some(creel_link::Event::Request { id, method, params }) => {
-                    request(&link, &room, (&mut lines, &mut told), (id, method, params)).await
+                    let asked = (id, method, params);
+                    let outcome = request(&link, &room, client.who, (&mut lines, &mut told), asked).await;
+                    client.set_follows(Follows { lines: lines.unit(), events: told.unit() });
+                    outcome
                 }
                 Some(creel_link::Event::Notification { .. }) => Ok(()),
                 // Whoever sends no JSON-RPC is no client of ours.
@@ -75,18 +61,18 @@ pub(super) async fn serve(stream: Stream, room: Room) {
             break;
         }
     }
-    drop(closer);
 }
 
 async fn request(
     link: &Link,
     room: &Room,
+    Who { uid, may }: Who,
     (lines, told): (&mut FollowedLines, &mut FollowedEvents),
     (id, method, params): (u64, String, Value),
 ) -> Result<(), Lost> {
     match method::access(&method) {
         None => return answer(link.respond(id, Err(RpcError::no_method(&method)))).await,
-        Some(Access::Write) if room.may == Access::Read => {
+        Some(Access::Write) if may == Access::Read => {
             return answer(link.respond(id, Err(refused(&method)))).await;
         }
         Some(_) => {}
@@ -101,7 +87,7 @@ async fn request(
             answer(link.answer::<EventsMethod>(id, outcome)).await
         }
         _ => {
-            let request = Event::Control { link: link.clone(), id, method, params, uid: room.uid };
+            let request = Event::Control { link: link.clone(), id, method, params, uid };
             room.events.send(request).await.map_err(|_over| Lost)
         }
     }

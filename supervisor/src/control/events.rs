@@ -35,6 +35,16 @@ pub(super) fn answer(
 }
 
 impl FollowedEvents {
+    /// Goes on for a client of the program before this one.
+    pub(super) fn resume(journal: &Journal, unit: Option<Option<String>>) -> Self {
+        Self(unit.map(|unit| Following { events: journal.follow(), unit }))
+    }
+
+    /// The unit that is followed, or all; none when nobody follows.
+    pub(super) fn unit(&self) -> Option<Option<String>> {
+        self.0.as_ref().map(|following| following.unit.clone())
+    }
+
     /// The next event; never, when nobody follows.
     pub(super) async fn next(&mut self) -> NewEvent {
         let Some(Following { events, unit }) = &mut self.0 else { return std::future::pending().await };

@@ -53,6 +53,16 @@ pub(super) fn answer(book: &Book, given: Value, followed: &mut FollowedLines) ->
 }
 
 impl FollowedLines {
+    /// Goes on for a client of the program before this one.
+    pub(super) fn resume(book: &Book, unit: Option<Option<String>>) -> Self {
+        Self(unit.map(|unit| Following { lines: book.follow(), unit }))
+    }
+
+    /// The unit that is followed, or all; none when nobody follows.
+    pub(super) fn unit(&self) -> Option<Option<String>> {
+        self.0.as_ref().map(|following| following.unit.clone())
+    }
+
     /// The next lines; never, when nobody follows.
     pub(super) async fn next(&mut self) -> LogLines {
         let Some(Following { lines, unit }) = &mut self.0 else { return std::future::pending().await };

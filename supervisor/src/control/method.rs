@@ -1,12 +1,12 @@
 //! What can be asked over the control socket, and whether the asking changes anything.
 
 use creel_ipc::Request;
-use creel_ipc::msg::control::{Logs, Stop};
+use creel_ipc::msg::control::{Logs, Stop, Upgrade, UpgradeStatus};
 use creel_ipc::msg::event::Events;
 use creel_ipc::msg::supervisor::{ConfigReload, UnitRestart, UnitStart, UnitStop, UnitsStatus};
 
 /// What a method does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Access {
     /// Looks.
     Read,
@@ -15,7 +15,7 @@ pub enum Access {
 }
 
 /// Every method of the socket. What is not here is not known, whatever else the supervisor could answer.
-pub const METHODS: [(&str, Access); 8] = [
+pub const METHODS: [(&str, Access); 10] = [
     (UnitsStatus::METHOD, Access::Read),
     (Events::METHOD, Access::Read),
     (Logs::METHOD, Access::Read),
@@ -24,6 +24,8 @@ pub const METHODS: [(&str, Access); 8] = [
     (UnitStop::METHOD, Access::Write),
     (ConfigReload::METHOD, Access::Write),
     (Stop::METHOD, Access::Write),
+    (UpgradeStatus::METHOD, Access::Read),
+    (Upgrade::METHOD, Access::Write),
 ];
 
 /// What a method does; `None` when it does not exist here.

@@ -1,12 +1,10 @@
 //! The listening end: only for this user and root, and there again when somebody cleans it away.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Duration;
 
 use interprocess::local_socket::tokio::{Listener, Stream};
@@ -16,12 +14,10 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use tokio::time::Instant;
 
+use super::clients::{Clients, Who};
 use super::connection::{Room, serve};
 use super::method::Access;
-use crate::journal::Journal;
-use crate::logs::Book;
 use crate::place::{self, Audience};
-use crate::tree::Events;
 
 /// How often to look whether the socket is still there.
 const LOOK: Duration = Duration::from_secs(5);
@@ -51,6 +47,7 @@ pub enum ControlError {
 /// The socket while it listens.
 #[derive(Debug)]
 pub struct Door {
+    clients: Clients,
     path: PathBuf,
     listener: Listener,
     /// Identity of the file on disk.
@@ -70,14 +67,33 @@ impl Door {
             return Err(ControlError::TooLong(path));
         }
         match listen(&path, audience) {
-            Ok(listener) => Ok(Self { inode: inode(&path), path, listener, reserve: reserve(), audience }),
+            Ok(listener) => {
+                let clients = Clients::default();
+                clients.set_listener(&listener);
+                Ok(Self { clients, inode: inode(&path), path, listener, reserve: reserve(), audience })
+            }
             Err(error) => Err(ControlError::Unusable { path, error }),
         }
     }
 
+    /// Takes over the socket of the program before this one, with whoever knocks at it.
+    ///
+    /// # Errors
+    /// When it cannot be watched.
+    pub fn resume(path: PathBuf, listener: OwnedFd, audience: Audience) -> io::Result<Self> {
+        let listener = Listener::UdSocket(listener.try_into()?);
+        let clients = Clients::default();
+        clients.set_listener(&listener);
+        Ok(Self { clients, inode: inode(&path), path, listener, reserve: reserve(), audience })
+    }
+
+    /// Those inside.
+    pub fn clients(&self) -> Clients {
+        self.clients.clone()
+    }
+
     /// Lets clients in until the supervisor ends.
-    pub async fn run(mut self, events: Events, book: Book, journal: Journal) {
-        let inside = Rc::new(Cell::new(0_usize));
+    pub async fn run(mut self, room: Room) {
         let (mut refused_at, mut said_at): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             let accepted = tokio::time::timeout(LOOK, self.listener.accept()).await;
@@ -94,7 +110,7 @@ impl Door {
                     }
                 }
                 Ok(Ok(stream)) => {
-                    let (uid, may) = match admit(&stream, inside.get(), self.audience) {
+                    let (uid, may) = match admit(&stream, self.clients.len(), self.audience) {
                         Ok(admitted) => admitted,
                         Err(reason) => {
                             if refused_at.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
@@ -104,19 +120,10 @@ impl Door {
                             continue;
                         }
                     };
-                    inside.set(inside.get() + 1);
-                    let inside = Rc::clone(&inside);
-                    let room = Room {
-                        uid,
-                        may,
-                        events: events.clone(),
-                        book: book.clone(),
-                        journal: journal.clone(),
-                    };
-                    tokio::task::spawn_local(async move {
-                        serve(stream, room).await;
-                        inside.set(inside.get() - 1);
-                    });
+                    let Ok(stream) = raw(stream) else { continue };
+                    if let Some(client) = self.clients.enter(stream, Who { uid, may }) {
+                        tokio::task::spawn_local(serve(client, room.clone()));
+                    }
                 }
             }
         }
@@ -142,6 +149,7 @@ impl Door {
             Ok(listener) => {
                 tracing::warn!("The control socket {} was gone and is made again.", self.path.display());
                 self.listener = listener;
+                self.clients.set_listener(&self.listener);
                 self.inode = inode(&self.path);
             }
             Err(error) => tracing::warn!("The control socket {} is gone: {error}.", self.path.display()),
@@ -184,7 +192,7 @@ fn admit(stream: &Stream, inside: usize, audience: Audience) -> Result<(u32, Acc
 }
 
 /// The raw end of an admitted connection.
-pub(super) fn raw(stream: Stream) -> io::Result<tokio::net::UnixStream> {
+fn raw(stream: Stream) -> io::Result<tokio::net::UnixStream> {
     // `Stream` has one variant on Unix; its descriptor becomes an ordinary stream of the runtime.
     let fd = match &stream {
         Stream::UdSocket(stream) => stream.as_fd().try_clone_to_owned()?,

@@ -205,6 +205,11 @@ impl Book {
         lock(&self.0.logs).1.contains_key(unit)
     }
 
+    /// Whether every follower has every line.
+    pub fn is_quiet(&self) -> bool {
+        self.0.follow.is_empty()
+    }
+
     /// Every line from now on.
     pub fn follow(&self) -> broadcast::Receiver<LogLine> {
         self.0.follow.subscribe()

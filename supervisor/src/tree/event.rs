@@ -10,6 +10,7 @@ use creel_link::Link;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::upgrade::Step;
 use crate::logs::Gap;
 use crate::tool::Run;
 use crate::unit::process::Process;
@@ -122,4 +123,6 @@ pub enum Event {
         /// How.
         exit: Box<ToolExit>,
     },
+    /// A step of an upgrade came to its end.
+    Upgrade(Step),
 }

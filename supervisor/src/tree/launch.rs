@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::rc::Rc;
 
 use creel_config::sandbox::{Floor, SandboxMode};
@@ -13,7 +14,7 @@ use creel_launch::{Exit, LaunchError, Level, Stage, Stdio};
 use tokio::sync::oneshot;
 
 use super::event::{Event, Events, UnitEvent, What};
-use super::{EGRESS, GATEWAY, Tree};
+use super::{EGRESS, GATEWAY, Tree, upgrade};
 use crate::cgroup;
 use crate::clock::now_ms;
 use crate::link::Outgoing;
@@ -27,6 +28,9 @@ use crate::unit::template;
 impl Tree {
     /// Begins a launch.
     pub(super) fn launch(&mut self, name: &str, incarnation: u64) {
+        if self.upgrade.holds_launches() {
+            return self.upgrade.put_off(name, incarnation);
+        }
         match self.begin(name, incarnation) {
             Ok(launching) => {
                 let (events, unit) = (self.events.clone(), name.to_owned());
@@ -66,8 +70,10 @@ impl Tree {
         let pipe =
             reader::receiver(reader).map_err(|error| spawn_error(&error, "The log cannot be watched"))?;
         let stdio = Stdio { stdin, stdout: theirs, stderr: OwnedFd::from(stderr) };
+        let program = spec.argv.first().and_then(|program| upgrade::program(Path::new(program)));
         let launching = process::begin(&spec, stdio, incarnation)?;
 
+        member.program = program;
         let (log_end, log_ended) = oneshot::channel();
         member.log_end = Some(log_end);
         member.pending_link = Some(ours);

@@ -13,6 +13,7 @@ use crate::link::{Post, Strays};
 use crate::unit::machine::{Machine, Policy};
 use crate::unit::process::Process;
 use crate::unit::template;
+use crate::upgrade::carried::Program;
 
 /// A unit and all that belongs to its current incarnation.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(super) struct Member {
     pub(super) leaving: bool,
     /// Whether an operator stopped it.
     pub(super) held: bool,
+    /// The program of its latest launch.
+    pub(super) program: Option<Program>,
 }
 
 /// The supervisor's link to gateway or egress.
@@ -74,6 +77,7 @@ impl Member {
             last_exit: None,
             leaving: false,
             held: false,
+            program: None,
         }
     }
 

@@ -3,9 +3,10 @@
 //! One thread owns all of it. Edges (a process, a link, a pipe, a control connection) are small tasks that only send
 //! events; nothing here ever waits for them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use creel_launch::{Level, Measured};
 use tokio::sync::mpsc;
 
 use crate::cgroup;
+use crate::control::Clients;
 use crate::fdkeep::FdKeep;
 use crate::journal::Journal;
 use crate::link::{Outgoing, Post};
@@ -26,6 +28,7 @@ use crate::logs::Book;
 use crate::logs::reader::Tap;
 use crate::notify::Herald;
 use crate::orphans::Orphans;
+use crate::place::Lock;
 use crate::settings::{Settings, Source};
 use crate::signals::{Asked, Signals};
 use crate::tool::Runs;
@@ -35,6 +38,7 @@ use crate::unit::pace::Pace;
 use crate::unit::process::Process;
 use crate::unit::template::{Binaries, Ground, passed_on};
 
+mod carry;
 pub mod event;
 mod held;
 mod launch;
@@ -48,6 +52,7 @@ mod requests;
 mod status;
 mod stop;
 mod tools;
+mod upgrade;
 mod weights;
 
 pub use event::{Event, Events};
@@ -55,11 +60,26 @@ use event::{UnitEvent, What};
 use member::Member;
 use quiet::Quiet;
 use stop::Stopping;
+use upgrade::Upgrade;
 use weights::Weights;
+
+/// How often to look whether everything is at rest, while an upgrade waits for it.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The names of the two units that the supervisor itself is linked to.
 const GATEWAY: &str = "gateway";
 const EGRESS: &str = "egress";
+
+/// What a supervisor has before it has a tree.
+#[derive(Debug)]
+pub struct Held {
+    /// The locks.
+    pub locks: Vec<Lock>,
+    /// Who is connected to the control socket.
+    pub clients: Clients,
+    /// The isolation, when the program before this one has measured it.
+    pub measured: Option<Measured>,
+}
 
 /// All units and what belongs to them.
 #[derive(Debug)]
@@ -89,6 +109,12 @@ pub struct Tree {
     /// The gateway that hears what tool runs print; another one after each restart.
     listener: Rc<RefCell<Option<Post>>>,
     herald: Herald,
+    /// The locks, which are held as long as the tree lives.
+    locks: Vec<Lock>,
+    clients: Clients,
+    /// Answers on their way to clients.
+    answers: Rc<Cell<usize>>,
+    upgrade: Upgrade,
 }
 
 impl Tree {
@@ -100,6 +126,7 @@ impl Tree {
         binaries: Binaries,
         records: (Book, Journal),
         events: Events,
+        Held { locks, clients, measured }: Held,
     ) -> Self {
         let (book, journal) = records;
         let ground = Ground {
@@ -124,7 +151,7 @@ impl Tree {
             generation: 1,
             config_error: None,
             ground,
-            measured: None,
+            measured,
             members,
             keep,
             runs: Runs::default(),
@@ -141,9 +168,18 @@ impl Tree {
             taps: BTreeMap::new(),
             listener: Rc::default(),
             herald: Herald::default(),
+            locks,
+            clients,
+            answers: Rc::default(),
+            upgrade: Upgrade::default(),
         };
         tree.measure();
         tree
+    }
+
+    /// The path of the control socket.
+    pub fn control(&self) -> PathBuf {
+        self.ground.paths.control()
     }
 
     /// What was wrong with the operator's file, when the tree starts on the last good copy.
@@ -179,14 +215,17 @@ impl Tree {
     pub async fn run(&mut self, mut events: mpsc::Receiver<Event>, mut signals: Signals) {
         self.quiet.begin();
         self.adopt_orphans();
-        self.hold_the_stopped();
-        for name in self.plan_order() {
-            if self.members.get(&name).is_some_and(|member| !member.held) {
-                self.apply(&name, machine::Event::Start);
-            }
+        if self.upgrade.is_confirming() {
+            self.prove();
+        } else {
+            self.hold_the_stopped();
+            self.start_all();
         }
         let mut heartbeat = crate::notify::watchdog_every().map(tokio::time::interval);
         while !self.is_over() {
+            if self.upgrade.is_settling() && self.is_quiet(&signals) {
+                self.become_the_new();
+            }
             let tick = self.deadline().map(|at| tokio::time::Instant::from_std(self.started + at));
             tokio::select! {
                 event = events.recv() => match event {
@@ -199,6 +238,16 @@ impl Tree {
                 },
                 () = sleep_until(tick) => self.tick(),
                 () = beat(heartbeat.as_mut()) => crate::notify::alive(),
+                // What is under way at the edges comes to its end without an event.
+                () = tokio::time::sleep(LOOK), if self.upgrade.is_settling() => {}
+            }
+        }
+    }
+
+    fn start_all(&mut self) {
+        for name in self.plan_order() {
+            if self.members.get(&name).is_some_and(|member| !member.held) {
+                self.apply(&name, machine::Event::Start);
             }
         }
     }
@@ -214,7 +263,13 @@ impl Tree {
     fn deadline(&self) -> Option<At> {
         let units = self.members.values().filter_map(|member| member.machine.deadline());
         let stopping = self.stopping.as_ref().map(|stopping| stopping.deadline);
-        let others = [stopping, self.herald.deadline(), self.quiet.deadline(), self.orphans.due()];
+        let others = [
+            stopping,
+            self.herald.deadline(),
+            self.quiet.deadline(),
+            self.orphans.due(),
+            self.upgrade.deadline(),
+        ];
         units.chain(others.into_iter().flatten()).min()
     }
 
@@ -234,6 +289,7 @@ impl Tree {
         self.hurry_if_late();
         self.herald.tick(now, self.members.values().map(|member| member.machine.state()));
         self.look_for_orphans();
+        self.upgrade_is_late();
     }
 
     /// A worker gets ready through the gateway: while there is none it is not late.
@@ -265,6 +321,7 @@ impl Tree {
                 self.runs.started(&run, going, now);
             }
             Event::ToolEnded { run, exit } => self.tool_ended(&run, *exit),
+            Event::Upgrade(step) => self.upgrade_step(step),
         }
     }
 

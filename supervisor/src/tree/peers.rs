@@ -9,7 +9,7 @@ use creel_ipc::msg::egress::{EgressConfig, EgressDenied, EgressDetach};
 use creel_ipc::msg::supervisor::{GatewayConfig, Shutdown, UnitDenied, UnitFault, UnitReady};
 use creel_ipc::msg::unit::ExitCause;
 use creel_ipc::{ExitCode, Limits, Notify, Role, Secret};
-use creel_link::{Link, Vitals};
+use creel_link::{Incoming, Link, Vitals};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -27,13 +27,23 @@ const CLOSED_GRACE: Duration = Duration::from_secs(2);
 impl Tree {
     /// Puts the supervisor's end of a link to work.
     pub(super) fn open_peer(&mut self, name: &str, incarnation: u64, socket: OwnedFd) {
-        let (link, mut incoming) = match Link::from_fd(socket, 0, Vitals::default()) {
-            Ok(opened) => opened,
+        match Link::from_fd(socket, 0, Vitals::default()) {
+            Ok(opened) => self.put_to_work(name, incarnation, opened, false),
             Err(error) => {
                 let detail = format!("Its link cannot be opened: {error}.");
-                return self.send_later(name, incarnation, What::Fault(ExitCause::Protocol, detail));
+                self.send_later(name, incarnation, What::Fault(ExitCause::Protocol, detail));
             }
-        };
+        }
+    }
+
+    /// Hears a link and writes to it.
+    pub(super) fn put_to_work(
+        &mut self,
+        name: &str,
+        incarnation: u64,
+        (link, mut incoming): (Link, Incoming),
+        welcomed: bool,
+    ) {
         let (events, unit) = (self.events.clone(), name.to_owned());
         tokio::task::spawn_local(async move {
             while let Some(message) = incoming.recv().await {
@@ -44,14 +54,30 @@ impl Tree {
             }
             let _over = events.send(Event::Unit(UnitEvent { unit, incarnation, what: What::Closed })).await;
         });
-        if let Some(member) = self.members.get_mut(name) {
-            member.peer = Some(Peer {
-                post: Post::start(link.clone()),
-                link,
-                welcomed: false,
-                strays: Strays::default(),
-            });
+        let Some(member) = self.members.get_mut(name) else { return };
+        let post = Post::start(link.clone());
+        if welcomed && member.role == Role::Gateway {
+            *self.listener.borrow_mut() = Some(post.clone());
         }
+        member.peer = Some(Peer { post, link, welcomed, strays: Strays::default() });
+        if welcomed {
+            self.watch_peer(name);
+        }
+    }
+
+    /// Asks a peer again and again whether it is alive.
+    fn watch_peer(&self, name: &str) {
+        let Some(patience) = Patience::of(&self.settings.plan.supervision.rules.watchdog) else { return };
+        let Some(member) = self.members.get(name) else { return };
+        let Some(link) = member.peer.as_ref().map(|peer| peer.link.clone()) else { return };
+        let (incarnation, events, unit) =
+            (member.machine.incarnation(), self.events.clone(), name.to_owned());
+        tokio::task::spawn_local(async move {
+            if let Some(detail) = watch(link, patience).await {
+                let what = What::Fault(ExitCause::Watchdog, detail);
+                let _over = events.send(Event::Unit(UnitEvent { unit, incarnation, what })).await;
+            }
+        });
     }
 
     /// A message of gateway or egress.
@@ -138,7 +164,6 @@ impl Tree {
         };
         let session =
             uuidless_session(self.generation, self.members.get(name).map_or(0, |m| m.machine.incarnation()));
-        let patience = Patience::of(&self.settings.plan.supervision.rules.watchdog);
         let Some(member) = self.members.get_mut(name) else { return };
         let (role, incarnation) = (member.role, member.machine.incarnation());
         let Some(peer) = &mut member.peer else { return };
@@ -156,7 +181,6 @@ impl Tree {
         if role == Role::Gateway {
             *self.listener.borrow_mut() = Some(peer.post.clone());
         }
-        let link = peer.link.clone();
         let welcome = Welcome {
             protocol: PROTOCOL,
             session,
@@ -170,15 +194,7 @@ impl Tree {
             return;
         }
         self.hand_over(name);
-        if let Some(patience) = patience {
-            let (events, unit) = (self.events.clone(), name.to_owned());
-            tokio::task::spawn_local(async move {
-                if let Some(detail) = watch(link, patience).await {
-                    let what = What::Fault(ExitCause::Watchdog, detail);
-                    let _over = events.send(Event::Unit(UnitEvent { unit, incarnation, what })).await;
-                }
-            });
-        }
+        self.watch_peer(name);
     }
 
     fn gateway_config(&self) -> GatewayConfig {

@@ -1,10 +1,11 @@
 //! Requests of the gateway and of the command line.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use creel_ipc::ErrorClass;
 use creel_ipc::msg::Empty;
-use creel_ipc::msg::control::Stop;
+use creel_ipc::msg::control::{Stop, Upgrade, UpgradeStatus};
 use creel_ipc::msg::event::EventKind;
 use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus};
 use creel_ipc::msg::tool::{ToolKill, ToolRun};
@@ -47,11 +48,19 @@ impl Tree {
                 self.stop("the command line", Some(uid));
                 answer(&Empty {})
             }
+            Upgrade::METHOD => params(method, given).and_then(|given| {
+                self.begin_upgrade(given)?;
+                answer(&self.upgrade.state)
+            }),
+            UpgradeStatus::METHOD => answer(&self.upgrade.state),
             _ => self.common(method, given, Some(uid)),
         };
+        let answers = Rc::clone(&self.answers);
+        answers.set(answers.get() + 1);
         tokio::task::spawn_local(async move {
             // A client that does not read loses its answer, not our time.
             let _late = tokio::time::timeout(WRITE_DEADLINE, link.respond(id, outcome)).await;
+            answers.set(answers.get() - 1);
         });
     }
 

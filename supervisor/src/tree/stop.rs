@@ -38,6 +38,7 @@ impl Tree {
         let detail = format!("Asked to stop by {who}.");
         self.journal.record(Told { uid, ..Told::told(EventKind::SupervisorStopping, detail) });
         crate::notify::stopping();
+        self.give_upgrade_up("Creel was asked to stop.");
         self.stopping = Some(Stopping { phase: 0, deadline: now + DEADLINE });
         self.kill_tools();
         self.stop_phase();

@@ -60,7 +60,10 @@ impl Tree {
         command(params, workspace, tools, self.ground.level).map_err(|error| bad(error.to_string()))
     }
 
-    fn start_runs(&mut self) {
+    pub(super) fn start_runs(&mut self) {
+        if self.upgrade.holds_launches() {
+            return;
+        }
         while let Some((id, command, killed)) = self.runs.take_next() {
             let (events, listener) = (self.events.clone(), Rc::clone(&self.listener));
             tokio::task::spawn_local(async move {
@@ -79,7 +82,6 @@ impl Tree {
         }
     }
 
-    #[expect(dead_code, reason = "the next commit")]
     /// Stays with a run that the program before this one launched.
     pub(super) fn go_on_with(&mut self, id: String, going: Rc<Run>, at: At) {
         let Some(killed) = self.runs.go_on(&id, Rc::clone(&going), at) else { return };

@@ -71,13 +71,14 @@ impl Process {
     pub async fn ended(&self) -> io::Result<Exit> {
         let pidfd = watched(self.0.pidfd.try_clone()?)?;
         loop {
-            if let Some(exit) = self.0.try_wait()? {
+            if self.0.has_ended()? {
                 if let Some(group) = &self.1 {
                     group.emptied().await;
                 } else if let Some(mark) = &self.2 {
                     orphans::sweep(mark, self.0.pid).await;
                 }
-                return Ok(exit);
+                // Reaped last, with nothing to wait for between this and telling it: an upgrade must not lose it.
+                return self.0.wait();
             }
             pidfd.readable().await?.clear_ready();
         }

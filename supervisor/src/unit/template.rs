@@ -81,8 +81,11 @@ pub fn role(unit: &Unit) -> Role {
     }
 }
 
+/// The programs of all units.
+pub const PROGRAMS: [&str; 4] = ["creel-gateway", "creel-egress", "creel-agent", "creel-channel"];
+
 /// The program of a unit.
-fn program(role: Role) -> &'static str {
+pub fn program(role: Role) -> &'static str {
     match role {
         Role::Gateway => "creel-gateway",
         Role::Egress => "creel-egress",

@@ -56,6 +56,13 @@ impl Home {
         self.dir.path().join(below)
     }
 
+    /// Puts a copy of `creel` into the home, which is started from then on and can be replaced.
+    pub(crate) fn install(&mut self) {
+        let copy = self.path("creel");
+        std::fs::copy(&self.creel, &copy).unwrap();
+        self.creel = copy;
+    }
+
     pub(crate) fn configure(&self, config: &str) {
         std::fs::write(self.path("home/creel.json"), config.replace("PORT", &self.port.to_string())).unwrap();
     }

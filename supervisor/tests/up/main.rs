@@ -15,3 +15,4 @@ mod logs;
 mod reload;
 mod stop;
 mod tools;
+mod upgrade;

@@ -69,8 +69,8 @@ pub fn alarm(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
-/// Keeps SIGTERM, SIGINT and SIGHUP waiting, also across an exec, until [`release_signals`]: without their handlers they
-/// would end the process.
+/// Keeps SIGTERM, SIGINT, SIGHUP and the stops of a terminal waiting, also across an exec, until [`release_signals`]:
+/// without their handlers they would end or stop the process.
 ///
 /// # Errors
 /// None is known.
@@ -87,7 +87,8 @@ pub fn release_signals() -> io::Result<()> {
 }
 
 fn held() -> SigSet {
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect()
+    let stops = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().chain(stops).collect()
 }
 
 /// Shows the process under its usual name; after an exec by descriptor it bears a number.

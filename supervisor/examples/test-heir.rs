@@ -1,0 +1,37 @@
+//! A new program for the tests of upgrades: the real one, unless its file is called after a fault.
+//!
+//! `refuses` ends when it is to check; `silent` never answers; `ends` passes the check and ends when it takes over;
+//! `hangs` passes it and hangs then; `dies` hangs even before it has made its way back ready.
+#![allow(clippy::exit, reason = "it ends as its name says")]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use creel_supervisor::upgrade::arrival;
+
+fn main() -> ExitCode {
+    creel_launch::reenter();
+    let own = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+    let name = own.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match (name.as_str(), arrival::is_check()) {
+        ("refuses", true) => std::process::exit(1),
+        ("silent", true) => sleep(),
+        ("ends", false) => {
+            let _arrived = arrival::arrive();
+            arrival::fall_back("it ended as its name says");
+        }
+        ("hangs", false) => {
+            let _arrived = arrival::arrive();
+            sleep();
+        }
+        ("dies", false) => sleep(),
+        _ => {}
+    }
+    creel_supervisor::cli::main()
+}
+
+fn sleep() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
