@@ -27,6 +27,12 @@ fn units(home: &Home) -> Option<PathBuf> {
     Some(own.parent().unwrap().join("units"))
 }
 
+/// How many units have a cgroup; `None` where they have none.
+pub(crate) fn count(supervisor: u32) -> Option<usize> {
+    let own = folder(supervisor);
+    own.ends_with("supervisor").then(|| names(&own.parent().unwrap().join("units")).len())
+}
+
 fn names(units: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(units).unwrap().flatten();
     let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());

@@ -77,3 +77,35 @@ fn without_isolation_only_when_the_operator_wrote_so() {
         .wait_unit("agent:main", "confined", |unit| unit["incarnation"] == 2 && unit["state"] == "running");
     assert_ne!((&unit["isolation"]["level"], &unit["pid"]), (&json!("L0"), &json!(before)));
 }
+
+#[test]
+fn fault_10_what_is_killed_in_the_middle_of_a_launch_leaves_no_zombie_and_no_cgroup() {
+    let rules =
+        "supervisor: {backoff: {initialMs: 1, maxMs: 1}, brake: {crashes: 10000, crashesPerHour: 100000}}";
+    let config = format!("{{gateway: {{port: PORT}}, {rules}}}");
+    let mut home = Home::up(&config, &["gateway", "egress", "agent:main"]);
+    let supervisor = home.pid();
+    let children = move || -> Vec<u32> {
+        let path = format!("/proc/{supervisor}/task/{supervisor}/children");
+        let text = std::fs::read_to_string(path).unwrap();
+        text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    };
+    let settled = children();
+    let kill = |pid: u32| {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, Signal::KILL).is_ok()
+    };
+    assert!(kill(home.unit_pid("agent:main")));
+    // Stages and units that are not told of yet: whatever appears, as soon as it appears.
+    let mut killed = std::collections::BTreeSet::new();
+    home.until("60 launches that were killed", |_| {
+        killed.extend(children().into_iter().filter(|pid| !settled.contains(pid) && kill(*pid)));
+        (killed.len() >= 60).then_some(())
+    });
+    let unit = home.wait_state("agent:main", "running");
+    assert!(unit["incarnation"].as_u64().unwrap() > 10, "{unit}");
+    home.until("no zombie", |_| (zombies(supervisor) == 0).then_some(()));
+    home.until("one cgroup for each unit", |_| {
+        crate::cgroup::count(supervisor).is_none_or(|count| count == 3).then_some(())
+    });
+}
