@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn an_interrupted_command_is_an_answer_of_its_own_kind() {
         let judge = |said: &[(i64, &str)], rows: &[(i64, &str)]| {
-            let rows: Vec<_> = rows.iter().map(|(chat, state)| row(*chat, CUT, state)).collect();
+            let cut = CUT.replace("exec", "`exec`");
+            let rows: Vec<_> = rows.iter().map(|(chat, state)| row(*chat, &cut, state)).collect();
             let verdict = with_rows(said, &rows);
             (verdict.interrupted, verdict.lost, verdict.strange)
         };

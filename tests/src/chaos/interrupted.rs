@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// How such an answer begins.
-const SENTENCE: &str = "The outcome of this exec call is unknown";
+/// What such an answer says, without the tool's name: the outbox has that in backticks, and the platform without.
+const SENTENCE: &str = "call is unknown: Creel was interrupted";
 
 /// The answers of all chats.
 #[derive(Debug, Default)]
