@@ -1,10 +1,14 @@
 //! `cargo xtask test`: every test there is.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
+use serde_json::Value;
 
 use crate::shell::{answers, command, must, root};
 use crate::{faults, page, peers, run, service};
+
+/// The package whose tests start the binaries of others, which cargo does not build for it.
+const PROCESSES: &str = "creel-tests";
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -42,21 +46,57 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => {}
     }
     if let Some(package) = &args.package {
-        return cargo_test(&["--package", package]);
+        if package == PROCESSES {
+            run::build(false)?;
+        }
+        return cargo_test(&["--package", package], has_library(package)?);
     }
     peers::install()?;
     page::build(true)?;
     must(command("npm", &["run", "--silent", "check"]).current_dir(root().join("gateway/ui")))?;
     run::build(false)?;
-    cargo_test(&["--workspace"])
+    cargo_test(&["--workspace"], true)
 }
 
-/// nextest where it is installed, else cargo's own runner; the same tests either way.
-fn cargo_test(scope: &[&str]) -> Result<()> {
-    if answers("cargo-nextest", "--version") {
-        must(command("cargo", &["nextest", "run"]).args(scope))?;
-    } else {
-        must(command("cargo", &["test"]).args(scope))?;
+fn cargo_test(scope: &[&str], library: bool) -> Result<()> {
+    for step in steps(answers("cargo-nextest", "--version"), library) {
+        must(command("cargo", step).args(scope))?;
     }
-    must(command("cargo", &["test", "--doc"]).args(scope))
+    Ok(())
+}
+
+/// nextest where it is installed, else cargo's own runner; the same tests either way. nextest leaves out the examples
+/// in documentation, and cargo has no patience with a package that cannot have any.
+fn steps(nextest: bool, library: bool) -> &'static [&'static [&'static str]] {
+    match (nextest, library) {
+        (true, true) => &[&["nextest", "run"], &["test", "--doc"]],
+        (true, false) => &[&["nextest", "run"]],
+        (false, _) => &[&["test"]],
+    }
+}
+
+/// Whether a package of the workspace has a library.
+fn has_library(package: &str) -> Result<bool> {
+    let output = command("cargo", &["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).context("cargo told nothing of its packages")?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let kinds = packages
+        .filter(|known| known["name"] == package)
+        .flat_map(|known| known["targets"].as_array().into_iter().flatten())
+        .flat_map(|target| target["kind"].as_array().into_iter().flatten());
+    Ok(kinds.into_iter().any(|kind| kind == "lib" || kind == "proc-macro"))
+}
+
+#[cfg(test)]
+mod steps_of_a_run {
+    use super::*;
+
+    #[test]
+    fn examples_in_documentation_run_once_and_only_where_there_can_be_any() {
+        assert_eq!(steps(true, true), [["nextest", "run"], ["test", "--doc"]]);
+        assert_eq!(steps(true, false), [["nextest", "run"]]);
+        assert_eq!(steps(false, true), [["test"]], "which runs them too");
+        assert!(has_library("creel-ipc").unwrap() && !has_library("xtask").unwrap());
+    }
 }
