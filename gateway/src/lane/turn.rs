@@ -185,7 +185,7 @@ pub(crate) fn announce(core: &Arc<Core>, finished: &Finished, finish: Finish) {
 }
 
 async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
-    let Some((link, signals)) = register(core, &claimed) else { return Some(true) };
+    let Some((link, signals)) = register(core, &claimed, None) else { return Some(true) };
     let settings = core.settings();
     let channel = claimed.route.as_ref().map(|_| channel_of(&claimed.account).to_owned());
     let params = TurnStartParams {
@@ -246,13 +246,18 @@ pub(crate) async fn adopted(core: Arc<Core>, claimed: Claimed, link: Link, signa
     leave(&core, &lane, more);
 }
 
-/// Notes the turn as running. `None` when its agent is not there.
-pub(crate) fn register(core: &Arc<Core>, claimed: &Claimed) -> Option<(Link, mpsc::Receiver<Signal>)> {
+/// Notes the turn as running. `None` when its agent is not there, or not in the life that is meant.
+pub(crate) fn register(
+    core: &Arc<Core>,
+    claimed: &Claimed,
+    life: Option<u64>,
+) -> Option<(Link, mpsc::Receiver<Signal>)> {
     let (signal, signals) = mpsc::channel(8);
     let link = {
         let mut state = core.state();
-        let worker =
-            state.workers.get(&agent_unit(&claimed.agent)).filter(|worker| !worker.link.is_closed())?;
+        let worker = state.workers.get(&agent_unit(&claimed.agent)).filter(|worker| {
+            !worker.link.is_closed() && life.is_none_or(|life| life == worker.incarnation)
+        })?;
         let (link, incarnation) = (worker.link.clone(), worker.incarnation);
         let running = Running {
             run: claimed.run.clone(),

@@ -39,10 +39,17 @@ pub(super) async fn adopt(this: &Attached, running: &[TurnRef]) {
         match this.core.desk.write(move |store| store.adopt_turn(&who, &named)).await {
             Ok(Some(claimed)) => {
                 tracing::info!("The turn {} goes on under this gateway.", turn.turn);
-                this.core.state().lanes.adopt(&claimed.lane, &claimed.agent, Instant::now());
-                if let Some((link, signals)) = lane::register(&this.core, &claimed) {
-                    tokio::spawn(lane::adopted(Arc::clone(&this.core), claimed, link, signals));
-                }
+                let registered = lane::register(&this.core, &claimed, Some(this.incarnation));
+                let mut state = this.core.state();
+                let Some((link, signals)) = registered else {
+                    // This life of the agent ended meanwhile. The next one takes the turn up from its journal.
+                    state.lanes.arrived(&claimed.lane, &claimed.agent, Instant::now(), Duration::ZERO);
+                    this.core.wake.notify_one();
+                    continue;
+                };
+                state.lanes.adopt(&claimed.lane, &claimed.agent, Instant::now());
+                drop(state);
+                tokio::spawn(lane::adopted(Arc::clone(&this.core), claimed, link, signals));
             }
             Ok(None) => {
                 tracing::warn!("The turn {} does not belong to {} any more.", turn.turn, this.unit);

@@ -96,7 +96,10 @@ impl Gateway {
 
     /// As `kill -9` does: every task ends where it stands, no destructor says goodbye.
     pub(super) fn crash(mut self) {
-        self.runtime.take().unwrap().shutdown_background();
+        let runtime = self.runtime.take().unwrap();
+        // A dead process reads no more from the sockets that its successor has; a runtime that is only told to end
+        // may. Waiting for it is not allowed on a thread that runs tasks.
+        std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE)).join().unwrap();
     }
 
     /// Waits until the hub shows what is wanted.

@@ -11,10 +11,17 @@ use crate::hub::*;
 const MESSAGES: usize = 60;
 const CHATS: usize = 4;
 
+/// One in so many messages may end as unknown, with a kill every few milliseconds: a gateway that calls everything
+/// unknown loses nothing either.
+const MOST_UNKNOWN: usize = 4;
+
 /// What went wrong in a storm. Nothing may.
 #[derive(Debug, Default)]
 struct Damage {
+    /// Neither said nor known as unknown. The platform refuses nothing, so what failed is lost, too.
     lost: Vec<String>,
+    /// The platform may have them or not.
+    unknown: Vec<String>,
     doubled: Vec<String>,
     disordered: Vec<String>,
     repeated_effects: Vec<String>,
@@ -23,6 +30,7 @@ struct Damage {
 impl Damage {
     fn none(&self) -> bool {
         self.lost.is_empty()
+            && self.unknown.len() * MOST_UNKNOWN <= MESSAGES
             && self.doubled.is_empty()
             && self.disordered.is_empty()
             && self.repeated_effects.is_empty()
@@ -125,10 +133,10 @@ fn judge(platform: &Platform, world: &World, rows: &[OutboxRow]) -> Damage {
     for number in 0..MESSAGES {
         let text = format!("echo: m{number:03}");
         let times = said.get(&text).copied().unwrap_or(0);
-        let told = rows
-            .iter()
-            .any(|row| row.text == text && matches!(row.state, OutboxState::Unknown | OutboxState::Failed));
-        if times == 0 && !told {
+        let told = rows.iter().any(|row| row.text == text && row.state == OutboxState::Unknown);
+        if told {
+            damage.unknown.push(text.clone());
+        } else if times == 0 {
             damage.lost.push(text.clone());
         }
         if times > 1 || rows.iter().filter(|row| row.text == text).count() > 1 {
@@ -152,7 +160,7 @@ fn judge(platform: &Platform, world: &World, rows: &[OutboxRow]) -> Damage {
 
 #[tokio::test]
 async fn whoever_is_killed_nothing_is_lost_doubled_or_out_of_order() {
-    for seed in 1..=3 {
+    for seed in 1..=5 {
         let damage = storm(Home::new(OPEN), seed).await;
         assert!(damage.none(), "seed {seed}: {damage:?}");
     }
