@@ -17,7 +17,7 @@ noun! {
         "workspaceAccess" => workspace_access: WorkspaceAccess = WorkspaceAccess::default();
         /// What a tool run reaches of the network.
         "network" => network: ToolNetwork = ToolNetwork::default();
-        /// Memory of one tool run.
+        /// Memory of one tool run; without a control group of its own, of each of its processes.
         "memory" => memory: Bytes = Bytes(512 << 20), check within_bytes;
         /// Processes of one tool run.
         "pids" => pids: u32 = 256, check within(1, 65_536);
@@ -38,7 +38,7 @@ noun! {
         "workspaceAccess" => workspace_access: Option<WorkspaceAccess> = None;
         /// What a tool run reaches of the network.
         "network" => network: Option<ToolNetwork> = None;
-        /// Memory of one tool run.
+        /// Memory of one tool run; without a control group of its own, of each of its processes.
         "memory" => memory: Option<Bytes> = None, check |given: &Option<Bytes>| given.as_ref().map_or(Ok(()), within_bytes);
         /// Processes of one tool run.
         "pids" => pids: Option<u32> = None, check within_if_given(1, 65_536);

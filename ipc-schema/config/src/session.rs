@@ -55,7 +55,7 @@ noun! {
 word! {
     /// What makes a session start afresh.
     pub enum ResetMode = None {
-        /// Nothing; long sessions are compacted.
+        /// Nothing; what does not fit the model's context window is left out of its request, oldest first.
         "none" => None,
         /// The first message after an hour of the day.
         "daily" => Daily,

@@ -8,7 +8,7 @@ use crate::shell::{answers, command, must, root};
 /// absent; `required` makes that an error.
 pub(crate) fn build(required: bool) -> Result<bool> {
     if !answers("npm", "--version") {
-        anyhow::ensure!(!required, "npm was not found: install Node.js 20 or newer to build the web page");
+        anyhow::ensure!(!required, "npm was not found: install Node.js 20.19 or newer to build the web page");
         println!("npm was not found: building without the web page");
         return Ok(false);
     }
