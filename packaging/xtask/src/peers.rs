@@ -17,7 +17,7 @@ const DEBIAN: [Peer; 4] = [
     Peer { program: "/usr/sbin/ngircd", argument: "--version", package: "ngircd" },
     Peer { program: "/usr/bin/chromium", argument: "--version", package: "chromium" },
     Peer { program: "/usr/bin/bwrap", argument: "--version", package: "bubblewrap" },
-    Peer { program: "/usr/bin/setpriv", argument: "--version", package: "util-linux" },
+    Peer { program: "/sbin/ip", argument: "-Version", package: "iproute2" },
 ];
 
 /// Supervisors that ours is compared with. They may be missing from the machine of who only runs the tests.

@@ -13,13 +13,6 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
-    /// The body.
-    pub fn body(&self) -> &str {
-        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
-    }
-}
-
 /// `GET path` at a port of 127.0.0.1, with further header lines.
 ///
 /// # Errors

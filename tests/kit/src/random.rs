@@ -24,11 +24,6 @@ impl Random {
         from + self.any() % to.saturating_sub(from).max(1)
     }
 
-    /// Whether something happens that happens so many times in a hundred.
-    pub fn percent(&mut self, percent: u64) -> bool {
-        self.within(0, 100) < percent
-    }
-
     /// One of several.
     pub fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
         all.get(self.within(0, all.len() as u64) as usize)

@@ -1,7 +1,6 @@
 //! A client of the gateway's typed WebSocket frames.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::stream::{SplitSink, SplitStream};
@@ -263,11 +262,6 @@ impl Client {
         let row =
             |message: &Value| (message["role"].as_str().unwrap_or_default().to_owned(), text_of(message));
         Ok(messages.iter().map(row).collect())
-    }
-
-    /// Waits some time for the close that a broken frame should bring; `None` when the connection stays.
-    pub async fn closed_within(&self, patience: Duration) -> Option<String> {
-        tokio::time::timeout(patience, self.wait_closed()).await.ok()?.ok()
     }
 }
 
