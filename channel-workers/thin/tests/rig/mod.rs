@@ -197,9 +197,17 @@ impl Rig {
         assert!(asked.is_err());
     }
 
-    pub(crate) async fn retry_after(&self, params: &SendParams) -> Duration {
-        let error = self.send(params).await.unwrap_err();
-        Duration::from_millis(error.data.unwrap().retry_after_ms.unwrap())
+    /// Sends, after as many pauses as the platform asks for.
+    pub(crate) async fn send_when_allowed(&self, params: &SendParams) -> Sent {
+        loop {
+            match self.send(params).await {
+                Err(error) if error.class() == ErrorClass::RetryAfter => {
+                    tokio::time::sleep(Duration::from_millis(error.data.unwrap().retry_after_ms.unwrap()))
+                        .await;
+                }
+                outcome => return outcome.unwrap(),
+            }
+        }
     }
 
     pub(crate) async fn typing(&self, route: Route, on: bool) {
