@@ -193,8 +193,7 @@ pub(crate) fn queue_mode(config: &Config, lane: &str) -> QueueMode {
     channel_of(lane).and_then(|channel| queue.by_channel.get(channel)).copied().unwrap_or(queue.mode)
 }
 
-/// Whether messages that wait together become one turn. `steer` gathers as `collect` does: a running turn cannot
-/// be given messages yet.
+/// Whether messages that wait together become one turn.
 pub(crate) fn merges(config: &Config, lane: &str) -> bool {
     queue_mode(config, lane) != QueueMode::Followup
 }
@@ -209,7 +208,7 @@ pub(crate) fn pause(config: &Config, lane: &str) -> Duration {
     let queue = &config.messages.queue;
     match queue_mode(config, lane) {
         QueueMode::Followup | QueueMode::Interrupt => Duration::ZERO,
-        QueueMode::Steer | QueueMode::Collect | QueueMode::SteerBacklog | QueueMode::Queue => {
+        QueueMode::Collect => {
             let by_channel =
                 channel_of(lane).and_then(|channel| queue.debounce_ms_by_channel.get(channel)).copied();
             Duration::from_millis(by_channel.unwrap_or(queue.debounce_ms))

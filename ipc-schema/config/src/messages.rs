@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::noun::{noun, within, word};
 use crate::scalar::Pattern;
+use crate::unbuilt::Unbuilt;
 
 noun! {
     /// How inbound messages are taken up.
@@ -26,10 +27,10 @@ noun! {
         "debounceMs" => debounce_ms: u64 = 500, check within(0, 600_000);
         /// The same by channel.
         "debounceMsByChannel" => debounce_ms_by_channel: BTreeMap<String, u64> = BTreeMap::new();
-        /// Messages that may wait in one session.
-        "cap" => cap: u32 = 20, check within(1, 10_000);
-        /// What happens to the message that is one too many.
-        "drop" => drop: QueueDrop = QueueDrop::default();
+        /// Not built yet: messages that may wait in one session. All of them wait, durably.
+        "cap" => cap: Unbuilt = Unbuilt;
+        /// Not built yet: what happens to the message that is one too many.
+        "drop" => drop: Unbuilt = Unbuilt;
         /// The mode by channel.
         "byChannel" => by_channel: BTreeMap<String, QueueMode> = BTreeMap::new();
     }
@@ -37,32 +38,15 @@ noun! {
 
 word! {
     /// What a message does that arrives while a turn runs.
-    pub enum QueueMode = Steer {
-        /// It is given to the running turn at its next step.
-        "steer" => Steer,
+    pub enum QueueMode = Collect {
         /// It waits for a turn of its own.
         "followup" => Followup,
         /// All that wait become one turn.
         "collect" => Collect,
-        /// It steers, and is answered again afterwards.
-        "steer-backlog" => SteerBacklog,
         /// It ends the running turn.
         "interrupt" => Interrupt,
-        /// Another name of steer.
-        "queue" => Queue,
     }
-}
-
-word! {
-    /// What happens to the message that is one too many.
-    pub enum QueueDrop = Summarize {
-        /// The oldest is dropped.
-        "old" => Old,
-        /// The newest is dropped.
-        "new" => New,
-        /// The dropped ones are named in a short summary.
-        "summarize" => Summarize,
-    }
+    not built: "steer", "steer-backlog", "queue"
 }
 
 noun! {
@@ -78,7 +62,7 @@ noun! {
 noun! {
     /// Before a message is queued.
     pub struct Inbound {
-        /// Milliseconds in which text messages of one sender become one.
-        "debounceMs" => debounce_ms: u64 = 0, check within(0, 600_000);
+        /// Not built yet: milliseconds in which text messages of one sender become one.
+        "debounceMs" => debounce_ms: Unbuilt = Unbuilt;
     }
 }

@@ -94,7 +94,7 @@ fn what_the_gateway_alone_decides_touches_no_unit() {
         ("\"#a\": {}", "\"#a\": { requireMention: false }, \"#b\": {}"),
         ("egress:", "logging: { level: \"debug\" },\n  egress:"),
         ("egress:", "session: { reset: { mode: \"daily\" } },\n  egress:"),
-        ("egress:", "messages: { queue: { mode: \"collect\" } },\n  egress:"),
+        ("egress:", "messages: { queue: { mode: \"followup\" } },\n  egress:"),
         ("botToken: \"1:h\"", "botToken: \"1:h\", mentionPatterns: [\"bot\"], streaming: \"partial\""),
         ("id: \"main\"", "id: \"main\", identity: { emoji: \"🦊\" }, tools: { deny: [\"exec\"] }"),
         ("model: \"anthropic/x\"", "model: \"anthropic/z\""),

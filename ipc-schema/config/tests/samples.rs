@@ -86,6 +86,13 @@ fn a_second_default_agent_is_a_warning() {
 }
 
 #[test]
+fn what_nothing_uses_is_a_warning() {
+    let loaded = load(&samples("valid"), Path::new("everything.json5")).unwrap();
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(warnings.join("\n"));
+}
+
+#[test]
 fn everything_shown_without_secrets() {
     let loaded = load(&samples("valid"), Path::new("everything.json5")).unwrap();
     let shown = serde_json::to_string_pretty(&creel_config::shape::Shape::show(

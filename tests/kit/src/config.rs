@@ -20,7 +20,7 @@ pub fn base(port: u16) -> Value {
     json!({
         "gateway": {"port": port, "reload": {"debounceMs": 50}},
         "agents": {"defaults": {"tools": {"exec": {"security": "full", "ask": "off"}}}},
-        "messages": {"queue": {"mode": "followup", "debounceMs": 0, "cap": 10000}},
+        "messages": {"queue": {"mode": "followup", "debounceMs": 0}},
         "supervisor": {
             "backoff": {"initialMs": 20, "maxMs": 500, "jitter": 0.0},
             "brake": {"crashes": 10000, "windowSeconds": 1, "crashesPerHour": 100000},

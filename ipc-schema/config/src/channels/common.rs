@@ -82,9 +82,8 @@ word! {
         "off" => Off,
         /// The text so far is shown and edited.
         "partial" => Partial,
-        /// What the agent does is shown, then the answer.
-        "progress" => Progress,
     }
+    not built: "progress"
 }
 
 noun! {

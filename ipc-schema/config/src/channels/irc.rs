@@ -30,6 +30,10 @@ noun! {
         "nickserv" => nickserv: Option<Nickserv> = None;
         /// Seconds for the connection and the login.
         "connectTimeoutSeconds" => connect_timeout_seconds: u32 = 30, check within(1, 600);
+        /// Lines that may be sent at once, before the server takes it for a flood.
+        "floodBurst" => flood_burst: u32 = 4, check within(1, 100);
+        /// Milliseconds between two lines after that.
+        "floodDelayMs" => flood_delay_ms: u32 = 2000, check within(0, 60_000);
     }
 }
 

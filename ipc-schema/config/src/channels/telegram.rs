@@ -15,6 +15,8 @@ noun! {
         "apiRoot" => api_root: Option<BaseUrl> = BaseUrl::parse("https://api.telegram.org").ok();
         /// Seconds that one request for news stays open.
         "pollTimeoutSeconds" => poll_timeout_seconds: u32 = 30, check within(0, 50);
+        /// Whether a message that was edited is taken as a new one; otherwise the edit is not noticed.
+        "editedMessages" => edited_messages: bool = false;
     }
 }
 

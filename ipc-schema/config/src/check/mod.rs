@@ -38,6 +38,7 @@ pub(crate) fn check(config: &Config, tree: &Node, paths: Option<&Paths>) -> Find
     check.providers();
     check.numbers();
     check.egress();
+    check.unused();
     check.findings
 }
 
@@ -53,6 +54,7 @@ macro_rules! path {
 }
 
 mod routes;
+mod unused;
 
 impl From<&str> for Step {
     fn from(key: &str) -> Self {
