@@ -234,6 +234,16 @@ impl Hub {
         self.core.default_agent()
     }
 
+    /// The last part of the key of every agent's main session, and the whole key of the default agent's.
+    pub fn main_session(&self) -> (String, String) {
+        self.core.main_session()
+    }
+
+    /// How clients prove themselves: `token` or `password`.
+    pub fn auth_mode(&self) -> &'static str {
+        self.core.settings().config.gateway.auth.mode.word()
+    }
+
     /// The ids and display names of all agents, the default one first.
     pub fn agents(&self) -> Vec<(String, String)> {
         self.core.agents()

@@ -39,6 +39,7 @@ pub(crate) fn nonce() -> String {
 pub(crate) async fn hello(desk: &Desk, client: &Client) -> Value {
     let health = recent_health(desk).await;
     let agent = desk.hub.default_agent();
+    let (main_key, main_session_key) = desk.hub.main_session();
     let (presence_version, health_version) = desk.clients.versions();
     let old = client.protocol == Protocol::V3;
     let events = EVENTS.iter().chain(if old { &[] } else { NEW_EVENTS });
@@ -55,12 +56,8 @@ pub(crate) async fn hello(desk: &Desk, client: &Client) -> Value {
             state_version: StateVersion { presence: presence_version, health: health_version },
             uptime_ms: health["uptimeMs"].as_u64().unwrap_or(0),
             health,
-            session_defaults: SessionDefaults {
-                main_session_key: format!("agent:{agent}:main"),
-                default_agent_id: agent,
-                main_key: "main".to_owned(),
-            },
-            auth_mode: Some("token".to_owned()),
+            session_defaults: SessionDefaults { main_session_key, default_agent_id: agent, main_key },
+            auth_mode: Some(desk.hub.auth_mode().to_owned()),
         },
         auth: Granted { role: client.role.as_str().to_owned(), scopes: client.scopes.names() },
         policy: Policy {

@@ -35,15 +35,24 @@ const TOKEN: &str = "a-token-of-forty-characters-0123456789ab";
 
 /// A running core without supervisor and workers.
 async fn core() -> Arc<Core> {
+    core_of("{}").await
+}
+
+/// The same with a configuration.
+async fn core_of(text: &str) -> Arc<Core> {
     let memory = store::Memory::new(store::Rules::KEPT);
-    let settings = Settings::of_text("{}", Path::new("/nonexistent/creel-api-tests"));
+    let settings = Settings::of_text(text, Path::new("/nonexistent/creel-api-tests"));
     let desk = store::Desk::over(memory).unwrap();
     Core::open(desk, settings, Secret::new(TOKEN), None, Vitals::default()).await.unwrap()
 }
 
 /// The counter over such a core, with events flowing.
 async fn counter() -> (Arc<Core>, Arc<Desk>) {
-    let core = core().await;
+    counter_over(core().await)
+}
+
+/// The counter over a core.
+fn counter_over(core: Arc<Core>) -> (Arc<Core>, Arc<Desk>) {
     let desk = Arc::new(Desk::new(Hub::new(core.clone())));
     tokio::spawn(feed::tell(desk.clone(), desk.hub.subscribe()));
     tokio::spawn(feed::tell_sessions(desk.clone()));

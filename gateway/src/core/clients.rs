@@ -360,6 +360,12 @@ impl Core {
         self.settings().config.default_agent().to_string()
     }
 
+    pub(crate) fn main_session(&self) -> (String, String) {
+        let settings = self.settings();
+        let agent = settings.config.default_agent();
+        (settings.config.session.main_key.to_string(), route::main_key(&settings.config, &agent))
+    }
+
     pub(crate) fn agents(&self) -> Vec<(String, String)> {
         let mut agents = self.settings().config.agents();
         agents.sort_by_key(|agent| !agent.default);

@@ -59,7 +59,7 @@ async fn agents(call: Call) -> Outcome {
     };
     let agents: Vec<Value> = hub.agents().into_iter().map(row).collect();
     Ok(Reply::Now(json!({
-        "defaultId": hub.default_agent(), "mainKey": "main", "scope": "per-sender", "agents": agents,
+        "defaultId": hub.default_agent(), "mainKey": hub.main_session().0, "scope": "per-sender", "agents": agents,
     })))
 }
 

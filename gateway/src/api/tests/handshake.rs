@@ -33,6 +33,20 @@ async fn the_hello_has_what_recorded_clients_read() {
 }
 
 #[tokio::test]
+async fn the_hello_names_the_main_session_and_the_way_in_as_they_are_configured() {
+    let text = "{ session: { mainKey: 'home' }, agents: { list: [{ id: 'ada' }] },
+                  gateway: { auth: { mode: 'password', password: 'p' } } }";
+    let (_core, desk) = counter_over(core_of(text).await);
+    let (mut client, hello) = Client::hello(&desk, 4, &["operator.read"]).await;
+    let defaults = json!({"defaultAgentId": "ada", "mainKey": "home", "mainSessionKey": "agent:ada:home"});
+    for (key, value) in defaults.as_object().unwrap() {
+        assert_eq!(hello["snapshot"]["sessionDefaults"][key], *value, "{key}");
+    }
+    assert_eq!(hello["snapshot"]["authMode"], "password");
+    assert_eq!(client.call("agents.list", json!({})).await["payload"]["mainKey"], "home");
+}
+
+#[tokio::test]
 async fn refusals_say_why_and_close() {
     let (_core, desk) = counter().await;
     let range = |low: u32, high: u32| {
