@@ -40,7 +40,7 @@ enum Command {
     Test(tests::Args),
     /// What CI runs: formatting, lints, dependency rules, tidiness, then every test.
     Ci,
-    /// Check what compilers do not: file sizes, crate edges, golden lines, the committed schemas.
+    /// Check what compilers and tests do not: file sizes, crate edges, where `unsafe` stands.
     Tidy,
     /// Write `ipc-schema/schema/*.json` anew.
     Schema,

@@ -57,17 +57,7 @@ impl Tx<'_> {
                 serde_json::to_string(&request.route)?,
             ],
         )?;
-        self.enqueue(&NewOutbound {
-            key: format!("pairing/{}/{}", own.account(), message.ext_id),
-            account: own.account().to_owned(),
-            route: request.route.clone(),
-            text: request.text.clone(),
-            attachments: Vec::new(),
-            draft: None,
-            run: None,
-            agent: None,
-            now_ms: message.now_ms,
-        })?;
+        self.enqueue(&NewOutbound::pairing(own, message, request))?;
         Ok(Accepted::PairingAsked)
     }
 

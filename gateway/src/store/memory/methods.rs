@@ -1,0 +1,436 @@
+//! The transactions.
+
+use super::*;
+
+impl Store for Memory {
+    fn begin_group(&mut self) -> Kept<()> {
+        Ok(())
+    }
+    fn commit_group(&mut self) -> Kept<()> {
+        Ok(())
+    }
+
+    fn claim_account(&mut self, _who: &str, account: &str) -> Kept<Held> {
+        let row = self.accounts.entry(account.to_owned()).or_default();
+        row.epoch += 1;
+        Ok(Held::new(account, row.epoch))
+    }
+
+    fn accept(&mut self, own: &Held, message: &NewMessage) -> Kept<Accepted> {
+        let account = self.fence(own)?;
+        account.inbound_ms = Some(message.now_ms);
+        account.cursor = message.cursor.clone().or(account.cursor.take());
+        let id = (own.account().to_owned(), message.ext_id.clone());
+        if let (Some(run), true) = (self.known.get(&id), self.rules.fenced()) {
+            return Ok(Accepted::Duplicate { run: run.clone() });
+        }
+        match &message.fate {
+            Fate::Ignored => {}
+            Fate::Turn(placed) => {
+                self.known.insert(id, placed.run.clone());
+                self.place(own, message, placed, MessageState::Waiting);
+                self.lanes.entry(placed.lane.clone()).or_default().agent = placed.agent.clone();
+            }
+            Fate::Context { placed, keep } => {
+                self.known.insert(id, None);
+                self.place(own, message, placed, MessageState::Context);
+                let kept: Vec<usize> = (0..self.inbox.len())
+                    .rev()
+                    .filter(|index| {
+                        let message = &self.inbox[*index];
+                        message.placed.lane == placed.lane && message.state == MessageState::Context
+                    })
+                    .collect();
+                for index in kept.into_iter().skip(*keep as usize) {
+                    self.inbox[index].state = MessageState::Over;
+                }
+            }
+            Fate::Pairing(request) => {
+                self.requests.retain(|row| row.expires_ms > message.now_ms);
+                let of_account = |row: &&PairingRecord| row.account == own.account();
+                let waiting = self.requests.iter().filter(of_account).count();
+                let known = self.requests.iter().filter(of_account).any(|row| row.sender == request.sender);
+                if known || waiting >= request.max as usize {
+                    return Ok(Accepted::PairingQuiet);
+                }
+                self.requests.push(PairingRecord {
+                    account: own.account().to_owned(),
+                    sender: request.sender.clone(),
+                    name: request.name.clone(),
+                    code: request.code.clone(),
+                    created_ms: message.now_ms,
+                    expires_ms: request.expires_ms,
+                    route: request.route.clone(),
+                });
+                self.enqueue(&NewOutbound::pairing(own, message, request))?;
+                return Ok(Accepted::PairingAsked);
+            }
+        }
+        Ok(Accepted::Fresh)
+    }
+
+    fn cursor(&mut self, account: &str) -> Kept<Option<String>> {
+        Ok(self.accounts.get(account).and_then(|account| account.cursor.clone()))
+    }
+
+    fn open_lanes(&mut self) -> Kept<Vec<OpenLane>> {
+        let open = self.lanes.iter().map(|(key, lane)| OpenLane {
+            lane: key.clone(),
+            agent: lane.agent.clone(),
+            pending: self.pending(key),
+            turn: lane.turn.clone().map(|turn| TurnRef { turn, epoch: lane.epoch }),
+        });
+        Ok(open.filter(|lane| lane.pending > 0 || lane.turn.is_some()).collect())
+    }
+
+    fn claim_lane(&mut self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
+        let pending = self.pending(&claim.lane);
+        let Some(lane) = self.lanes.get_mut(&claim.lane) else { return Ok(None) };
+        if pending == 0 && lane.turn.is_none() {
+            return Ok(None);
+        }
+        lane.epoch += 1;
+        let epoch = lane.epoch;
+        let mine = std::mem::replace(&mut lane.owner, claim.who.clone()) == claim.who;
+        let turn = match lane.turn.clone() {
+            Some(turn) => {
+                if let Some(row) = self.turns.get_mut(&turn) {
+                    row.claimed.attempts = if mine { row.claimed.attempts + 1 } else { 1 };
+                    row.claimed.turn.epoch = epoch;
+                }
+                turn
+            }
+            None => {
+                lane.turn = Some(claim.turn.clone());
+                self.begin(claim, epoch);
+                claim.turn.clone()
+            }
+        };
+        Ok(self.claimed(&turn))
+    }
+
+    fn adopt_turn(&mut self, who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
+        let current = |lane: &&mut Lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch;
+        let Some(lane) = self.lanes.values_mut().find(current) else { return Ok(None) };
+        who.clone_into(&mut lane.owner);
+        Ok(self.claimed(&turn.turn))
+    }
+
+    fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
+        let row = self.turn(turn)?;
+        if row.ended.is_some() {
+            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+        }
+        Ok(match row.steps.get_mut(&step.step) {
+            None => {
+                row.steps.insert(step.step, Step { begun_by: Some(turn.epoch), entry: None });
+                row.claimed.attempts = 0;
+                StepBegun::New
+            }
+            Some(Step { entry: Some(entry), .. }) => StepBegun::Done { entry: entry.clone() },
+            Some(Step { begun_by: Some(epoch), .. }) if *epoch == turn.epoch => StepBegun::New,
+            Some(known) => {
+                known.begun_by = None;
+                StepBegun::Uncertain
+            }
+        })
+    }
+
+    fn end_step(&mut self, turn: &TurnRef, step: u32, entry: &Entry) -> Kept<()> {
+        let row = self.turn(turn)?;
+        if row.ended.is_some() {
+            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+        }
+        row.steps.entry(step).or_default().entry.get_or_insert_with(|| entry.clone());
+        row.claimed.attempts = 0;
+        Ok(())
+    }
+
+    fn finish_turn(&mut self, turn: &TurnRef, finish: &Finish) -> Kept<Finished> {
+        let fenced = self.rules.fenced();
+        let row = self.turn(turn)?;
+        let already = row.ended.is_some() && fenced;
+        let claimed = row.claimed.clone();
+        if !already {
+            let steps = std::mem::take(&mut row.steps);
+            row.ended = Some((finish.now_ms, Ending::of(finish)));
+            let user = user_entry(&claimed.input, claimed.kind != "direct");
+            let entries: Vec<Entry> =
+                std::iter::once(user).chain(steps.into_values().filter_map(|step| step.entry)).collect();
+            let added = count(entries.iter());
+            let transcript = self.transcripts.entry(claimed.session_id.clone()).or_default();
+            for entry in entries {
+                let (seq, at_ms, run) = (count(transcript.iter()) + 1, finish.now_ms, claimed.run.clone());
+                transcript.push(TranscriptRecord { seq, entry, at_ms, run });
+            }
+            if let Some(route) = &claimed.route {
+                let speaker = Speaker {
+                    turn: &turn.turn,
+                    run: &claimed.run,
+                    lane: &claimed.lane,
+                    account: &claimed.account,
+                    route,
+                };
+                for outbound in outbound_of(&speaker, finish) {
+                    self.enqueue(&outbound)?;
+                }
+            }
+            if let Some((session, turned)) = self.sessions.get_mut(&claimed.lane)
+                && session.id == claimed.session_id
+            {
+                session.entries += added;
+                session.updated_ms = finish.now_ms;
+                *turned = Some(finish.now_ms);
+            }
+            for message in self.inbox.iter_mut().filter(|m| m.turn.as_deref() == Some(&turn.turn)) {
+                message.state = MessageState::Over;
+            }
+            if let Some(lane) = self.lanes.get_mut(&claimed.lane)
+                && lane.turn.as_deref() == Some(&turn.turn)
+            {
+                lane.turn = None;
+            }
+        }
+        let account = claimed.route.is_some().then_some(claimed.account);
+        let pending = self.pending(&claimed.lane);
+        Ok(Finished { already, run: claimed.run, lane: claimed.lane, account, pending })
+    }
+
+    fn context_page(&mut self, turn: &TurnRef, cursor: Option<u64>) -> Kept<ContextPage> {
+        let session = self.turn(turn)?.claimed.session_id.clone();
+        let before = cursor.unwrap_or(u64::MAX);
+        let entries = self.transcripts.get(&session).map(Vec::as_slice).unwrap_or_default();
+        let older = entries.iter().rev().filter(|record| record.seq < before);
+        let (mut page, more) = fill_page(older.map(|record| {
+            Ok((serde_json::to_string(&record.entry)?.len(), (record.seq, record.entry.clone())))
+        }))?;
+        page.reverse();
+        let next = page.first().map(|(seq, _)| *seq).filter(|_| more);
+        Ok(ContextPage { entries: page.into_iter().map(|(_, entry)| entry).collect(), next })
+    }
+
+    fn journal_page(&mut self, turn: &TurnRef, cursor: Option<u64>) -> Kept<JournalPage> {
+        let row = self.turn(turn)?;
+        let from = u32::try_from(cursor.unwrap_or(0)).unwrap_or(u32::MAX);
+        let (steps, more) = fill_page(row.steps.range(from..).map(|(step, known)| {
+            let size = serde_json::to_string(&known.entry)?.len();
+            Ok((size, JournalStep { step: *step, entry: known.entry.clone() }))
+        }))?;
+        let next = steps.last().map(|last| u64::from(last.step) + 1).filter(|_| more);
+        Ok(JournalPage { steps, next })
+    }
+
+    fn run(&mut self, run: &str) -> Kept<Option<RunRecord>> {
+        if let Some(turn) = self.turns.values().find(|turn| turn.claimed.run == run) {
+            let ending = turn.ended.as_ref().map(|(_, ending)| ending.clone());
+            return Ok(Some(RunRecord {
+                lane: turn.claimed.lane.clone(),
+                turn: Some(turn.claimed.turn.clone()),
+                outcome: ending.as_ref().map(|ending| ending.outcome),
+                error: ending.as_ref().and_then(|ending| ending.error.clone()),
+                text: ending.as_ref().map(|ending| ending.text.clone()),
+                usage: ending.map(|ending| ending.usage).unwrap_or_default(),
+                accepted_ms: turn.begun_ms,
+                ended_ms: turn.ended.as_ref().map(|(at, _)| *at),
+            }));
+        }
+        let waiting = self.inbox.iter().find(|message| message.placed.run.as_deref() == Some(run));
+        Ok(waiting.map(|message| RunRecord {
+            lane: message.placed.lane.clone(),
+            turn: None,
+            outcome: None,
+            error: None,
+            text: None,
+            usage: Usage::default(),
+            accepted_ms: message.at_ms,
+            ended_ms: None,
+        }))
+    }
+
+    fn sessions(&mut self, query: &SessionQuery) -> Kept<Vec<SessionRecord>> {
+        let fits = |session: &&SessionRecord| {
+            query.agent.as_ref().is_none_or(|agent| *agent == session.agent)
+                && query.kind.as_ref().is_none_or(|kind| *kind == session.kind)
+                && session.updated_ms >= query.since_ms
+                && query.search.as_ref().is_none_or(|text| {
+                    session.key.contains(text)
+                        || session.title.as_ref().is_some_and(|title| title.to_lowercase().contains(text))
+                })
+        };
+        let mut found: Vec<SessionRecord> =
+            self.sessions.values().map(|(session, _)| session).filter(fits).cloned().collect();
+        for session in &mut found {
+            session.pending = self.pending(&session.key);
+            session.running = self.lanes.get(&session.key).is_some_and(|lane| lane.turn.is_some());
+        }
+        found.sort_by(|a, b| b.updated_ms.cmp(&a.updated_ms).then_with(|| a.key.cmp(&b.key)));
+        found.truncate(query.limit as usize);
+        Ok(found)
+    }
+
+    fn history(&mut self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {
+        let id = self.sessions.get(session_key).map(|(session, _)| session.id.clone()).unwrap_or_default();
+        let all = self.transcripts.get(&id).map(Vec::as_slice).unwrap_or_default();
+        Ok(all[all.len().saturating_sub(limit as usize)..].to_vec())
+    }
+
+    fn enqueue(&mut self, row: &NewOutbound) -> Kept<bool> {
+        if self.rules.fenced() && self.outbox.iter().any(|known| known.outbound.what.key == row.key) {
+            return Ok(false);
+        }
+        let outbound = Outbound {
+            what: row.clone(),
+            state: OutboxState::Queued,
+            parts_sent: 0,
+            attempts: 0,
+            not_before_ms: 0,
+            error: None,
+        };
+        self.outbox.push(Row { outbound, incarnation: None });
+        Ok(true)
+    }
+
+    fn open_outbound(&mut self, own: &Held, max: u32) -> Kept<Vec<Outbound>> {
+        self.fence(own)?;
+        let mut chats: Vec<String> = Vec::new();
+        let mut first = Vec::new();
+        for row in &self.outbox {
+            let chat = chat_of(&row.outbound.what.route);
+            let wanted = row.outbound.what.account == own.account() && open(row.outbound.state);
+            if wanted && !chats.contains(&chat) {
+                chats.push(chat);
+                first.push(row.outbound.clone());
+            }
+        }
+        first.truncate(max as usize);
+        Ok(first)
+    }
+
+    fn attempt(&mut self, own: &Held, key: &str, incarnation: u64) -> Kept<bool> {
+        let Some(row) = self.row(own, key)? else { return Ok(false) };
+        let mine = row.incarnation == Some(incarnation);
+        match row.outbound.state {
+            OutboxState::Queued => {}
+            OutboxState::Attempting if mine => {}
+            _ => return Ok(false),
+        }
+        row.outbound.state = OutboxState::Attempting;
+        row.outbound.attempts += 1;
+        row.incarnation = Some(incarnation);
+        Ok(true)
+    }
+
+    fn part_sent(&mut self, own: &Held, key: &str, parts: u32) -> Kept<()> {
+        if let Some(row) = self.row(own, key)? {
+            row.outbound.parts_sent = row.outbound.parts_sent.max(parts);
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, own: &Held, key: &str, settled: &Settled) -> Kept<()> {
+        if let Settled::Sent { now_ms } = settled {
+            self.fence(own)?.outbound_ms = Some(*now_ms);
+        }
+        let late = |state| state == OutboxState::Unknown && matches!(settled, Settled::Sent { .. });
+        let takes = |row: &&mut Row| open(row.outbound.state) || late(row.outbound.state);
+        let Some(row) = self.row(own, key)?.filter(takes) else { return Ok(()) };
+        let row = &mut row.outbound;
+        (row.state, row.error, row.not_before_ms) = match settled {
+            Settled::Sent { .. } => (OutboxState::Sent, None, 0),
+            Settled::Again { not_before_ms, error, parts } => {
+                row.parts_sent = row.parts_sent.max(parts.unwrap_or(0));
+                (OutboxState::Queued, Some(error.clone()), *not_before_ms)
+            }
+            Settled::Unknown { error } => (OutboxState::Unknown, Some(error.clone()), 0),
+            Settled::Failed { error } => (OutboxState::Failed, Some(error.clone()), 0),
+        };
+        Ok(())
+    }
+
+    fn orphan_attempts(&mut self, own: &Held, alive: Option<u64>) -> Kept<Vec<String>> {
+        self.fence(own)?;
+        let state = if self.rules.fenced() { OutboxState::Unknown } else { OutboxState::Queued };
+        let mut keys = Vec::new();
+        for row in &mut self.outbox {
+            let lost = row.outbound.state == OutboxState::Attempting && row.incarnation != alive;
+            if row.outbound.what.account == own.account() && lost {
+                row.outbound.state = state;
+                row.outbound.error = Some(
+                    "The channel worker ended while it was sending this; it may have been said.".to_owned(),
+                );
+                keys.push(row.outbound.what.key.clone());
+            }
+        }
+        Ok(keys)
+    }
+
+    fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>> {
+        Ok(self.outbox.iter().rev().take(limit as usize).map(|row| row.outbound.clone()).collect())
+    }
+
+    fn prune(&mut self, before_ms: i64) -> Kept<u64> {
+        let rows = |store: &Self| {
+            count(store.inbox.iter())
+                + count(store.outbox.iter())
+                + store.turns.len() as u64
+                + count(store.requests.iter())
+        };
+        let before = rows(self);
+        let over = |message: &Message| message.state == MessageState::Over && message.at_ms < before_ms;
+        for message in self.inbox.iter().filter(|message| over(message)) {
+            self.known.remove(&(message.account.clone(), message.ext_id.clone()));
+        }
+        self.inbox.retain(|message| !over(message));
+        let settled = |state| matches!(state, OutboxState::Sent | OutboxState::Failed);
+        self.outbox.retain(|row| row.outbound.what.now_ms >= before_ms || !settled(row.outbound.state));
+        self.turns.retain(|_, turn| turn.ended.as_ref().is_none_or(|(at, _)| *at >= before_ms));
+        self.requests.retain(|row| row.expires_ms >= before_ms);
+        Ok(before - rows(self))
+    }
+    #[cfg(test)]
+    fn limit_pages(&mut self) -> Kept<()> {
+        Ok(())
+    }
+    fn account(&mut self, account: &str) -> Kept<AccountRecord> {
+        let times = self.accounts.get(account);
+        let of = |wanted: fn(OutboxState) -> bool| {
+            let rows = self.outbox.iter();
+            count(rows.filter(|row| row.outbound.what.account == account && wanted(row.outbound.state)))
+        };
+        Ok(AccountRecord {
+            inbound_ms: times.and_then(|times| times.inbound_ms),
+            outbound_ms: times.and_then(|times| times.outbound_ms),
+            queued: of(open),
+            unknown: of(|state| state == OutboxState::Unknown),
+        })
+    }
+
+    fn pairings(&mut self, now_ms: i64) -> Kept<Vec<PairingRecord>> {
+        Ok(self.requests.iter().filter(|row| row.expires_ms > now_ms).cloned().collect())
+    }
+
+    fn approve(&mut self, accounts: &[String], code: &str, now_ms: i64) -> Kept<Option<PairingRecord>> {
+        let found = self.dismiss(accounts, code, now_ms)?;
+        if let Some(record) = &found {
+            self.let_in.push((record.account.clone(), record.sender.clone()));
+        }
+        Ok(found)
+    }
+
+    fn dismiss(&mut self, accounts: &[String], code: &str, now_ms: i64) -> Kept<Option<PairingRecord>> {
+        let found = self
+            .pairings(now_ms)?
+            .into_iter()
+            .rfind(|row| same_code(&row.code, code) && accounts.contains(&row.account));
+        if let Some(found) = &found {
+            self.requests.retain(|row| row != found);
+        }
+        Ok(found)
+    }
+
+    fn allowed(&mut self) -> Kept<Vec<(String, String)>> {
+        let mut all = self.let_in.clone();
+        all.sort();
+        Ok(all)
+    }
+}
