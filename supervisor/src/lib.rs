@@ -27,4 +27,4 @@ pub mod unit;
 mod up;
 pub mod upgrade;
 
-pub use up::{UpOptions, run_up};
+pub use up::{UpOptions, abort_on_panic, run_up};

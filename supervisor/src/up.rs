@@ -125,8 +125,9 @@ fn left_with(code: ExitCode, launchd: bool) -> ExitCode {
     }
 }
 
-/// A supervisor with a broken task would be half dead; a dead one takes all units with it and is started again.
-fn abort_on_panic() {
+/// A supervisor with a broken task would be half dead; a dead one takes all units with it and is started again. From now
+/// on a panic anywhere in this process ends it.
+pub fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!("The supervisor is broken and ends: {panic}");
         arrival::fall_back(&format!("it broke: {panic}"));

@@ -20,6 +20,9 @@ async fn killed_while_streaming(unit: &str) -> Result<()> {
         .await?;
         let others = others(creel, unit).await?;
         let killed = creel.kill(unit, Signal::SIGKILL).await?;
+        // In the middle of the answer, not after it: otherwise this test shows nothing.
+        assert_eq!(home.said_in(CHAT), Vec::<String>::new(), "the turn was over before the kill");
+        assert_eq!(home.model.control().stats().finished, 0, "the answer was over before the kill");
 
         assert_eq!(home.wait_said(CHAT, 1).await?, [WORDS]);
         let status = creel.wait_replaced(unit, killed).await?;
@@ -47,7 +50,7 @@ async fn others(creel: &Creel, unit: &str) -> Result<Vec<(String, Option<u32>)>>
 }
 
 #[tokio::test]
-async fn gateway() -> Result<()> {
+async fn fault_50_gateway() -> Result<()> {
     killed_while_streaming("gateway").await
 }
 
@@ -62,7 +65,7 @@ async fn agent() -> Result<()> {
 }
 
 #[tokio::test]
-async fn channel() -> Result<()> {
+async fn fault_51_channel() -> Result<()> {
     killed_while_streaming("channel:telegram:default").await
 }
 
@@ -77,6 +80,7 @@ async fn a_tool_that_has_run_does_not_run_again() -> Result<()> {
         home.model.control().pace(fake_model::Pace { delay_ms: 3000, gap_ms: 0 });
         home.wait_asked("what follows the tool", |last| !last.starts_with("tool ")).await?;
         creel.kill("agent:main", Signal::SIGKILL).await?;
+        assert_eq!(home.said_in(CHAT), Vec::<String>::new(), "the turn was over before the kill");
         home.model.control().pace(fake_model::Pace::default());
         assert_eq!(home.wait_said(CHAT, 1).await?, ["tool said: 1"]);
         let ran = std::fs::read_to_string(home.home.path().join("workspace/ran.txt"))?;

@@ -12,7 +12,7 @@ use crate::with;
 const EX_TEMPFAIL: i32 = 75;
 
 #[tokio::test]
-async fn a_killed_supervisor_leaves_nothing_and_loses_nothing() -> Result<()> {
+async fn fault_35_a_killed_supervisor_leaves_nothing_and_loses_nothing() -> Result<()> {
     const CHATS: i64 = 3;
     let home = TelegramHome::new().await?;
     let creel = home.start().await?;
@@ -53,10 +53,8 @@ async fn a_second_supervisor_is_refused() -> Result<()> {
     with(home.start().await?, async |creel: &Creel| {
         let second = home.cli(&["up"]).await?;
         assert_eq!(second.code, Some(EX_TEMPFAIL), "{second:?}");
-        assert!(
-            second.stderr.contains(&creel.supervisor().pid.to_string()) || second.stderr.contains("already"),
-            "{second:?}"
-        );
+        let owner = format!("(pid {})", creel.supervisor().pid);
+        assert!(second.stderr.contains("already runs") && second.stderr.contains(&owner), "{second:?}");
         assert_eq!(creel.status().await?.supervisor_pid, creel.supervisor().pid);
         Ok(())
     })

@@ -209,6 +209,21 @@ fn fault_07_exec_fails() {
 }
 
 #[test]
+fn fault_08_cannot_be_confined() {
+    let mut home = Home::new(&quick("{id: 'other'}"));
+    // The folder of one agent leads out of the home: its view of the files cannot be made as it should be.
+    std::fs::create_dir_all(home.path("home/agents")).unwrap();
+    std::fs::create_dir(home.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(home.path("elsewhere"), home.path("home/agents/other")).unwrap();
+    home.start();
+    home.wait_state("agent:main", "running");
+    let row = home.ended("agent:other", 1, "launch_failed");
+    assert!(row["lastExit"]["detail"].as_str().unwrap().contains("symbolic link"), "{row}");
+    // It never ran, not even with less.
+    assert_eq!(home.log("agent:other"), "");
+}
+
+#[test]
 fn fault_09_never_ready() {
     let mut home = Home::up(&quick("{id: 'mute'}"), &["gateway", "agent:main"]);
     home.wait_log("agent:mute", "hello from");

@@ -67,6 +67,12 @@ fn fault_36_aborts() {
 }
 
 #[test]
+fn fault_36_a_broken_task_ends_the_whole_process() {
+    let status = std::process::Command::new(crate::home::example("broken-task")).status().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "{status}");
+}
+
+#[test]
 fn fault_37_ordered_stop() {
     let mut home = Home::up(ALL, &["gateway", "egress", "agent:main", "channel:telegram:a"]);
     let pids = home.pids();

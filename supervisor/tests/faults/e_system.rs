@@ -100,6 +100,40 @@ fn fault_47_a_number_that_was_used_before() {
 }
 
 #[test]
+fn fault_52_all_workers_crash_together() {
+    let agents: Vec<String> = (0..30).map(|n| format!("{{id: 'a{n}'}}")).collect();
+    let config = format!(
+        "{{gateway: {{port: PORT}}, sandbox: {{mode: 'off'}}, supervisor: {{backoff: {{initialMs: 4000, maxMs: 8000}}}}, agents: {{list: [{}]}}}}",
+        agents.join(", ")
+    );
+    let mut home = Home::up(&config, &["gateway"]);
+    let rows = |home: &Home, state: &str| -> Vec<serde_json::Value> {
+        let status = home.status();
+        let rows = status["units"].as_array().unwrap().iter();
+        rows.filter(|row| row["kind"] == "agent" && row["state"] == state).cloned().collect()
+    };
+    home.until("thirty agents", |home| (rows(home, "running").len() == 30).then_some(()));
+    let gateway = home.unit_pid("gateway");
+    for round in 1..=2 {
+        for row in rows(&home, "running") {
+            home.order(row["name"].as_str().unwrap(), "crash");
+        }
+        // Not all at the same moment again: each waits a little longer or shorter than the others.
+        let mut due = std::collections::BTreeSet::new();
+        home.until("that each was seen to wait, or is back", |home| {
+            due.extend(rows(home, "backoff").iter().filter_map(|row| row["nextAttemptMs"].as_u64()));
+            let back = |row: &&serde_json::Value| row["incarnation"] == round + 1;
+            (rows(home, "running").iter().filter(back).count() == 30).then_some(())
+        });
+        assert!(round == 1 || due.len() > 5, "{due:?}");
+    }
+    // The gateway stayed up and was told of each.
+    assert_eq!(home.unit_pid("gateway"), gateway);
+    assert_eq!(home.log("gateway").matches("gone agent:").count(), 60);
+    home.nobody_left();
+}
+
+#[test]
 fn fault_53_the_port_is_taken() {
     let home = Home::new(ONE);
     let _other = TcpListener::bind(("127.0.0.1", home.port)).unwrap();

@@ -11,6 +11,9 @@ use crate::home::{Home, memory, send, test_worker};
 
 const ONE: &str = "{gateway: {port: PORT}}";
 
+/// How many mount namespaces a user may have.
+const MOST_NAMESPACES: &str = "/proc/sys/user/max_mnt_namespaces";
+
 /// Runs a command of the machine.
 fn sh(script: &str) -> bool {
     Command::new("sh").args(["-c", script]).status().unwrap().success()
@@ -40,6 +43,27 @@ impl Drop for Small<'_> {
     fn drop(&mut self) {
         sh(&format!("umount -l {}", self.0.display()));
     }
+}
+
+#[test]
+fn fault_08_the_kernel_refuses_a_stage() {
+    let config = "{gateway: {port: PORT}, supervisor: {backoff: {initialMs: 50, maxMs: 300}}, agents: {list: [{id: 'main'}, {id: 'other'}]}}";
+    let (mut home, _) = Ground::take().up(config, &["gateway", "egress", "agent:main", "agent:other"]);
+    let before = home.pids();
+    let most = std::fs::read_to_string(MOST_NAMESPACES).unwrap();
+    std::fs::write(MOST_NAMESPACES, "0").unwrap();
+    send(before["agent:other"], Signal::KILL);
+    let row =
+        home.wait_unit("agent:other", "not launched", |row| row["lastExit"]["cause"] == "launch_failed");
+    std::fs::write(MOST_NAMESPACES, &most).unwrap();
+    let detail = row["lastExit"]["detail"].as_str().unwrap();
+    assert!(detail.contains("launch stage: ") && detail.contains("errno"), "{detail}");
+    // Closed, not open: it had run once, confined, and did not run again with less.
+    assert_eq!(home.log("agent:other").matches("hello from").count(), 1);
+    home.wait_state("agent:other", "running");
+    let after = home.pids();
+    assert!(["gateway", "egress", "agent:main"].iter().all(|unit| before[*unit] == after[*unit]));
+    home.nobody_left();
 }
 
 #[test]

@@ -280,7 +280,8 @@ impl Home {
     }
 
     pub(crate) fn log(&self, unit: &str) -> String {
-        std::fs::read_to_string(self.path(&format!("home/logs/{unit}.log"))).unwrap_or_default()
+        let text = std::fs::read_to_string(self.path(&format!("home/logs/{unit}.log"))).unwrap_or_default();
+        text.split_inclusive('\n').map(without_time).collect()
     }
 
     pub(crate) fn wait_log(&mut self, unit: &str, text: &str) {
@@ -321,6 +322,12 @@ pub(crate) fn sent_away(stream: &mut UnixStream) -> bool {
     }
 }
 
+/// A line of a log without the moment that it may begin with.
+fn without_time(line: &str) -> &str {
+    let shaped = |moment: &str| moment.len() == 24 && moment.ends_with('Z') && moment.starts_with("20");
+    line.split_once(' ').filter(|(moment, _)| shaped(moment)).map_or(line, |(_, text)| text)
+}
+
 /// Where `creel` and `test-worker` are, when that is not where they were built: in a virtual machine.
 fn programs() -> Option<PathBuf> {
     std::env::var_os("CREEL_TEST_PROGRAMS").map(PathBuf::from)
@@ -333,10 +340,15 @@ pub(crate) fn creel() -> PathBuf {
 
 /// The program of all units.
 pub(crate) fn test_worker() -> PathBuf {
+    example("test-worker")
+}
+
+/// An example of this package.
+pub(crate) fn example(name: &str) -> PathBuf {
     if let Some(programs) = programs() {
-        return programs.join("test-worker");
+        return programs.join(name);
     }
     let own = std::env::current_exe().unwrap();
     let target: &Path = own.parent().and_then(Path::parent).unwrap();
-    target.join("examples/test-worker")
+    target.join("examples").join(name)
 }

@@ -23,8 +23,8 @@ const SCRIPT: &str = r#"#!/bin/bash
 cd /mnt/share && mkdir -p out /opt/creel && cp creel test-worker faults_vm /opt/creel && chmod -R 755 /opt/creel
 while read -r user test; do
   began=$SECONDS
-  systemd-run -q --wait --pipe -p Delegate=yes -p User="$user" -p TasksMax=2000 -E CREEL_TEST_PROGRAMS=/opt/creel \
-    -E PATH="$PATH" timeout 150 /opt/creel/faults_vm --exact "$test" --nocapture </dev/null >"out/$user-$test.log" 2>&1
+  systemd-run -q --wait --pipe -p Delegate=yes -p User="$user" -p TasksMax=2000 -p RuntimeMaxSec=150 -E CREEL_TEST_PROGRAMS=/opt/creel \
+    -E PATH="$PATH" /opt/creel/faults_vm --exact "$test" --nocapture </dev/null >"out/$user-$test.log" 2>&1
   echo "$user $test $? $((SECONDS - began))" >>out/verdicts
 done <tests
 "#;
