@@ -48,8 +48,9 @@ fn link(from: &Path, to: &Path) -> Result<()> {
 /// Waits until a unit has had an end of this cause.
 async fn ended(creel: &Creel, unit: &str, cause: ExitCause) -> Result<UnitStatus> {
     creel_kit::until(&format!("{unit} ends by {cause:?}"), WATCHED, async || {
-        let row = creel.unit(unit).await?;
-        Ok(row.last_exit.as_ref().is_some_and(|exit| exit.cause == cause).then_some(row))
+        // It may not be up yet.
+        let row = creel.unit(unit).await.ok();
+        Ok(row.filter(|row| row.last_exit.as_ref().is_some_and(|exit| exit.cause == cause)))
     })
     .await
 }
