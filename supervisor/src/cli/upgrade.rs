@@ -22,11 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[command(
     after_help = "The new program first looks at a copy of the state; if it refuses, nothing changes. Then the \
                   supervisor's process becomes it, with every unit and connection; if it does not prove itself within \
-                  10 s, the old one is back.\n\nExamples:\n  \
+                  10 s, the old one is back. Gateway, egress and workers run on in their old programs and are \
+                  named; `creel restart UNIT` moves one.\n\nExamples:\n  \
                   creel upgrade                        after the package manager replaced the programs\n  \
                   creel upgrade --check                only ask the new program whether it could\n  \
-                  creel upgrade --binary ./creel       another program than the one at the running one's path\n  \
-                  creel upgrade --no-roll              leave gateway, egress and workers on their old programs"
+                  creel upgrade --binary ./creel       another program than the one at the running one's path"
 )]
 pub(crate) struct Args {
     /// The new program [default: what is now at the path of the running one]
@@ -35,11 +35,8 @@ pub(crate) struct Args {
     /// Only let the new program look at a copy of the state
     #[arg(long)]
     check: bool,
-    /// Leave gateway, egress and workers on their old programs
-    #[arg(long)]
-    no_roll: bool,
     /// Only show how the latest upgrade went
-    #[arg(long, conflicts_with_all = ["binary", "check", "no_roll"])]
+    #[arg(long, conflicts_with_all = ["binary", "check"])]
     status: bool,
 }
 
@@ -53,7 +50,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, CliError> 
     let asked = UpgradeParams {
         binary: binary.map(|path| path.to_string_lossy().into_owned()),
         check: args.check,
-        no_roll: args.no_roll,
+        // Nobody moves units yet: when a worker is between turns only the gateway could say.
+        no_roll: true,
     };
     let began = Control::connect(context)?.call::<Upgrade>(&asked)?;
     let state = follow(context, began)?;

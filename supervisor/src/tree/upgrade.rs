@@ -15,9 +15,10 @@ use creel_launch::succession::{self, Inherited};
 use creel_link::{Link, Vitals};
 
 use super::event::Event;
+use super::member::Member;
 use super::{GATEWAY, Tree};
 use crate::signals::Signals;
-use crate::unit::At;
+use crate::unit::{At, template};
 use crate::upgrade::carried::Program;
 use crate::upgrade::check::Checked;
 use crate::upgrade::marker::Marker;
@@ -295,6 +296,8 @@ impl Tree {
         (self.upgrade.inherited, self.upgrade.deadline) = (None, None);
         let state = &mut self.upgrade.state;
         state.phase = if state.problem.is_some() { UpgradePhase::RolledBack } else { UpgradePhase::Done };
+        self.upgrade.state.left = self.behind();
+        let state = &mut self.upgrade.state;
         let (millis, version) = (state.exec_micros.unwrap_or(0) as f64 / 1000.0, env!("CARGO_PKG_VERSION"));
         let told = match &state.problem {
             None => {
@@ -319,6 +322,19 @@ impl Tree {
         self.go_on();
         self.start_the_unknown();
         crate::notify::ready();
+    }
+
+    /// The units whose programs on disk are others than those that run, in sentences.
+    fn behind(&self) -> Vec<String> {
+        let sentence = |(name, member): (&String, &Member)| {
+            let path = self.ground.binaries.path(template::program(member.role));
+            let other =
+                member.process.is_some() && member.program.is_some() && member.program != program(&path);
+            other.then(|| {
+                format!("{name} runs its old program; `creel restart {name}` moves it when it suits you.")
+            })
+        };
+        self.members.iter().filter_map(sentence).collect()
     }
 
     /// This program does not work: the one before it takes over again.

@@ -79,6 +79,7 @@ fn a_hundred_workers_are_kept() {
     let before = home.pids();
     assert_eq!(before.len(), 102);
     let state = to(&mut home, "one");
+    println!("{} us from the last act of the old program to the first of the new one", state["execMicros"]);
     assert_eq!((&state["phase"], &state["kept"]), (&json!("done"), &json!(102)), "{state}");
     assert_eq!(home.pids(), before);
     let restarts: Vec<Value> =
@@ -182,12 +183,21 @@ fn fault_57_a_replaced_and_a_deleted_program_run_on_and_the_new_one_takes_over_a
     assert_eq!(home.pids()["gateway"], before["gateway"]);
     let refused = home.control("control.upgrade", json!({})).unwrap_err();
     assert!(refused.contains("cannot be opened"), "{refused}");
-    std::fs::copy(home.path("libexec/creel-agent"), home.path("libexec/creel-channel")).unwrap();
+    for name in ["creel-channel", "creel-gateway"] {
+        let beside = home.path("libexec/new");
+        std::fs::copy(home.path("libexec/creel-agent"), &beside).unwrap();
+        std::fs::rename(beside, home.path("libexec").join(name)).unwrap();
+    }
     heir(&home, "creel");
     let before = home.pids();
     let state = upgrade(&mut home, json!({"noRoll": true}));
     assert_eq!(state["phase"], "done", "{state}");
     assert_eq!(program(own), path);
+    let left = state["left"].as_array().unwrap();
+    assert!(
+        matches!(left.as_slice(), [one] if one.as_str().unwrap().starts_with("gateway runs its old")),
+        "{left:?}"
+    );
     let after = home.pids();
     assert!(before.iter().all(|(name, pid)| after[name] == *pid), "{before:?} {after:?}");
 }
