@@ -54,6 +54,10 @@ pub(crate) struct Row {
     pub left_after_kill: Option<usize>,
     /// Daemons of a killed child that live on, of 1.
     pub left_daemons: Option<usize>,
+    /// How long the supervisor was away while it became another run of its program, with 100 children, in milliseconds.
+    pub upgrade_ms: Option<f64>,
+    /// Children that did not live through it.
+    pub upgrade_lost: Option<usize>,
     /// What could not be measured, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,

@@ -157,9 +157,16 @@ fn creel(plan: &Plan, mode: &str) -> Result<Command> {
         "logging": {"level": "warn", "maxFileBytes": "1g"},
     });
     std::fs::write(home.join("creel.json"), serde_json::to_string(&config)?)?;
-    let mut command = Command::new(real.join("creel"));
-    command.arg("up").env_clear();
-    command.env("CREEL_HOME", &home).env("CREEL_RUNTIME_DIR", plan.folder.join("run"));
-    command.env("HOME", &plan.folder).env("CREEL_LIBEXEC", programs).env("PATH", "/usr/bin:/bin");
+    let mut command = creel_command(plan)?;
+    command.arg("up");
+    Ok(command)
+}
+
+/// The command line in the home of a plan.
+pub(super) fn creel_command(plan: &Plan) -> Result<Command> {
+    let mut command = Command::new(binaries::folder()?.join("creel"));
+    command.env_clear().env("CREEL_HOME", plan.folder.join("home")).env("HOME", &plan.folder);
+    command.env("CREEL_RUNTIME_DIR", plan.folder.join("run"));
+    command.env("CREEL_LIBEXEC", plan.folder.join("libexec")).env("PATH", "/usr/bin:/bin");
     Ok(command)
 }

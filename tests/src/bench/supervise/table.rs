@@ -8,7 +8,7 @@ use crate::figure::{Figure, figure};
 type Get = fn(&Row) -> Option<f64>;
 
 /// What is shown: words, value, digits.
-const LINES: [(&str, Get, usize); 20] = [
+const LINES: [(&str, Get, usize); 22] = [
     ("RSS at 10, MiB", |row| row.rss10_mib, 1),
     ("RSS at 100, MiB", |row| row.rss100_mib, 1),
     ("PSS at 100, MiB", |row| row.pss100_mib, 1),
@@ -29,6 +29,8 @@ const LINES: [(&str, Get, usize); 20] = [
     ("100 MiB line: peak RSS, MiB", |row| row.long_line_peak_mib, 1),
     ("killed: children left of 20", |row| row.left_after_kill.map(|n| n as f64), 0),
     ("daemons left of 1", |row| row.left_daemons.map(|n| n as f64), 0),
+    ("upgrade with 100, ms", |row| row.upgrade_ms, 1),
+    ("upgrade: children lost", |row| row.upgrade_lost.map(|n| n as f64), 0),
 ];
 
 /// A line for each measure, a column for each supervisor; then what two of them come to beside the floor.
@@ -71,7 +73,7 @@ fn cell(value: Option<f64>, digits: usize) -> String {
 
 /// What the specification promises about Creel.
 pub(super) fn figures(rows: &[Row]) -> Vec<Figure> {
-    let promises: [(&str, Get, &'static str, f64, f64); 7] = [
+    let promises: [(&str, Get, &'static str, f64, f64); 8] = [
         ("supervisor RSS with 100 workers", |row| row.rss100_mib, "MiB", 6.0, 6.0),
         ("kill -9 of a worker → its successor's first act, p50", |row| row.kill_p50_ms, "ms", 3.0, 8.0),
         ("100 workers killed at once → all back", |row| row.mass_ms, "ms", 300.0, 300.0),
@@ -84,6 +86,7 @@ pub(super) fn figures(rows: &[Row]) -> Vec<Figure> {
             0.0,
             0.0,
         ),
+        ("upgrade in place with 100 workers", |row| row.upgrade_ms, "ms", 20.0, 20.0),
         ("idle with 100 workers: context switches a second", |row| row.idle_switches, "", 1.0, 1.0),
     ];
     let mut figures = Vec::new();

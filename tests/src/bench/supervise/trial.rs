@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 
 use super::Row;
 use super::rig::{Job, Kind, Rig, millis, now, ticks};
+use super::start;
 
 const MANY: usize = 100;
 /// Every supervisor takes an end within the first second for a child that cannot start.
@@ -24,13 +25,14 @@ const MASS_KILLS: usize = 3;
 pub(super) fn row(kind: Kind) -> Row {
     let mut row = Row { name: kind.key().to_owned(), ..Row::default() };
     type Test = fn(Kind, &mut Row) -> Result<()>;
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 7] = [
         ("ten", ten),
         ("hundred", hundred),
         ("flood", flood),
         ("long line", long_line),
         ("death", death),
         ("daemon", daemon),
+        ("upgrade", upgrade),
     ];
     for (name, test) in tests {
         if let Err(error) = test(kind, &mut row) {
@@ -191,6 +193,27 @@ fn daemon(kind: Kind, row: &mut Row) -> Result<()> {
             stat.process.signal(Signal::SIGKILL)?;
         }
     }
+    Ok(())
+}
+
+/// The supervisor becomes another run of its program while 100 children go on. None of the peers can.
+fn upgrade(kind: Kind, row: &mut Row) -> Result<()> {
+    if !kind.is_creel() {
+        return Ok(());
+    }
+    let rig = Rig::start(kind, ticks(MANY))?;
+    rig.all_up()?;
+    std::thread::sleep(SETTLE);
+    let before = rig.children();
+    ensure!(before.len() == MANY, "{} of {MANY} children run", before.len());
+    let output = start::creel_command(&rig.plan)?.args(["upgrade", "--no-roll", "--json"]).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let state: serde_json::Value = serde_json::from_str(&said)?;
+    let micros = state["execMicros"].as_f64().with_context(|| format!("no time in {said}"))?;
+    row.upgrade_ms = Some(micros / 1e3);
+    let after = rig.children();
+    row.upgrade_lost = Some(before.values().filter(|old| !after.values().any(|new| new == *old)).count());
     Ok(())
 }
 
