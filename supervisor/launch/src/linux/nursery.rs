@@ -3,12 +3,16 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::Errno;
 
 use super::sys::{self, Cloned};
 use super::{credentials, filter, stage};
 use crate::note::{self, Hatch, Hatched};
 use crate::spec::Role;
+
+/// Milliseconds without a launch after which memory is given back.
+const QUIET_MS: u16 = 500;
 
 /// Runs the nursery until the supervisor closes its end.
 pub(crate) fn run() -> ! {
@@ -25,7 +29,12 @@ pub(crate) fn run() -> ! {
     }
     // What is left to do needs little of this binary.
     super::shed::shed();
+    let mut stirred = false;
     loop {
+        if stirred && is_quiet(&socket) {
+            super::shed::shed();
+            stirred = false;
+        }
         let mut fds = match note::receive::<Hatch>(&socket, true) {
             Ok(Some((Hatch {}, fds))) => fds,
             Err(Errno::INTR) => continue,
@@ -47,7 +56,14 @@ pub(crate) fn run() -> ! {
         if told.is_err() {
             sys::leave(0);
         }
+        stirred = true;
     }
+}
+
+/// Whether nothing was asked for a while. Looked at once after each burst of launches: the nursery never wakes up by itself.
+fn is_quiet(socket: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::from(QUIET_MS)) == Ok(0)
 }
 
 fn become_stage([link, stdout, stderr]: [OwnedFd; 3], in_cgroup: bool) -> ! {
