@@ -37,8 +37,8 @@ fi
 # --- who may do what
 usermod -aG creel alice
 check "a member of the group sees the status" as alice creel status
-says "a member of the group sees the logs" "" as alice creel logs -n 3
-says "a member of the group can change nothing" "sudo" as alice creel restart agent:main
+check "a member of the group sees the logs" as alice creel logs -n 3
+says "a member of the group can change nothing" "members of the group may only look" as alice creel restart agent:main
 says "nobody else sees anything, and is told why" "members of the group creel" as bob creel status
 says "the configuration is the service's alone" "600 creel creel" stat -c '%a %U %G' /etc/creel/creel.json
 if as alice cat /etc/creel/creel.json >/dev/null 2>&1; then bad "a member of the group cannot read the configuration"; else ok "a member of the group cannot read the configuration"; fi

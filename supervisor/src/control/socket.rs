@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -165,7 +165,10 @@ fn listen(path: &Path, audience: Audience) -> io::Result<Listener> {
     let name = path.to_fs_name::<GenericFilePath>()?;
     // Its drop must not unlink a successor's socket: the lock, not the path, says who is who.
     let mode = u16::try_from(audience.socket()).unwrap_or(0o600);
-    ListenerOptions::new().name(name).mode(mode.into()).reclaim_name(false).create_tokio()
+    let listener = ListenerOptions::new().name(name).mode(mode.into()).reclaim_name(false).create_tokio()?;
+    // The umask of a service takes away what its group is to have.
+    std::fs::set_permissions(path, PermissionsExt::from_mode(audience.socket()))?;
+    Ok(listener)
 }
 
 fn reserve() -> Option<File> {
@@ -201,4 +204,19 @@ fn raw(stream: Stream) -> io::Result<tokio::net::UnixStream> {
     let stream = std::os::unix::net::UnixStream::from(fd);
     stream.set_nonblocking(true)?;
     tokio::net::UnixStream::from_std(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_has_the_mode_of_its_audience_whatever_the_umask_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        for (audience, mode) in [(Audience::Owner, 0o600), (Audience::Group, 0o660)] {
+            let _door = Door::open(path.clone(), audience).unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, mode);
+        }
+    }
 }
