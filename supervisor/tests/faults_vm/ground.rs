@@ -26,16 +26,22 @@ impl Ground {
 
     /// A home whose supervisor starts in a delegated cgroup of its own.
     pub(crate) fn home(&self, config: &str) -> (Home, PathBuf) {
+        let mut home = Home::new(config);
+        let place = self.place(&mut home);
+        (home, place)
+    }
+
+    /// Lets the next supervisor of a home start in a new cgroup, as a service manager does.
+    pub(crate) fn place(&self, home: &mut Home) -> PathBuf {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let place = self.top.join(format!("run{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir(&place).unwrap();
         if rustix::process::geteuid().is_root() {
             rustix::fs::setxattr(&place, "trusted.delegate", b"1", rustix::fs::XattrFlags::empty()).unwrap();
         }
-        let mut home = Home::new(config);
         let script = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", place.display());
         home.prefix = ["/bin/sh", "-c", &script, "sh"].map(str::to_owned).to_vec();
-        (home, place)
+        place
     }
 
     /// The same, started, with these units running, at the level that only cgroups give.

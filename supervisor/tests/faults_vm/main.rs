@@ -8,5 +8,4 @@ mod ground;
 #[allow(dead_code, unused_imports, reason = "the other test programs use the rest of it")]
 #[path = "../home/mod.rs"]
 mod home;
-mod ordinary;
 mod root;

@@ -68,7 +68,8 @@ fn fault_08_the_kernel_refuses_a_stage() {
 
 #[test]
 fn fault_26_the_host_kills_the_supervisor_for_memory() {
-    let (mut home, place) = Ground::take().up(ONE, &["gateway", "egress", "agent:main"]);
+    let ground = Ground::take();
+    let (mut home, _) = ground.up(ONE, &["gateway", "egress", "agent:main"]);
     let pids = home.pids();
     // Of all processes of the machine it shall be this one.
     std::fs::write(format!("/proc/{}/oom_score_adj", home.pid()), "1000").unwrap();
@@ -76,7 +77,7 @@ fn fault_26_the_host_kills_the_supervisor_for_memory() {
     let status = home.wait_exit();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status}");
     home.wait_gone(pids.into_values());
-    std::fs::write(place.join("cgroup.subtree_control"), "-memory -pids -cpu").unwrap();
+    ground.place(&mut home);
     home.start();
     home.wait_state("agent:main", "running");
     home.nobody_left();

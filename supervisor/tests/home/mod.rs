@@ -192,7 +192,8 @@ impl Home {
             if let Some(found) = look(self) {
                 return found;
             }
-            assert!(began.elapsed() < SOON, "{what} did not come; log:\n{}", self.log("supervisor"));
+            let soon = if programs().is_some() { SOON * 2 } else { SOON };
+            assert!(began.elapsed() < soon, "{what} did not come; log:\n{}", self.log("supervisor"));
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -14,7 +14,7 @@ use crate::shell::command;
 use crate::vm;
 
 /// What the whole machine may take.
-const LONGEST_S: u32 = 900;
+const LONGEST_S: u32 = 1500;
 /// What a test prints that finds out that it cannot tell.
 const NOT_HERE: &str = "NOT MEASURED HERE: ";
 
@@ -23,7 +23,7 @@ const SCRIPT: &str = r#"#!/bin/bash
 cd /mnt/share && mkdir -p out /opt/creel && cp creel test-worker faults_vm /opt/creel && chmod -R 755 /opt/creel
 while read -r user test; do
   began=$SECONDS
-  systemd-run -q --wait --pipe -p Delegate=yes -p User="$user" -p TasksMax=2000 -p RuntimeMaxSec=150 -E CREEL_TEST_PROGRAMS=/opt/creel \
+  systemd-run -q --wait --pipe -p Delegate=yes -p User="$user" -p TasksMax=2000 -p RuntimeMaxSec=240 -E CREEL_TEST_PROGRAMS=/opt/creel \
     -E PATH="$PATH" /opt/creel/faults_vm --exact "$test" --nocapture </dev/null >"out/$user-$test.log" 2>&1
   echo "$user $test $? $((SECONDS - began))" >>out/verdicts
 done <tests
@@ -33,7 +33,6 @@ done <tests
 fn users(test: &str) -> &'static [&'static str] {
     match test.split("::").next() {
         Some("root") => &["root"],
-        Some("ordinary") => &["alice"],
         _ => &["root", "alice"],
     }
 }
