@@ -29,6 +29,7 @@ mod hello;
 mod http;
 mod method;
 mod methods;
+mod metrics;
 mod origin;
 mod page;
 mod params;

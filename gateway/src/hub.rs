@@ -254,4 +254,9 @@ impl Hub {
     pub fn token_ok(&self, candidate: &str) -> bool {
         self.core.token_ok(candidate)
     }
+
+    /// Whether this is the token that opens `/metrics` and nothing else. Without one in the configuration, nothing is.
+    pub fn metrics_token_ok(&self, candidate: &str) -> bool {
+        self.core.metrics_token_ok(candidate)
+    }
 }

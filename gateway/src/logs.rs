@@ -13,8 +13,12 @@ pub(crate) struct Level(reload::Handle<LevelFilter, tracing_subscriber::Registry
 /// Begins to log.
 pub(crate) fn begin() -> Level {
     let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    // The supervisor, which reads them, adds the time.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time();
     // A second subscriber exists only where a test began one.
     let _second = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Level(handle)

@@ -10,6 +10,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod control;
+pub mod doctor;
 pub mod fdkeep;
 pub mod journal;
 pub mod link;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use creel_config::disk::{self, Disk};
 use creel_config::found::OllamaAnswer;
-use creel_config::operation::LogLevel;
+use creel_config::operation::{LogLevel, SystemJournal};
 use creel_config::{Complaint, Env, LoadError, Loader, Overrides, Paths, Plan, discovered_providers};
 
 use crate::logs::LogRules;
@@ -70,7 +70,11 @@ impl Source {
         let found = discovered_providers(&self.env, OllamaAnswer::noted(&self.env).as_ref()).without_keys();
         Ok(Settings {
             plan: config.plan(&self.paths, &found),
-            logs: LogRules { max_bytes: config.logging.max_file_bytes.0, keep: config.logging.max_files },
+            logs: LogRules {
+                max_bytes: config.logging.max_file_bytes.0,
+                keep: config.logging.max_files,
+                journal: config.logging.journal == SystemJournal::Auto,
+            },
             log_level: config.logging.level,
             file: file.to_owned(),
             warnings: loaded.warnings,

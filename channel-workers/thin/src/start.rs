@@ -55,7 +55,7 @@ type Filter = reload::Handle<EnvFilter, Registry>;
 fn log() -> Filter {
     let filter = EnvFilter::try_from_env("CREEL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let lines = fmt::layer().without_time().with_writer(std::io::stderr).with_ansi(false).with_target(false);
     // There is no other subscriber in this process.
     let _only = tracing_subscriber::registry().with(filter).with(lines).try_init();
     handle

@@ -30,7 +30,12 @@ mod tests;
 /// Seals the process, starts the runtime and serves until the supervisor closes the link or asks to stop.
 pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("CREEL_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .init();
     if let Err(error) = creel_seal::seal() {
         tracing::error!("egress cannot give up fork and exec: {error}");
         return Code::LaunchFailed.into();

@@ -26,7 +26,7 @@ use super::desk::Desk;
 use super::fault::Protocol;
 use super::method::Caller;
 use super::scope::{self, Scopes};
-use super::{origin, page, rpc};
+use super::{metrics, origin, page, rpc};
 
 /// How long the body of a request may take to come.
 const BODY: Duration = Duration::from_secs(30);
@@ -68,6 +68,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/healthz", get(live))
         .route("/ready", get(ready))
         .route("/readyz", get(ready))
+        .route("/metrics", get(measured))
         .route("/rpc", post(call))
         .fallback(file)
         .layer(from_fn_with_state(doors.clone(), upgrade_or_go_on))
@@ -111,12 +112,44 @@ async fn ready(
     reply(status, &body)
 }
 
+async fn measured(
+    State(doors): State<Doors>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let hub = &doors.desk.hub;
+    let allowed = |token: &str| hub.token_ok(token) || hub.metrics_token_ok(token);
+    if let Err(response) = holder(&doors.desk, peer.address, &headers, allowed) {
+        return *response;
+    }
+    let Ok((health, units)) = timeout(HEALTH, async { (hub.health().await, hub.units().await.ok()) }).await
+    else {
+        let body = json!({"error": "The gateway's parts do not answer in time."});
+        return reply(StatusCode::SERVICE_UNAVAILABLE, &body);
+    };
+    let facts = metrics::Facts { units, health, clients: doors.desk.clients.presence().len() };
+    let mut response = Response::new(Body::from(metrics::text(&facts)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 async fn file(request: Request) -> Response<Body> {
     page::serve(request.method(), request.uri().path())
 }
 
-/// The bearer token of a request, checked.
+/// The bearer token of a request, checked to be the gateway's.
 fn bearer(desk: &Desk, peer: IpAddr, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+    holder(desk, peer, headers, |token| desk.hub.token_ok(token))
+}
+
+/// The bearer token of a request, checked.
+fn holder(
+    desk: &Desk,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    right: impl Fn(&str) -> bool,
+) -> Result<(), Box<Response<Body>>> {
     if let Some(wait) = desk.locked_ms(peer) {
         let mut response = unauthorized(StatusCode::TOO_MANY_REQUESTS, "AUTH_RATE_LIMITED", Some(wait));
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
@@ -127,7 +160,7 @@ fn bearer(desk: &Desk, peer: IpAddr, headers: &HeaderMap) -> Result<(), Box<Resp
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     match token {
-        Some(token) if desk.hub.token_ok(token) => {
+        Some(token) if right(token) => {
             desk.right_token(peer);
             Ok(())
         }

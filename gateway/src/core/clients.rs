@@ -376,6 +376,12 @@ impl Core {
         let token = self.token.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         !token.is_empty() && token.expose().as_bytes().ct_eq(candidate.as_bytes()).into()
     }
+
+    pub(crate) fn metrics_token_ok(&self, candidate: &str) -> bool {
+        let settings = self.settings();
+        let token = settings.config.gateway.metrics.token.as_ref().filter(|token| !token.is_empty());
+        token.is_some_and(|token| token.expose().as_bytes().ct_eq(candidate.as_bytes()).into())
+    }
 }
 
 fn word(state: UnitState) -> &'static str {

@@ -19,6 +19,8 @@ noun! {
         "auth" => auth: Auth = Auth::default();
         /// How a changed file is taken up.
         "reload" => reload: Reload = Reload::default();
+        /// Who may read `/metrics`.
+        "metrics" => metrics: Metrics = Metrics::default();
         /// Not built yet: reverse proxies whose forwarding headers are believed. No such header is.
         "trustedProxies" => trusted_proxies: Unbuilt = Unbuilt;
     }
@@ -31,6 +33,14 @@ word! {
         "loopback" => Loopback,
         /// Every address of the machine.
         "lan" => Lan,
+    }
+}
+
+noun! {
+    /// Who may read `/metrics`, beside whoever has the gateway's token.
+    pub struct Metrics {
+        /// A token that opens `/metrics` and nothing else.
+        "token" => token: Option<Secret> = None;
     }
 }
 

@@ -89,6 +89,18 @@ noun! {
         "maxFileBytes" => max_file_bytes: Bytes = Bytes(10 << 20);
         /// Older logs that are kept for each unit.
         "maxFiles" => max_files: u32 = 5, check within(1, 1000);
+        /// Whether the system's journal gets the lines too.
+        "journal" => journal: SystemJournal = SystemJournal::default();
+    }
+}
+
+word! {
+    /// Whether the system's journal gets the lines too.
+    pub enum SystemJournal = Auto {
+        /// When Creel runs under systemd.
+        "auto" => Auto,
+        /// Never.
+        "off" => Off,
     }
 }
 

@@ -28,6 +28,9 @@ pub struct LogsParams {
     pub lines: Option<u32>,
     /// Whether to go on.
     pub follow: bool,
+    /// Only lines from this moment on, in milliseconds since the epoch: also those of earlier runs, from the files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<i64>,
 }
 
 /// Lines of logs. Since: 1.0.

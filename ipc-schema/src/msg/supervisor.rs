@@ -126,6 +126,12 @@ pub struct Units {
     /// Proportional memory of the supervisor in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervisor_pss_bytes: Option<u64>,
+    /// Resident memory of the supervisor in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervisor_rss_bytes: Option<u64>,
+    /// Processor time of the supervisor in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervisor_cpu_ms: Option<u64>,
     /// The supervisor's version.
     pub version: String,
     /// Milliseconds since the supervisor started.

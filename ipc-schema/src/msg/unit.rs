@@ -104,6 +104,18 @@ pub struct Isolation {
     pub gaps: Vec<String>,
 }
 
+/// Lines of a unit's log since the supervisor started. Since: 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogCounts {
+    /// All that it wrote.
+    pub lines: u64,
+    /// Those that were over its budget and are not kept.
+    pub dropped: u64,
+    /// Those that the disk did not take.
+    pub lost: u64,
+}
+
 /// How a unit is doing. Since: 1.0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -142,6 +154,18 @@ pub struct UnitStatus {
     /// Proportional memory in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pss_bytes: Option<u64>,
+    /// Processor time of its process in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// Threads of its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<u64>,
+    /// Its log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogCounts>,
+    /// The last lines of its log, when it fell and is not up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
     /// How it is confined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,

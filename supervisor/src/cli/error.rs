@@ -92,6 +92,11 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
+    /// Whether no supervisor is there to answer.
+    pub(crate) fn is_not_running(&self) -> bool {
+        matches!(self, Self::NotRunning { .. })
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Load(_) | Self::Edit(_) => ExitCode::Config,

@@ -8,7 +8,7 @@ use creel_ipc::msg::unit::{ExitCause, UnitState};
 use super::control::Control;
 use super::error::CliError;
 use super::output::{Colour, Output};
-use super::table::moment;
+use super::table::{moment, plain};
 use super::{Context, OK, words};
 use crate::clock;
 use crate::journal::{self, Query};
@@ -85,7 +85,7 @@ pub(crate) fn line(event: &Event, out: &Output) -> String {
     };
     let what = out.paint(colour(event), &words::event(event));
     let detail = event.detail.as_deref().filter(|_| event.kind != EventKind::Launched);
-    let detail = detail.map(|detail| format!("  {}", detail.replace('\n', " "))).unwrap_or_default();
+    let detail = detail.map(|detail| format!("  {}", plain(detail))).unwrap_or_default();
     format!("{}  {unit:<24}  {what}{detail}", out.paint(Colour::Grey, &moment(&event.at)))
 }
 

@@ -11,7 +11,10 @@ use super::{Context, OK};
 /// Say something on a channel.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Send a text through the outbox; it goes out once, also if Creel dies meanwhile
+    /// Send a text through the outbox, which outlives Creel: it is sent at most once
+    ///
+    /// If Creel or the channel's worker dies in the very moment of sending, nobody can know whether the platform took
+    /// it; then it is shown as `unknown` and not sent again.
     #[command(
         after_help = "Examples:\n  creel message send --channel telegram --to 123456789 --message \"Dinner is ready\""
     )]

@@ -13,6 +13,7 @@ use crate::upgrade::arrival;
 mod completions;
 mod config;
 mod control;
+mod doctor;
 mod error;
 mod events;
 mod gateway;
@@ -23,12 +24,15 @@ mod ollama;
 mod output;
 mod pairing;
 mod sandbox;
+mod screen;
 mod service;
 mod session;
 mod socket;
 mod status;
+mod status_text;
 mod table;
 mod token;
+mod top;
 mod units;
 mod up;
 mod upgrade;
@@ -38,7 +42,7 @@ mod words;
 mod tests;
 
 use error::CliError;
-use output::Output;
+use output::{ColourWhen, Output};
 
 /// A home for AI agents that cannot take each other down.
 #[derive(Debug, Parser)]
@@ -64,6 +68,16 @@ pub struct Cli {
     /// Print data as JSON
     #[arg(long, global = true)]
     json: bool,
+    /// When text has colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    color: ColourWhen,
     #[command(subcommand)]
     command: Command,
 }
@@ -76,12 +90,16 @@ enum Command {
     Stop(units::Stop),
     /// Start one unit that was stopped or set aside
     Start(units::Start),
-    /// Show every process: state, restarts, last exit, memory and measured isolation
+    /// Show every process: state, restarts, last end, memory and measured isolation
     Status(status::Args),
+    /// Show what every unit uses, live
+    Top(top::Args),
     /// Show the log of one unit, or of all
     Logs(logs::Args),
     /// Show what happened: starts, ends and their causes, restarts, reloads
     Events(events::Args),
+    /// Look for what is wrong with this installation, and say what to do
+    Doctor(doctor::Args),
     /// Restart one unit and lift its quarantine
     Restart(units::Restart),
     /// Read the configuration again and apply what changed
@@ -128,7 +146,7 @@ struct Context {
 pub fn main() -> std::process::ExitCode {
     if let Err(error) = arrival::arrive() {
         arrival::fall_back(&error.to_string());
-        Output::new(false).error(&CliError::Run(error.to_string()));
+        Output::new(false, ColourWhen::Auto).error(&CliError::Run(error.to_string()));
         return creel_ipc::exit::ExitCode::Failure.into();
     }
     let code = command();
@@ -152,7 +170,7 @@ fn command() -> std::process::ExitCode {
             return code.into();
         }
     };
-    let out = Output::new(cli.json);
+    let out = Output::new(cli.json, cli.color);
     match run(cli, &out) {
         Ok(code) => code,
         Err(error) => {
@@ -178,8 +196,10 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Stop(args) => units::stop(&context, &args),
         Command::Start(args) => units::start(&context, &args),
         Command::Status(args) => status::run(&context, &args),
+        Command::Top(args) => top::run(&context, &args),
         Command::Logs(args) => logs::run(&context, &args),
         Command::Events(args) => events::run(&context, &args),
+        Command::Doctor(args) => doctor::run(&context, &args),
         Command::Restart(args) => units::restart(&context, &args),
         Command::Reload => units::reload(&context),
         Command::Upgrade(args) => upgrade::run(&context, &args),

@@ -15,8 +15,15 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(json: bool) -> Self {
-        let colour = !json && io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    pub(crate) fn new(json: bool, when: ColourWhen) -> Self {
+        let colour = match when {
+            ColourWhen::Auto => {
+                let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                !json && io::stdout().is_terminal() && !unwanted
+            }
+            ColourWhen::Always => !json,
+            ColourWhen::Never => false,
+        };
         Self { json, colour }
     }
 
@@ -70,6 +77,18 @@ impl Output {
     pub(crate) fn paint(&self, colour: Colour, text: &str) -> String {
         if self.colour { format!("\u{1b}[{}m{text}\u{1b}[0m", colour as u8) } else { text.to_owned() }
     }
+}
+
+/// When text has colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum ColourWhen {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Also into a pipe
+    Always,
+    /// Nowhere
+    Never,
 }
 
 /// A colour of the terminal (SGR code).

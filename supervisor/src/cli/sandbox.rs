@@ -11,7 +11,10 @@ use super::error::CliError;
 /// Run commands in the tool sandbox.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Run a command exactly as the `exec` tool would
+    /// Run a command in the sandbox of the `exec` tool
+    ///
+    /// Walls and system calls are those of the tool. The configuration is not read: sandbox.memory, sandbox.pids and
+    /// sandbox.outputBytes do not count here, the built-in limits do.
     #[command(after_help = "Examples:\n  creel sandbox exec -- id\n  \
                             creel sandbox exec --workspace . --access rw --wall 60 -- make test\n\n\
                             The exit code is the command's; 128 + n when signal n killed it, 124 when its time was up, 125 when \

@@ -1,95 +1,89 @@
 //! `creel status`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::supervisor::{Units, UnitsStatus};
-use creel_ipc::msg::unit::{UnitState, UnitStatus};
+use creel_ipc::msg::unit::{ExitCause, UnitState, UnitStatus};
 
 use super::control::Control;
 use super::error::CliError;
-use super::output::{Colour, Output};
-use super::table::{columns, duration, size};
-use super::{Context, OK, words};
+use super::screen::{Screen, is_quit, size};
+use super::status_text::{Look, render};
+use super::{Context, OK};
+use crate::clock;
+
+/// How often `--watch` looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// The exit code when there is no supervisor: that of `systemctl status` for a service that is not running.
+const NOT_RUNNING: u8 = 3;
 
 /// Show every process.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  creel status\n  creel status --json | jq '.units[] | {name, state, isolation}'\n\n\
-                        Exit code 0 when every unit runs, 1 otherwise."
-)]
+#[command(after_help = "Examples:\n  creel status\n  creel status --watch\n  creel status --verbose\n  \
+                        creel status --json | jq '.units[] | {name, state, isolation}'\n\n\
+                        Exit code 0 when all is well, 1 when a unit is not up although nobody stopped it or the last \
+                        reload failed, 3 when Creel is not running.")]
 pub(crate) struct Args {
-    /// Also show what each sandbox lacks
-    #[arg(long)]
+    /// Also show what each sandbox is made of and lacks, log counts, and ends by cause
+    #[arg(long, short)]
     verbose: bool,
+    /// Draw anew every second, until `q`
+    #[arg(long, short, conflicts_with = "json")]
+    watch: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, CliError> {
-    let units = Control::connect(context)?.call::<UnitsStatus>(&Empty {})?;
-    context.out.data(&units, || render(&units, &context.out, args.verbose))?;
-    let healthy = units.units.iter().all(|unit| unit.state == UnitState::Running);
-    Ok(if healthy { OK } else { ExitCode::FAILURE })
+    if args.watch {
+        return watch(context, args);
+    }
+    match ask(context) {
+        Ok(units) => {
+            context.out.data(&units, || text(context, args, &units))?;
+            Ok(if is_well(&units) { OK } else { ExitCode::FAILURE })
+        }
+        Err(error) if error.is_not_running() => {
+            context.out.error(&error);
+            Ok(ExitCode::from(NOT_RUNNING))
+        }
+        Err(error) => Err(error),
+    }
 }
 
-/// The text of `creel status`.
-pub(crate) fn render(units: &Units, out: &Output, verbose: bool) -> String {
-    let heading = ["UNIT", "STATE", "PID", "UPTIME", "RESTARTS", "MEMORY", "ISOLATION", "LAST EXIT"];
-    let mut rows = vec![heading.map(|cell| out.paint(Colour::Grey, cell)).to_vec()];
-    rows.extend(units.units.iter().map(|unit| row(unit, out)));
-    let mut text = format!(
-        "creel {}  supervisor {}  up {}  isolation {}{}\n\n{}",
-        units.version,
-        units.supervisor_pid,
-        duration(units.uptime_ms),
-        units.level,
-        units.supervisor_pss_bytes.map(|bytes| format!("  memory {}", size(bytes))).unwrap_or_default(),
-        columns(&rows)
-    );
-    for unit in &units.units {
-        let detail = unit.last_exit.as_ref().and_then(|exit| exit.detail.as_deref());
-        if unit.state != UnitState::Running
-            && let Some(detail) = detail
-        {
-            text.push_str(&format!("\n{}: {detail}\n", out.paint(Colour::Yellow, &unit.name)));
+fn watch(context: &Context, args: &Args) -> Result<ExitCode, CliError> {
+    let screen = Screen::open("creel status --watch")?;
+    loop {
+        match ask(context) {
+            Ok(units) => screen.draw(&text(context, args, &units))?,
+            Err(error) => screen.draw(&error.to_string())?,
         }
-        for gap in unit.isolation.iter().filter(|_| verbose).flat_map(|isolation| &isolation.gaps) {
-            text.push_str(&format!("\n{}: {gap}\n", unit.name));
+        if screen.key(EVERY)?.is_some_and(is_quit) {
+            return Ok(OK);
         }
     }
-    if let Some(error) = &units.config_error {
-        text.push_str(&format!(
-            "\n{}\n{error}\n",
-            out.paint(Colour::Red, "The last reload failed; the configuration before it is in force:")
-        ));
-    }
-    text
 }
 
-fn row(unit: &UnitStatus, out: &Output) -> Vec<String> {
-    let dash = || "-".to_owned();
-    vec![
-        unit.name.clone(),
-        state(unit, out),
-        unit.pid.map_or_else(dash, |pid| pid.to_string()),
-        unit.uptime_ms.map_or_else(dash, duration),
-        unit.restarts.to_string(),
-        unit.pss_bytes.map_or_else(dash, size),
-        unit.isolation.as_ref().map_or_else(dash, |isolation| isolation.level.clone()),
-        unit.last_exit.as_ref().map_or_else(dash, words::last_exit),
-    ]
+fn ask(context: &Context) -> Result<Units, CliError> {
+    Control::connect(context)?.call::<UnitsStatus>(&Empty {})
 }
 
-fn state(unit: &UnitStatus, out: &Output) -> String {
+fn text(context: &Context, args: &Args, units: &Units) -> String {
+    let look = Look { verbose: args.verbose, width: size().0, now_ms: clock::now_ms() };
+    render(units, &context.out, &look)
+}
+
+/// Whether nothing needs the operator.
+fn is_well(units: &Units) -> bool {
+    units.config_error.is_none() && units.units.iter().all(is_up_or_meant_to_be_down)
+}
+
+/// A unit that is down because somebody stopped it, or because it was done, is no trouble.
+pub(crate) fn is_up_or_meant_to_be_down(unit: &UnitStatus) -> bool {
+    let cause = unit.last_exit.as_ref().map(|exit| exit.cause);
     match unit.state {
-        UnitState::Running => out.paint(Colour::Green, "running"),
-        UnitState::Starting => out.paint(Colour::Yellow, "starting"),
-        UnitState::Stopping => out.paint(Colour::Yellow, "stopping"),
-        UnitState::Backoff => {
-            let wait =
-                unit.next_attempt_ms.map(|ms| format!(", next in {}", duration(ms))).unwrap_or_default();
-            out.paint(Colour::Yellow, &format!("backoff{wait}"))
-        }
-        UnitState::Quarantined => out.paint(Colour::Red, "quarantined"),
-        UnitState::Stopped => out.paint(Colour::Grey, "stopped"),
+        UnitState::Running => true,
+        UnitState::Stopped => unit.held || matches!(cause, Some(ExitCause::Clean | ExitCause::Stopped)),
+        UnitState::Starting | UnitState::Stopping | UnitState::Backoff | UnitState::Quarantined => false,
     }
 }

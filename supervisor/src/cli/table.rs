@@ -2,26 +2,43 @@
 
 /// Lays rows out in columns. The first row is the heading. Widths count characters.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
+    padded(rows).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The same, line by line.
+pub(crate) fn padded(rows: &[Vec<String>]) -> Vec<String> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| seen(cell)).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..count).map(width).collect();
-    let mut out = String::new();
+    let mut out = Vec::new();
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             line.push_str(cell);
             line.push_str(&" ".repeat(width - seen(cell) + 2));
         }
-        out.push_str(line.trim_end());
-        out.push('\n');
+        out.push(line.trim_end().to_owned());
+    }
+    out
+}
+
+/// Text of somebody else for a terminal: what would steer the terminal is shown, not done.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' | '\n' => out.push(' '),
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
     }
     out
 }
 
 /// Characters of a cell that are seen: colour sequences are not.
-fn seen(cell: &str) -> usize {
+pub(crate) fn seen(cell: &str) -> usize {
     let mut count = 0;
     let mut chars = cell.chars();
     while let Some(c) = chars.next() {
@@ -73,6 +90,11 @@ mod tests {
             vec!["\u{1b}[31mlong\u{1b}[0m".to_owned(), "x".to_owned()],
         ];
         assert_eq!(columns(&rows), "A     B\n\u{1b}[31mlong\u{1b}[0m  x\n");
+    }
+
+    #[test]
+    fn foreign_text_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\tb\u{1b}[2Jc\u{9b}1mä"), "a b\\u{1b}[2Jc\\u{9b}1mä");
     }
 
     #[test]

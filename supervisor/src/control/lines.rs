@@ -9,6 +9,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::clock::now_ms;
 use crate::logs::Book;
+use crate::logs::past::{self, Question};
 
 /// Lines when the client names no number, and the most it can have.
 const LINES: (u32, u32) = (200, 1000);
@@ -32,6 +33,7 @@ pub(super) fn answer(book: &Book, given: Value, followed: &mut FollowedLines) ->
     let asked: LogsParams = params(Logs::METHOD, given)?;
     if let Some(unit) = &asked.unit
         && !book.knows(unit)
+        && !past::exists(book.folder(), unit)
     {
         let sentence = format!("There is no log of \"{unit}\"; `creel status` lists the units.");
         return Err(RpcError::new(ErrorClass::BadRequest, sentence));
@@ -41,7 +43,13 @@ pub(super) fn answer(book: &Book, given: Value, followed: &mut FollowedLines) ->
         followed.0 = Some(Following { lines: book.follow(), unit: asked.unit.clone() });
     }
     let count = asked.lines.unwrap_or(LINES.0).min(LINES.1);
-    let mut lines = book.last(asked.unit.as_deref(), usize::try_from(count).unwrap_or(0));
+    let count = usize::try_from(count).unwrap_or(0);
+    if asked.since_ms.is_some() {
+        let question =
+            Question { unit: asked.unit, since_ms: asked.since_ms, lines: count, bytes: BATCH_BYTES };
+        return Ok(LogLines { lines: past::read(book.folder(), &question) });
+    }
+    let mut lines = book.last(asked.unit.as_deref(), count);
     // The answer is one frame: the oldest lines give way.
     let mut bytes = 0;
     let fitting = lines.iter().rev().take_while(|line| {

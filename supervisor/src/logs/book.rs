@@ -1,18 +1,20 @@
 //! The logs of all units.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use creel_ipc::msg::control::LogLine;
+use creel_ipc::msg::unit::LogCounts;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::budget::Budget;
 use super::file::{LogFile, file_name};
+use super::journald::Journald;
 use super::line::Cutter;
-use crate::clock::now_ms;
+use crate::clock::{now_ms, rfc3339};
 use crate::unit::At;
 
 /// Lines of a unit that stay in memory.
@@ -32,11 +34,13 @@ pub struct LogRules {
     pub max_bytes: u64,
     /// Older files.
     pub keep: u32,
+    /// Whether the system's journal gets the lines too, where there is one.
+    pub journal: bool,
 }
 
 impl Default for LogRules {
     fn default() -> Self {
-        Self { max_bytes: 10 << 20, keep: 3 }
+        Self { max_bytes: 10 << 20, keep: 3, journal: false }
     }
 }
 
@@ -68,6 +72,7 @@ struct Shared {
     started: Instant,
     logs: Mutex<(LogRules, BTreeMap<String, Log>)>,
     follow: broadcast::Sender<LogLine>,
+    journald: Arc<Mutex<Option<Journald>>>,
 }
 
 /// The log of one unit. Cheap to clone.
@@ -77,6 +82,7 @@ pub struct Log {
     started: Instant,
     inner: Arc<Mutex<Inner>>,
     follow: broadcast::Sender<LogLine>,
+    journald: Arc<Mutex<Option<Journald>>>,
 }
 
 #[derive(Debug)]
@@ -110,7 +116,7 @@ impl Book {
     pub fn new(folder: PathBuf) -> Self {
         let (follow, _) = broadcast::channel(FOLLOW);
         let logs = Mutex::new((LogRules::default(), BTreeMap::new()));
-        Self(Arc::new(Shared { folder, started: Instant::now(), logs, follow }))
+        Self(Arc::new(Shared { folder, started: Instant::now(), logs, follow, journald: Arc::default() }))
     }
 
     /// Goes on where the program before this one stopped.
@@ -119,7 +125,7 @@ impl Book {
         let now = Instant::now();
         let started = now.checked_sub(state.age).unwrap_or(now);
         let logs = Mutex::new((LogRules::default(), BTreeMap::new()));
-        let book = Self(Arc::new(Shared { folder, started, logs, follow }));
+        let book = Self(Arc::new(Shared { folder, started, logs, follow, journald: Arc::default() }));
         for state in state.logs {
             let log = book.log(&state.unit);
             let mut inner = lock(&log.inner);
@@ -156,7 +162,7 @@ impl Book {
         if let Some(log) = logs.1.get(unit) {
             return log.clone();
         }
-        let LogRules { max_bytes, keep } = logs.0;
+        let LogRules { max_bytes, keep, .. } = logs.0;
         let log = Log {
             unit: unit.into(),
             started: self.0.started,
@@ -171,6 +177,7 @@ impl Book {
                 told_at: At::ZERO,
             })),
             follow: self.0.follow.clone(),
+            journald: Arc::clone(&self.0.journald),
         };
         logs.1.insert(unit.to_owned(), log.clone());
         log
@@ -183,6 +190,17 @@ impl Book {
         for log in logs.1.values() {
             lock(&log.inner).file.set_limits(rules.max_bytes, rules.keep);
         }
+        *lock(&self.0.journald) = if rules.journal { Journald::of_this_process() } else { None };
+    }
+
+    /// Whether the system's journal gets the lines too.
+    pub fn has_journald(&self) -> bool {
+        lock(&self.0.journald).is_some()
+    }
+
+    /// Where the files are.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
     }
 
     /// The last lines of one unit or of all, oldest first.
@@ -241,10 +259,17 @@ impl Log {
         lock(&self.inner).ring.back().map(|(_, text)| text.to_string())
     }
 
-    /// Lines so far, lines over the budget, lines that the disk did not take.
-    pub fn counts(&self) -> (u64, u64, u64) {
+    /// The last lines, oldest first.
+    pub fn tail(&self, count: usize) -> Vec<String> {
         let inner = lock(&self.inner);
-        (inner.lines, inner.dropped, inner.file.lost())
+        let skipped = inner.ring.len().saturating_sub(count);
+        inner.ring.iter().skip(skipped).map(|(_, text)| text.to_string()).collect()
+    }
+
+    /// Lines so far, and those that are missing.
+    pub fn counts(&self) -> LogCounts {
+        let inner = lock(&self.inner);
+        LogCounts { lines: inner.lines, dropped: inner.dropped, lost: inner.file.lost() }
     }
 
     /// Lines that are missing since the last call; nothing while the last news is younger than `every`.
@@ -273,7 +298,7 @@ impl Log {
     fn take(&self, lines: impl FnOnce(&mut dyn FnMut(&str))) {
         let now = self.started.elapsed();
         let mut inner = lock(&self.inner);
-        let (mut text, mut count) = (Vec::new(), 0);
+        let mut page = Page::new();
         let inner = &mut *inner;
         lines(&mut |line| {
             inner.lines += 1;
@@ -282,18 +307,12 @@ impl Log {
                 return;
             }
             if let Some(summary) = inner.budget.dropped().map(summary) {
-                inner.remember(self, &summary);
-                text.extend_from_slice(summary.as_bytes());
-                text.push(b'\n');
+                inner.remember(self, &mut page, &summary);
             }
-            inner.remember(self, line);
-            text.extend_from_slice(line.as_bytes());
-            text.push(b'\n');
-            count += 1;
+            inner.remember(self, &mut page, line);
+            page.count += 1;
         });
-        if !text.is_empty() {
-            inner.file.append(&text, count, now);
-        }
+        inner.put_down(&page, now);
     }
 }
 
@@ -304,12 +323,26 @@ fn summary((lines, bytes): (u64, u64)) -> String {
 impl Inner {
     fn keep(&mut self, log: &Log, text: &str) {
         self.lines += 1;
-        self.remember(log, text);
-        self.file.append(format!("{text}\n").as_bytes(), 1, log.started.elapsed());
+        let mut page = Page::new();
+        page.count = 1;
+        self.remember(log, &mut page, text);
+        self.put_down(&page, log.started.elapsed());
     }
 
-    fn remember(&mut self, log: &Log, text: &str) {
-        let at_ms = now_ms();
+    fn put_down(&mut self, page: &Page, now: At) {
+        if !page.text.is_empty() {
+            self.file.append(&page.text, page.count, now);
+        }
+    }
+
+    fn remember(&mut self, log: &Log, page: &mut Page, text: &str) {
+        let at_ms = page.at_ms;
+        for part in [page.prefix.as_bytes(), text.as_bytes(), b"\n"] {
+            page.text.extend_from_slice(part);
+        }
+        if let Some(journald) = &*lock(&log.journald) {
+            journald.send(&log.unit, text);
+        }
         self.ring_bytes += text.len();
         self.ring.push_back((at_ms, text.into()));
         while self.ring.len() > RING_LINES || (self.ring_bytes > RING_BYTES && self.ring.len() > 1) {
@@ -319,6 +352,22 @@ impl Inner {
             let line = LogLine { unit: log.unit.to_string(), at_ms, text: text.to_owned() };
             let _nobody = log.follow.send(line);
         }
+    }
+}
+
+/// Lines on their way to the file, which were read at one moment.
+struct Page {
+    at_ms: i64,
+    /// What each line begins with in the file.
+    prefix: String,
+    text: Vec<u8>,
+    count: u64,
+}
+
+impl Page {
+    fn new() -> Self {
+        let at_ms = now_ms();
+        Self { at_ms, prefix: format!("{} ", rfc3339(at_ms)), text: Vec::new(), count: 0 }
     }
 }
 
@@ -337,11 +386,14 @@ mod tests {
             log.write(&mut cutter, line.as_bytes());
         }
         log.finish(&mut cutter);
-        let (lines, dropped, lost) = log.counts();
+        let LogCounts { lines, dropped, lost } = log.counts();
         assert!(dropped > 1024, "{dropped}");
         assert_eq!(lost, 0);
         let file = std::fs::read_to_string(dir.path().join("agent:main.log")).unwrap();
-        let kept = file.lines().filter(|line| line.starts_with('x')).count() as u64;
+        let kept = file.lines().filter(|line| line.ends_with('x')).count() as u64;
+        assert!(
+            file.lines().all(|line| crate::clock::from_rfc3339(line.split(' ').next().unwrap()).is_some())
+        );
         assert!(file.contains("over this unit's log budget"));
         assert_eq!(kept + dropped, 6 * 1024);
         assert!(lines >= 6 * 1024);

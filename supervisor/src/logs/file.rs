@@ -174,6 +174,20 @@ pub fn file_name(unit: &str) -> String {
     plain(unit) + ".log"
 }
 
+/// The unit of a log file's name; `None` when it is no log file.
+pub fn unit_name(file: &str) -> Option<String> {
+    let mut rest = file.strip_suffix(".log")?;
+    let mut name = Vec::new();
+    while let Some(at) = rest.find('%') {
+        let (plain, coded) = rest.split_at(at);
+        name.extend_from_slice(plain.as_bytes());
+        name.push(u8::from_str_radix(coded.get(1..3)?, 16).ok()?);
+        rest = coded.get(3..)?;
+    }
+    name.extend_from_slice(rest.as_bytes());
+    String::from_utf8(name).ok()
+}
+
 /// A unit's name as the name of a file: everything that is not plain becomes `%xx`.
 pub fn plain(unit: &str) -> String {
     let mut name = String::with_capacity(unit.len() + 4);
@@ -197,6 +211,10 @@ mod tests {
     fn names_cannot_leave_the_folder() {
         assert_eq!(file_name("agent:main"), "agent:main.log");
         assert_eq!(file_name("../etc/x"), "%2e.%2fetc%2fx.log");
+        for unit in ["agent:main", "../etc/x", "ä b%"] {
+            assert_eq!(unit_name(&file_name(unit)).as_deref(), Some(unit));
+        }
+        assert_eq!((unit_name("a.txt"), unit_name("%2.log")), (None, None));
     }
 
     #[test]

@@ -32,10 +32,10 @@ impl Cutter {
         self.keep(bytes);
     }
 
-    /// The stream ended: gives out what has no newline.
+    /// The stream ended: gives out what has no newline, and says so.
     pub fn finish(&mut self, mut line: impl FnMut(&str)) {
         if !self.part.is_empty() {
-            self.give(&mut line);
+            self.give(&mut |text: &str| line(&format!("{text} [cut short]")));
         }
     }
 
@@ -86,8 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_needs_no_newline() {
-        assert_eq!(lines(&[b"a\r\nhalf", b" of it"]), ["a", "half of it"]);
+    fn a_last_line_without_a_newline_is_kept_and_says_so() {
+        assert_eq!(lines(&[b"a\r\nhalf", b" of it"]), ["a", "half of it [cut short]"]);
     }
 
     proptest! {

@@ -6,7 +6,9 @@ pub mod backward;
 pub mod book;
 pub mod budget;
 pub mod file;
+mod journald;
 pub mod line;
+pub mod past;
 pub mod reader;
 pub mod trace;
 

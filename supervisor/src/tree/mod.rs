@@ -53,6 +53,7 @@ mod status;
 mod stop;
 mod tools;
 mod upgrade;
+mod usage;
 mod weights;
 
 pub use event::{Event, Events};

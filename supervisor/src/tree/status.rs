@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use creel_ipc::hello::Role;
 use creel_ipc::msg::supervisor::Units;
-use creel_ipc::msg::unit::{UnitState, UnitStatus};
+use creel_ipc::msg::unit::{ExitCause, UnitState, UnitStatus};
 
 use super::Tree;
 use super::launch::isolation;
 use super::member::Member;
+use super::usage::Usage;
+
+/// Lines of a fallen unit's log that are shown.
+const LAST_LINES: usize = 5;
+/// Bytes of such a line.
+const LAST_LINE: usize = 400;
 
 impl Tree {
     /// All units, with memory; `fresh`: as it is now, for somebody who looks.
@@ -21,21 +27,43 @@ impl Tree {
             .filter_map(|name| self.members.get(&name).map(|member| self.status_of(&name, member)))
             .collect();
         units.extend(self.tool_units());
-        let own = std::process::id();
-        let pids: Vec<_> = units.iter().map(|unit| unit.pid).chain([Some(own)]).collect();
+        let pid = std::process::id();
+        let pids: Vec<_> = units.iter().map(|unit| unit.pid).chain([Some(pid)]).collect();
         let mut weights = self.weights.of(&pids, self.started.elapsed(), fresh);
         let supervisor_pss_bytes = weights.pop().flatten();
         for (unit, weight) in units.iter_mut().zip(weights) {
             unit.pss_bytes = weight;
+            self.measure_unit(unit);
         }
+        let own = Usage::of("self");
         Units {
             units,
             level: self.ground.level.to_string(),
-            supervisor_pid: own,
+            supervisor_pid: pid,
             supervisor_pss_bytes,
+            supervisor_rss_bytes: own.as_ref().map(|own| own.rss_bytes),
+            supervisor_cpu_ms: own.map(|own| own.cpu_ms),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: millis(self.now()),
             config_error: self.config_error.clone(),
+        }
+    }
+
+    /// What costs a look at the kernel's files, and the log of a unit that fell.
+    fn measure_unit(&self, unit: &mut UnitStatus) {
+        if let Some(pid) = unit.pid.map(|pid| pid.to_string()) {
+            let usage = Usage::of(&pid);
+            unit.cpu_ms = usage.as_ref().map(|usage| usage.cpu_ms);
+            unit.tasks = usage.map(|usage| usage.tasks);
+        }
+        if unit.kind == Role::Tool {
+            return;
+        }
+        let log = self.book.log(&unit.name);
+        unit.log = Some(log.counts());
+        let fell = unit.last_exit.as_ref().is_some_and(|exit| exit.cause != ExitCause::Stopped);
+        if fell && !matches!(unit.state, UnitState::Running | UnitState::Starting) {
+            unit.last_lines = log.tail(LAST_LINES).iter().map(|line| cut(line)).collect();
         }
     }
 
@@ -60,6 +88,10 @@ impl Tree {
             last_exit: member.last_exit.clone(),
             next_attempt_ms: machine.deadline().filter(|_| state == UnitState::Backoff).map(until),
             pss_bytes: None,
+            cpu_ms: None,
+            tasks: None,
+            log: None,
+            last_lines: Vec::new(),
             isolation: member.isolation.clone(),
         }
     }
@@ -79,6 +111,10 @@ impl Tree {
             last_exit: None,
             next_attempt_ms: None,
             pss_bytes: None,
+            cpu_ms: None,
+            tasks: None,
+            log: None,
+            last_lines: Vec::new(),
             isolation: Some(isolation(&process.0.isolation)),
         };
         let launched = |(run, going): (&'_ String, &'_ crate::tool::runs::Going)| {
@@ -86,6 +122,12 @@ impl Tree {
         };
         self.runs.going().filter_map(launched).collect()
     }
+}
+
+fn cut(line: &str) -> String {
+    let end = (0..=LAST_LINE.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+    let (kept, rest) = line.split_at(end);
+    if rest.is_empty() { kept.to_owned() } else { format!("{kept}…") }
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -280,9 +280,21 @@ impl Home {
         self.wait_unit(name, state, |unit| unit["state"] == state)
     }
 
+    /// What a unit wrote, without the times of its lines.
     pub(crate) fn log(&self, unit: &str) -> String {
-        let text = std::fs::read_to_string(self.path(&format!("home/logs/{unit}.log"))).unwrap_or_default();
-        text.split_inclusive('\n').map(without_time).collect()
+        self.log_file(unit).split_inclusive('\n').map(without_time).collect()
+    }
+
+    /// The file as it is.
+    pub(crate) fn log_file(&self, unit: &str) -> String {
+        std::fs::read_to_string(self.path(&format!("home/logs/{unit}.log"))).unwrap_or_default()
+    }
+
+    /// What a command of the same program says, and its exit code.
+    pub(crate) fn said(&self, args: &[&str]) -> (String, Option<i32>) {
+        let output = self.cli(args).stdout(Stdio::piped()).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (String::from_utf8(text).unwrap(), output.status.code())
     }
 
     pub(crate) fn wait_log(&mut self, unit: &str, text: &str) {

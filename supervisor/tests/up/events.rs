@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -16,18 +15,6 @@ fn kinds(events: &Value, unit: &str) -> Vec<String> {
         .filter(|event| event["unit"] == unit)
         .map(|event| event["kind"].as_str().unwrap().to_owned())
         .collect()
-}
-
-fn cli(home: &Home, args: &[&str]) -> (String, Option<i32>) {
-    let output = Command::new(env!("CARGO_BIN_EXE_creel"))
-        .args(args)
-        .env_clear()
-        .env("CREEL_HOME", home.path("home"))
-        .env("CREEL_RUNTIME_DIR", home.path("run"))
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (String::from_utf8(text).unwrap(), output.status.code())
 }
 
 #[test]
@@ -69,7 +56,7 @@ fn it_outlives_a_killed_supervisor_and_can_be_read_without_one() {
     home.wait_unit("agent:main", "again", |unit| unit["incarnation"] == 2 && unit["state"] == "running");
     home.signal(Signal::KILL);
     home.wait_exit();
-    let (text, code) = cli(&home, &["events", "--unit", "agent:main"]);
+    let (text, code) = home.said(&["events", "--unit", "agent:main"]);
     assert!(code == Some(0) && text.contains("killed (SIGKILL)"), "{text}");
     home.start();
     home.wait_state("agent:main", "running");

@@ -230,3 +230,27 @@ async fn it_ends_when_the_core_does() {
     drop(client);
     timeout(Duration::from_secs(20), door.serving).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn metrics_are_for_whoever_has_a_token_and_from_nowhere_else() {
+    let door = door().await;
+    for headers in ["", "authorization: Bearer wrong\r\n", "x-forwarded-for: 127.0.0.1\r\n"] {
+        assert_eq!(door.get("/metrics", headers).await.status, 401, "{headers}");
+    }
+    let answer = door.get("/metrics", &bearer()).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
+    assert!(answer.body.contains("\ncreel_supervisor_up 0\n"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn the_token_for_metrics_opens_nothing_else() {
+    let door = door().await;
+    let config = "{gateway: {metrics: {token: 'only-for-numbers-0123456789'}}}";
+    let settings = Settings::of_text(config, Path::new("/nonexistent/creel-api-tests"));
+    door.core.replace_settings(settings, Secret::new(TOKEN));
+    let scrape = "authorization: Bearer only-for-numbers-0123456789\r\n";
+    assert_eq!(door.get("/metrics", scrape).await.status, 200);
+    assert_eq!(door.rpc(scrape, "{}").await.status, 401);
+    assert!(!door.get("/ready", scrape).await.body.contains("reasons"));
+}

@@ -1,0 +1,205 @@
+//! The facts, and how they are gathered.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use creel_config::{Env, Paths};
+use creel_launch::Measured;
+
+use crate::service::launchd::LABEL;
+use crate::service::plan::UNIT;
+use crate::service::systemd::{PACKAGED_UNIT, SYSTEM_UNIT};
+use crate::unit::template::Binaries;
+
+/// A file or folder as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where.
+    pub path: PathBuf,
+    /// Permission bits and owner; `None` when it is not there.
+    pub found: Option<(u32, u32)>,
+}
+
+/// Who holds the gateway's port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Port {
+    /// Nobody.
+    Free,
+    /// Somebody; the user, where the kernel tells.
+    Taken {
+        /// The user.
+        uid: Option<u32>,
+    },
+}
+
+/// The control socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Nothing is there.
+    Absent,
+    /// Somebody answers.
+    Answers,
+    /// A file is there and nobody answers.
+    Stale,
+    /// It is somebody else's.
+    Forbidden,
+}
+
+/// What the running supervisor says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Its version.
+    pub version: String,
+    /// The measured isolation level of its units.
+    pub level: String,
+    /// Units that are down although nobody stopped them.
+    pub down: Vec<String>,
+}
+
+/// Everything that is judged.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// This user.
+    pub uid: u32,
+    /// The version of this program.
+    pub version: &'static str,
+    /// What the supervisor says, when there is one.
+    pub running: Option<Running>,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// What became of asking it.
+    pub door: Door,
+    /// Unit files of a service manager, and whether they are enabled.
+    pub services: Vec<(PathBuf, bool)>,
+    /// The gateway's port.
+    pub port: u16,
+    /// Who holds it.
+    pub holder: Port,
+    /// The home and its folders.
+    pub folders: Vec<Entry>,
+    /// Files that hold secrets.
+    pub secrets: Vec<Entry>,
+    /// What is wrong with the configuration, and which file it is.
+    pub config: (PathBuf, Result<(), String>),
+    /// Programs that are not beside this one.
+    pub missing: Vec<PathBuf>,
+    /// What the system says when a line is to be written in the folder of logs.
+    pub logs: (PathBuf, Result<(), String>),
+    /// Free bytes of the home's disk, and free inodes in hundredths; `None` when it cannot be asked.
+    pub disk: Option<(u64, Option<u64>)>,
+    /// The wall clock, and the time of the newest event of the journal, in milliseconds since the epoch.
+    pub clock: (i64, Option<i64>),
+    /// `user.max_user_namespaces`.
+    pub max_user_namespaces: Option<u64>,
+    /// `kernel.unprivileged_userns_clone`, which some kernels have.
+    pub unprivileged_clone: Option<u64>,
+    /// `kernel.apparmor_restrict_unprivileged_userns`.
+    pub apparmor_restricts: Option<u64>,
+    /// What a probe unit of this very program was given.
+    pub measured: Measured,
+}
+
+impl Entry {
+    /// Looks.
+    pub fn at(path: PathBuf) -> Self {
+        let found = std::fs::metadata(&path).ok().map(|data| (data.permissions().mode() & 0o777, data.uid()));
+        Self { path, found }
+    }
+}
+
+/// Unit files at the places where service managers look.
+pub fn services(user_home: &Path) -> Vec<(PathBuf, bool)> {
+    let wanted = |folder: &Path| folder.join(UNIT).symlink_metadata().is_ok();
+    let by_machine = wanted(Path::new("/etc/systemd/system/multi-user.target.wants"));
+    let user = user_home.join(".config/systemd/user");
+    let by_user = wanted(&user.join("default.target.wants"));
+    let plist = format!("{LABEL}.plist");
+    let places = [
+        (PathBuf::from(SYSTEM_UNIT), by_machine),
+        (PathBuf::from(PACKAGED_UNIT), by_machine),
+        (user.join(UNIT), by_user),
+        // launchd starts what lies there.
+        (Path::new("/Library/LaunchDaemons").join(&plist), true),
+        (user_home.join("Library/LaunchAgents").join(&plist), true),
+    ];
+    places.into_iter().filter(|(path, _)| path.exists()).collect()
+}
+
+/// Who listens on a port of this machine.
+pub fn holder(port: u16) -> Port {
+    match std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)) {
+        Ok(_free) => Port::Free,
+        Err(_taken) => {
+            let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
+                .map(|path| std::fs::read_to_string(path).unwrap_or_default());
+            Port::Taken { uid: tables.iter().find_map(|table| listener(table, port)) }
+        }
+    }
+}
+
+/// The user of a listening socket, from the kernel's table.
+fn listener(table: &str, port: u16) -> Option<u32> {
+    let wanted = format!(":{port:04X}");
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let listens = fields.get(1)?.ends_with(&wanted) && *fields.get(3)? == "0A";
+        listens.then(|| fields.get(7)?.parse().ok()).flatten()
+    };
+    table.lines().skip(1).find_map(row)
+}
+
+/// Tries to write where logs are written.
+pub fn writable(folder: &Path) -> Result<(), String> {
+    let probe = folder.join(format!(".doctor-{}", std::process::id()));
+    let outcome = crate::place::private(folder).and_then(|()| std::fs::write(&probe, "creel doctor\n"));
+    let _gone = std::fs::remove_file(&probe);
+    outcome.map_err(|error| error.to_string())
+}
+
+/// Free bytes and the hundredths of inodes that are free.
+pub fn disk(path: &Path) -> Option<(u64, Option<u64>)> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    let inodes = (disk.f_files > 0).then(|| disk.f_favail * 100 / disk.f_files);
+    Some((disk.f_bavail * disk.f_frsize, inodes))
+}
+
+/// A number of the kernel's settings.
+pub fn setting(path: &str) -> Option<u64> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// Programs of a home that are not where they should be.
+pub fn missing(env: &Env) -> Vec<PathBuf> {
+    let Ok(binaries) = Binaries::find(env) else { return Vec::new() };
+    let names = ["creel-gateway", "creel-egress", "creel-agent", "creel-channel"];
+    let absent = |path: &PathBuf| {
+        std::fs::metadata(path).map_or(true, |data| !data.is_file() || data.permissions().mode() & 0o111 == 0)
+    };
+    names.map(|name| binaries.path(name)).into_iter().filter(absent).collect()
+}
+
+/// The home and what lies in it.
+pub fn folders(paths: &Paths) -> Vec<Entry> {
+    [paths.home.clone(), paths.state(), paths.logs(), paths.runtime.clone()].map(Entry::at).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_table_names_the_listeners_user() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+                     0: 0100007F:4965 00000000:0000 01 00000000:00000000 00:00000000 00000000  1 0 1 1\n   \
+                     1: 0100007F:4965 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 2 1\n";
+        assert_eq!((listener(table, 18_789), listener(table, 1)), (Some(1000), None));
+    }
+
+    #[test]
+    fn a_port_that_somebody_holds_is_found() {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = held.local_addr().unwrap().port();
+        let own = rustix::process::geteuid().as_raw();
+        assert!(matches!(holder(port), Port::Taken { uid: Some(uid) } if uid == own));
+    }
+}

@@ -1,0 +1,36 @@
+//! What `creel doctor` looks at: facts that are gathered once, and checks that only judge them.
+
+pub mod check;
+pub mod facts;
+mod files;
+mod host;
+mod running;
+
+pub use check::{Check, Verdict};
+pub use facts::Facts;
+
+/// Every check, in the order in which a reader would want to meet them.
+const CHECKS: [fn(&Facts) -> Check; 14] = [
+    running::supervisor,
+    running::service,
+    running::socket,
+    running::port,
+    files::home,
+    files::secrets,
+    files::configuration,
+    files::programs,
+    files::logs,
+    host::disk,
+    host::clock,
+    host::namespaces,
+    host::landlock,
+    host::isolation,
+];
+
+/// Judges the facts.
+pub fn examine(facts: &Facts) -> Vec<Check> {
+    CHECKS.iter().map(|check| check(facts)).collect()
+}
+
+#[cfg(test)]
+mod tests;
