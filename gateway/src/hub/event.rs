@@ -81,7 +81,7 @@ pub enum CoreEvent {
         account: String,
     },
     /// A unit's state changed.
-    UnitChanged(UnitStatus),
+    UnitChanged(Box<UnitStatus>),
     /// A channel account's connection changed.
     ChannelChanged(ChannelRow),
     /// The gateway ends.

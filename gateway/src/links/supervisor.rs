@@ -103,7 +103,7 @@ async fn told(
         UnitChanged::METHOD => {
             let changed: UnitChanged = rpc::params(method, params)?;
             core.state().units.insert(changed.status.name.clone(), changed.status.clone());
-            core.tell(CoreEvent::UnitChanged(changed.status));
+            core.tell(CoreEvent::UnitChanged(Box::new(changed.status)));
             None
         }
         ToolOutput::METHOD => {
