@@ -12,6 +12,7 @@ mod reload;
 mod start_and_chat;
 mod supervisor;
 mod telegram;
+mod upgrade;
 
 use creel_kit::Creel;
 

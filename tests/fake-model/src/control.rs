@@ -71,6 +71,7 @@ struct State {
     faults: VecDeque<Fault>,
     asked: Vec<Asked>,
     stats: Stats,
+    open_ended: bool,
 }
 
 /// The handle on a running server. Cheap to clone.
@@ -88,6 +89,24 @@ impl Control {
     /// Sets the pace of every answer from now on.
     pub fn pace(&self, pace: Pace) {
         self.state().pace = pace;
+    }
+
+    /// Whether answers are kept from ending: all but the last piece is said at the usual pace, and that one when this is
+    /// taken back.
+    pub fn keep_open(&self, open: bool) {
+        self.state().open_ended = open;
+        self.news.notify_waiters();
+    }
+
+    /// Waits until an answer may end.
+    pub(crate) async fn may_end(&self) {
+        loop {
+            let news = self.news.notified();
+            if !self.state().open_ended {
+                return;
+            }
+            news.await;
+        }
     }
 
     /// The next requests fail like this, one fault each.

@@ -186,6 +186,9 @@ fn streamed(
                 if !gap.is_zero() {
                     tokio::time::sleep(gap).await;
                 }
+                if index + 2 == total {
+                    control.may_end().await;
+                }
                 control.piece();
             }
             if index + 1 == total {

@@ -100,6 +100,36 @@ impl TestHome {
         Ok(home)
     }
 
+    /// A home with programs of its own, which a test may replace.
+    ///
+    /// # Errors
+    /// See [`TestHome::new`].
+    pub fn installed() -> Result<Self> {
+        let mut home = Self::new()?;
+        let inner = Arc::get_mut(&mut home.inner).context("somebody else holds a home that is new")?;
+        let own = inner.folder.path().join("bin");
+        std::fs::create_dir(&own)?;
+        for name in binaries::NAMES {
+            // They are large: a link will do until one is replaced.
+            let (from, to) = (inner.binaries.join(name), own.join(name));
+            std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(drop))?;
+        }
+        inner.binaries = own;
+        Ok(home)
+    }
+
+    /// Puts another file of the same content in the place of one of its programs, as a package manager does.
+    ///
+    /// # Errors
+    /// When it cannot be written, or these are not the home's own programs.
+    pub fn replace_program(&self, name: &str) -> Result<()> {
+        let folder = &self.inner.binaries;
+        ensure!(folder.starts_with(self.scratch()), "the programs in {} are not ours", folder.display());
+        let beside = folder.join(format!("{name}.new"));
+        std::fs::copy(folder.join(name), &beside)?;
+        Ok(std::fs::rename(beside, folder.join(name))?)
+    }
+
     /// `CREEL_HOME`.
     pub fn path(&self) -> PathBuf {
         self.inner.folder.path().join("home")
