@@ -55,9 +55,11 @@ says "an agent answers" "demo" timeout 120 creel agent --message "Hello, who are
 
 # --- a unit over its limit
 if [ "$(field 'json.load(__import__("sys").stdin)["level"]')" = L3 ]; then
-  before=$(pid)
-  agent=$(python3 -c 'import json; print([u["pid"] for u in json.load(open("/tmp/status"))["units"] if u["name"] == "agent:main"][0])')
-  group=/sys/fs/cgroup$(cut -d: -f3 "/proc/$agent/cgroup")
+  # The pids of all others, and that of the agent: read now, for it was restarted since.
+  unit_pid() { python3 -c 'import json, sys; print(*[u["pid"] for u in json.load(open("/tmp/status"))["units"] if (u["name"] == "agent:main") == (sys.argv[1] == "agent")])' "$1"; }
+  until_true 60 all_up
+  before=$(pid) others=$(unit_pid others) agent=$(unit_pid agent)
+  group=/sys/fs/cgroup$(cut -d: -f3- "/proc/$agent/cgroup")
   limit=$(cat "$group/memory.max" 2>/dev/null || echo none)
   echo "# agent:main is in $group, memory.max $limit"
   # The kernel itself ends what is over its limit: the limit is lowered below what the agent holds.
@@ -65,8 +67,9 @@ if [ "$(field 'json.load(__import__("sys").stdin)["level"]')" = L3 ]; then
   echo 1M >"$group/memory.max" 2>/dev/null
   named_oom() { creel status --json | grep -q '"oom"'; }
   check "a unit over its memory limit is named oom" until_true 60 named_oom
-  says "and dies alone" "$before" systemctl show -P MainPID creel
   check "it comes back with a group of its own" until_true 90 all_up
+  alone() { [ "$(pid)" = "$before" ] && [ "$(unit_pid others)" = "$others" ] && [ "$(unit_pid agent)" != "$agent" ]; }
+  check "it died alone: its pid is new, all others are as before" alone
 else
   bad "cgroups: the service is at level L3 (delegated groups)" "$(creel status --json | head -5)" "$(tail -5 /var/lib/creel/logs/supervisor.log)"
 fi
