@@ -243,6 +243,16 @@ impl Log {
     /// The stream ended.
     pub fn finish(&self, cutter: &mut Cutter) {
         self.take(|line| cutter.finish(line));
+        self.tell_dropped();
+    }
+
+    /// Whether lines were over the budget that no line of the log tells of yet.
+    pub fn owes_summary(&self) -> bool {
+        lock(&self.inner).budget.has_dropped()
+    }
+
+    /// Tells of them, if there are any.
+    pub fn tell_dropped(&self) {
         let mut inner = lock(&self.inner);
         if let Some(summary) = inner.budget.dropped().map(summary) {
             inner.keep(self, &summary);

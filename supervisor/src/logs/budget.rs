@@ -37,6 +37,11 @@ impl Budget {
         fits
     }
 
+    /// Whether [`Budget::dropped`] has something to say.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped_lines > 0
+    }
+
     /// Lines and bytes that did not fit since the last call, if any.
     pub fn dropped(&mut self) -> Option<(u64, u64)> {
         let counts = (std::mem::take(&mut self.dropped_lines), std::mem::take(&mut self.dropped_bytes));

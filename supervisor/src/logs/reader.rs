@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::line::Cutter;
 use super::{Gap, Log};
@@ -49,6 +49,8 @@ pub fn receiver(pipe: impl Into<OwnedFd>) -> io::Result<Receiver> {
 
 /// How often missing lines of one log are news.
 const NEWS: Duration = Duration::from_secs(60);
+/// When lines over the budget are told in the log itself, if no line that fits comes before.
+const TOLD: Duration = Duration::from_secs(1);
 
 /// The stderr of one process on its way into a log. Between two reads everything that was read is in here, so that
 /// another program can go on.
@@ -68,11 +70,29 @@ impl Tap {
     /// Copies until the end of the pipe, or until two seconds after `ended`; the last line of the log. `missing` is told
     /// of lines that the log could not keep: of the first ones, then at most once a minute, and at the end.
     pub async fn copy(&self, ended: oneshot::Receiver<()>, mut missing: impl FnMut(Gap)) -> Option<String> {
+        let over = Notify::new();
+        if self.log.owes_summary() {
+            over.notify_one();
+        }
         let take = |bytes: &[u8]| {
             self.log.write(&mut self.cutter.borrow_mut(), bytes);
             self.log.gap(NEWS).into_iter().for_each(&mut missing);
+            if self.log.owes_summary() {
+                over.notify_one();
+            }
         };
-        collect(&self.pipe, ended, take).await;
+        // A unit that falls silent after a flood must not keep its count to itself.
+        let tell = async {
+            loop {
+                over.notified().await;
+                tokio::time::sleep(TOLD).await;
+                self.log.tell_dropped();
+            }
+        };
+        tokio::select! {
+            () = collect(&self.pipe, ended, take) => {}
+            () = tell => {}
+        }
         self.log.finish(&mut self.cutter.borrow_mut());
         self.log.gap(Duration::ZERO).into_iter().for_each(missing);
         self.log.last()

@@ -20,6 +20,12 @@ fn workers_do_not_notice_that_the_gateway_died() {
         let mut after = home.pids();
         assert_ne!(after.remove("gateway"), before.get("gateway").copied());
         assert!(after.iter().all(|(name, pid)| before[name] == *pid), "{before:?} {after:?}");
+        // A gateway that is killed before it has welcomed them leaves them nothing to notice.
+        for worker in ["agent:main", "channel:telegram:a"] {
+            home.until(&format!("the welcome of {worker}"), |home| {
+                (home.log(worker).matches("renew\nwelcome").count() == round - 1).then_some(())
+            });
+        }
     }
     for worker in ["agent:main", "channel:telegram:a"] {
         home.wait_log("gateway", &format!("attached {worker} 1 fresh=false"));
