@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::drain::Drains;
 use crate::hub::CoreEvent;
 use crate::lane::{LaneTable, Running};
 use crate::settings::Settings;
@@ -37,6 +38,8 @@ pub(crate) struct Worker {
     /// Welcomed, and takes work.
     pub ready: bool,
     pub status: Option<ChannelStatus>,
+    /// Held once more by each message on its way through an account.
+    pub sending: Arc<()>,
     /// Wakes the account's pump.
     pub outbound: Arc<Notify>,
     /// Ends the link's tasks.
@@ -58,6 +61,8 @@ pub(crate) struct State {
     pub tool_runs: HashMap<String, String>,
     /// The last that the supervisor told of each unit.
     pub units: HashMap<String, UnitStatus>,
+    /// What gets no new work.
+    pub drains: Drains,
     /// The last error of the store, until a write succeeds.
     pub store_error: Option<String>,
 }

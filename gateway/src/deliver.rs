@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, agent_unit, channel_unit, now_ms};
+use crate::hub::OutboxState;
 use crate::store::{Held, Outbound, Settled, StoreError};
 
 /// Chats of one account that are written to at once.
@@ -95,12 +96,29 @@ impl Pump {
             let not_before = row.not_before_ms.max(hold_ms);
             if not_before > now {
                 next = next.min(not_before);
-            } else if sends.len() < AT_ONCE {
+            } else if sends.len() < AT_ONCE
+                && let Some(sending) = self.may_send(&row)
+            {
                 busy.insert(chat.clone());
-                sends.spawn(self.clone().send(row, chat));
+                let send = self.clone().send(row, chat);
+                sends.spawn(async move {
+                    let landed = send.await;
+                    drop(sending);
+                    landed
+                });
             }
         }
         u64::try_from(next.saturating_sub(now)).map_or(LONG, Duration::from_millis).min(LONG)
+    }
+
+    /// Counts as on its way while the answer is kept. What was begun is brought to its end, also where new work is
+    /// held back.
+    fn may_send(&self, row: &Outbound) -> Option<Arc<()>> {
+        let unit = channel_unit(self.held.account());
+        let state = self.core.state();
+        let worker = state.workers.get(&unit).filter(|worker| worker.incarnation == self.incarnation)?;
+        let may = row.state == OutboxState::Attempting || !state.drains.hold(&unit);
+        may.then(|| Arc::clone(&worker.sending))
     }
 
     async fn send(self, row: Outbound, chat: String) -> Landed {
@@ -228,7 +246,6 @@ mod tests {
     use creel_ipc::msg::channel::{ChatKind, Route};
 
     use super::*;
-    use crate::hub::OutboxState;
     use crate::store::NewOutbound;
 
     fn row(attempts: u32) -> Outbound {

@@ -9,6 +9,7 @@ pub mod api;
 mod blobs;
 mod core;
 mod deliver;
+mod drain;
 pub mod hub;
 mod inbound;
 mod lane;

@@ -86,6 +86,7 @@ pub fn methods() -> Vec<Method> {
         request::<supervisor::UnitRestart>(),
         request::<supervisor::UnitStop>(),
         request::<supervisor::UnitStart>(),
+        request::<supervisor::UnitDrain>(),
         request::<supervisor::ConfigReload>(),
         notify::<supervisor::ConfigApplied>(),
         notify::<supervisor::Shutdown>(),

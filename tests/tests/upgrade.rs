@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use creel_ipc::msg::unit::UnitState;
 use creel_kit::process::Process;
 use creel_kit::telegram::texts;
-use creel_kit::{Creel, TelegramHome, TestHome, deadline};
+use creel_kit::{Creel, TelegramHome, TestHome, binaries, deadline};
 use fake_telegram::{Inject, control};
 use serde_json::{Value, json};
 
@@ -24,17 +25,17 @@ fn token(number: i64) -> String {
     format!("{}:fake-token", 2000 + number)
 }
 
-/// Twenty agents, each behind an account of its own, and programs that can be replaced.
-async fn twenty() -> Result<TelegramHome> {
+/// Agents, each behind an account of its own, and programs that can be replaced.
+async fn agents(many: i64) -> Result<TelegramHome> {
     let home = TelegramHome::in_home(TestHome::installed()?).await?;
     let mut config = home.home.config()?;
     let telegram = config.pointer_mut("/channels/telegram").context("there is no telegram")?;
     telegram.as_object_mut().context("telegram is no table")?.remove("botToken");
     let accounts: serde_json::Map<String, Value> =
-        (0..MANY).map(|n| (format!("t{n}"), json!({"botToken": token(n)}))).collect();
+        (0..many).map(|n| (format!("t{n}"), json!({"botToken": token(n)}))).collect();
     telegram["accounts"] = accounts.into();
-    config["agents"]["list"] = (0..MANY).map(|n| json!({"id": format!("a{n}")})).collect();
-    config["bindings"] = (0..MANY)
+    config["agents"]["list"] = (0..many).map(|n| json!({"id": format!("a{n}")})).collect();
+    config["bindings"] = (0..many)
         .map(|n| {
             json!({"agentId": format!("a{n}"), "match": {"channel": "telegram", "accountId": format!("t{n}")}})
         })
@@ -71,7 +72,7 @@ fn runs_what_is_there(home: &TestHome, creel: &Creel) -> Result<bool> {
 
 #[tokio::test]
 async fn twenty_agents_and_twenty_channels_notice_nothing_in_the_middle_of_their_answers() -> Result<()> {
-    let home = twenty().await?;
+    let home = agents(MANY).await?;
     with(home.start().await?, async |creel: &Creel| {
         let own = creel.supervisor();
         let before = deadline::until("all units run", deadline::PATIENCE, async || {
@@ -162,4 +163,77 @@ fn said(home: &TelegramHome, number: i64) -> Vec<String> {
 
 async fn wait_said(home: &TelegramHome, number: i64, count: usize) -> Result<Vec<String>> {
     home.wait_said(100 + number, count).await
+}
+
+/// The units whose processes are others than before.
+fn moved(before: &BTreeMap<String, Process>, now: &BTreeMap<String, Process>) -> Vec<String> {
+    before
+        .iter()
+        .filter(|(name, process)| now.get(*name) != Some(process))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn units_are_moved_to_their_new_programs_when_they_are_idle_and_not_before() -> Result<()> {
+    const MOVED: i64 = 3;
+    let home = agents(MOVED).await?;
+    with(home.start().await?, async |creel: &Creel| {
+        let before = deadline::until("all units run", deadline::PATIENCE, async || {
+            Ok(units(creel).await.ok().filter(|units| units.len() == 2 + 2 * MOVED as usize))
+        })
+        .await?;
+        let model = home.model.control();
+        model.keep_open(true);
+        say(&home, 0, &format!("slow 500 {WORDS}"))?;
+        home.wait_asked("an answer", |last| last.ends_with(WORDS)).await?;
+        for name in binaries::NAMES {
+            home.home.replace_program(name)?;
+        }
+
+        // Without being asked for, nothing is moved.
+        let state = creel.cli(&["upgrade", "--no-roll", "--json"]).await?.json()?;
+        let left = state["left"].as_array().context("there is no list")?.len();
+        assert_eq!((&state["phase"], left), (&json!("done"), before.len()), "{state}");
+        assert_eq!(units(creel).await?, before);
+
+        let rolls = tokio::spawn({
+            let home = home.home.clone();
+            async move { home.cli_within(&["upgrade", "--json"], Duration::from_secs(150)).await }
+        });
+        let busy = ["agent:a0", "egress"];
+        let idle: Vec<String> =
+            before.keys().filter(|name| !busy.contains(&name.as_str())).cloned().collect();
+        deadline::until("all but the busy ones are moved", deadline::PATIENCE, async || {
+            Ok(units(creel).await.ok().filter(|now| moved(&before, now) == idle))
+        })
+        .await?;
+        assert_eq!(model.stats().finished, 0, "the answer was over before the others were moved");
+        assert_eq!(said(&home, 0), Vec::<String>::new());
+        // For a busy one, and for an idle one of the same platform.
+        say(&home, 1, "echo beside")?;
+        say(&home, 0, "echo behind")?;
+        assert_eq!(moved(&before, &units(creel).await?), idle, "the busy ones were not waited for");
+        model.keep_open(false);
+
+        assert_eq!(wait_said(&home, 0, 2).await?, [WORDS, "behind"]);
+        assert_eq!(wait_said(&home, 1, 1).await?, ["beside"]);
+        let state = rolls.await??.json()?;
+        assert_eq!((&state["phase"], &state["left"]), (&json!("done"), &json!([])), "{state}");
+        let mut rolled: Vec<String> = serde_json::from_value(state["rolled"].clone())?;
+        assert_eq!(rolled.first().map(String::as_str), Some("gateway"));
+        rolled.sort();
+        assert_eq!(rolled, before.keys().cloned().collect::<Vec<_>>());
+        assert_eq!(moved(&before, &units(creel).await?), rolled);
+
+        for number in 0..MOVED {
+            say(&home, number, "echo next")?;
+        }
+        assert_eq!(wait_said(&home, 0, 3).await?, [WORDS, "behind", "next"]);
+        assert_eq!(wait_said(&home, 1, 2).await?, ["beside", "next"]);
+        assert_eq!(wait_said(&home, 2, 1).await?, ["next"]);
+        assert_eq!(model.asked().len(), 6, "a request was made twice");
+        Ok(())
+    })
+    .await
 }

@@ -51,6 +51,7 @@ impl Core {
             .workers
             .get(&agent_unit(agent))
             .is_some_and(|worker| worker.ready && !worker.link.is_closed());
+        let up = up && !state.drains.hold(&agent_unit(agent));
         up && !self.stopping.is_cancelled() && state.lanes.reserve(lane, agent, Instant::now())
     }
 

@@ -17,6 +17,7 @@ pub(crate) async fn schedule(core: Arc<Core>) {
                 .workers
                 .iter()
                 .filter(|(_, worker)| worker.ready && !worker.link.is_closed())
+                .filter(|(unit, _)| !state.drains.hold(unit))
                 .map(|(unit, _)| unit.clone())
                 .collect();
             for lane in state.lanes.take(now, |agent| ready.contains(&agent_unit(agent))) {

@@ -128,6 +128,11 @@ impl LaneTable {
         self.lanes.values().filter(later).map(|entry| entry.due).min()
     }
 
+    /// Whether any lane of an agent runs.
+    pub(crate) fn is_agent_busy(&self, agent: &str) -> bool {
+        self.lanes.values().any(|entry| entry.running && entry.agent == agent)
+    }
+
     /// Whether a turn runs in the lane.
     pub(crate) fn is_running(&self, lane: &str) -> bool {
         self.lanes.get(lane).is_some_and(|entry| entry.running)

@@ -5,10 +5,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use creel_ipc::msg::supervisor::{
-    ConfigApplied, GatewayListen, Shutdown, UnitAttached, UnitChanged, UnitGone,
+    ConfigApplied, GatewayListen, Shutdown, UnitAttached, UnitChanged, UnitDrain, UnitGone,
 };
 use creel_ipc::msg::tool::ToolOutput;
-use creel_ipc::{Notify, RpcError, rpc};
+use creel_ipc::{Notify, Request, RpcError, rpc};
 use creel_link::{Event, Incoming, Link, Vitals};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::{Attached, reconfigure, serve};
 use crate::core::{Core, now_ms};
+use crate::drain;
 use crate::hub::CoreEvent;
 
 /// What the process itself has to do about what the supervisor says.
@@ -56,6 +57,16 @@ async fn take(core: &Arc<Core>, event: Event, orders: &mpsc::Sender<Orders>) {
             if let Err(error) = told(core, &method, params, fds, orders).await {
                 tracing::error!("The supervisor's `{method}` was not understood: {error}");
             }
+        }
+        Event::Request { id, method, params } if method == UnitDrain::METHOD => {
+            let (core, Some(supervisor)) = (Arc::clone(core), core.supervisor.clone()) else { return };
+            tokio::spawn(async move {
+                let outcome = match rpc::params(&method, params) {
+                    Ok(asked) => Ok(drain::drain(&core, asked).await),
+                    Err(error) => Err(error),
+                };
+                supervisor.answer::<UnitDrain>(id, outcome).await;
+            });
         }
         Event::Request { id, method, .. } => {
             if let Some(supervisor) = core.supervisor.clone() {
@@ -103,6 +114,7 @@ async fn told(
         UnitChanged::METHOD => {
             let changed: UnitChanged = rpc::params(method, params)?;
             core.state().units.insert(changed.status.name.clone(), changed.status.clone());
+            drain::changed(core, &changed.status);
             core.tell(CoreEvent::UnitChanged(Box::new(changed.status)));
             None
         }

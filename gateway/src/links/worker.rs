@@ -120,6 +120,7 @@ impl Attached {
             link: self.link.clone(),
             ready: false,
             status: None,
+            sending: Arc::new(()),
             outbound: Arc::new(Notify::new()),
             gone: self.gone.clone(),
         };

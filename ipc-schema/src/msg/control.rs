@@ -133,6 +133,6 @@ pub struct UpgradeState {
     pub kept: u64,
     /// Units that were moved to their new programs.
     pub rolled: Vec<String>,
-    /// Units that were left, each with the reason.
+    /// Units that were left, each with the reason; while units are moved, the names of those still to come.
     pub left: Vec<String>,
 }

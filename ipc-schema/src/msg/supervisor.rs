@@ -157,6 +157,44 @@ request!(
     UnitStart, "unit.start", UnitName => Empty
 );
 
+request!(
+    /// Ask the gateway for a moment at which a unit can be replaced: none of these workers is in the middle of anything.
+    /// New work is held back from them meanwhile, and after a yes until the unit runs again. Since: 1.0.
+    UnitDrain, "unit.drain", UnitDrainParams => UnitDrained
+);
+
+/// Parameters of [`UnitDrain`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitDrainParams {
+    /// The unit that is to be replaced.
+    pub unit: String,
+    /// Number of its incarnation.
+    pub incarnation: u64,
+    /// The workers whose work it would cut: itself, or all that have their network through it.
+    pub workers: Vec<UnitLife>,
+    /// How long to wait for such a moment, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// One life of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitLife {
+    /// The unit's name.
+    pub unit: String,
+    /// Number of the incarnation.
+    pub incarnation: u64,
+}
+
+/// The answer to [`UnitDrain`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitDrained {
+    /// Whether all of them are idle. If not, nothing is held back any more.
+    pub idle: bool,
+}
+
 /// Names a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -22,9 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[command(
     after_help = "The new program first looks at a copy of the state; if it refuses, nothing changes. Then the \
                   supervisor's process becomes it, with every unit and connection; if it does not prove itself within \
-                  10 s, the old one is back. Gateway, egress and workers run on in their old programs and are \
-                  named; `creel restart UNIT` moves one.\n\nExamples:\n  \
+                  10 s, the old one is back. Then units whose \
+                  programs were replaced are restarted one by one, each when it is idle; one that does not get idle \
+                  within a minute is left and named (exit code 1), and `creel restart UNIT` moves it.\n\nExamples:\n  \
                   creel upgrade                        after the package manager replaced the programs\n  \
+                  creel upgrade --no-roll              only the supervisor\n  \
                   creel upgrade --check                only ask the new program whether it could\n  \
                   creel upgrade --binary ./creel       another program than the one at the running one's path"
 )]
@@ -35,8 +37,11 @@ pub(crate) struct Args {
     /// Only let the new program look at a copy of the state
     #[arg(long)]
     check: bool,
+    /// Leave all other units on their old programs
+    #[arg(long)]
+    no_roll: bool,
     /// Only show how the latest upgrade went
-    #[arg(long, conflicts_with_all = ["binary", "check"])]
+    #[arg(long, conflicts_with_all = ["binary", "check", "no_roll"])]
     status: bool,
 }
 
@@ -50,8 +55,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, CliError> 
     let asked = UpgradeParams {
         binary: binary.map(|path| path.to_string_lossy().into_owned()),
         check: args.check,
-        // Nobody moves units yet: when a worker is between turns only the gateway could say.
-        no_roll: true,
+        no_roll: args.no_roll,
     };
     let began = Control::connect(context)?.call::<Upgrade>(&asked)?;
     let state = follow(context, began)?;
@@ -59,7 +63,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, CliError> 
         UpgradePhase::Refused | UpgradePhase::RolledBack => Err(CliError::Run(told(&state, args.check))),
         _ => {
             context.out.data(&state, || told(&state, args.check))?;
-            Ok(OK)
+            Ok(if args.no_roll || state.left.is_empty() { OK } else { ExitCode::FAILURE })
         }
     }
 }
@@ -101,7 +105,7 @@ fn progress(state: &UpgradeState) -> String {
         UpgradePhase::Confirming => "The new program shows that it works ...".to_owned(),
         UpgradePhase::Rolling => {
             let (done, left) = (state.rolled.len(), state.left.len());
-            format!("Moving units to their new programs: {done} moved, {left} left ...")
+            format!("Moving units to their new programs: {done} of {} ...", done + left)
         }
         UpgradePhase::None | UpgradePhase::Done | UpgradePhase::Refused | UpgradePhase::RolledBack => {
             "It is over.".to_owned()

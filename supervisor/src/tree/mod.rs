@@ -49,6 +49,7 @@ mod quiet;
 mod record;
 mod reload;
 mod requests;
+mod roll;
 mod status;
 mod stop;
 mod tools;
@@ -324,6 +325,7 @@ impl Tree {
             Event::ToolEnded { run, exit } => self.tool_ended(&run, *exit),
             Event::Upgrade(step) => self.upgrade_step(step),
         }
+        self.roll_on();
     }
 
     fn take_unit(&mut self, UnitEvent { unit, incarnation, what }: UnitEvent) {

@@ -15,10 +15,10 @@ use creel_launch::succession::{self, Inherited};
 use creel_link::{Link, Vitals};
 
 use super::event::Event;
-use super::member::Member;
+use super::roll::{self, Roll};
 use super::{GATEWAY, Tree};
 use crate::signals::Signals;
-use crate::unit::{At, template};
+use crate::unit::At;
 use crate::upgrade::carried::Program;
 use crate::upgrade::check::Checked;
 use crate::upgrade::marker::Marker;
@@ -36,6 +36,15 @@ const PROVE: Duration = Duration::from_secs(8);
 pub enum Step {
     /// The new program looked at the state.
     Checked(Box<(Image, Result<Checked, UpgradeError>)>),
+    /// The gateway said whether a unit is idle.
+    Drained {
+        /// The unit.
+        unit: String,
+        /// Its incarnation.
+        incarnation: u64,
+        /// Whether it is.
+        idle: bool,
+    },
     /// Gateway and control socket answered.
     Proven(Result<(), String>),
 }
@@ -53,6 +62,8 @@ pub(super) struct Upgrade {
     began: At,
     deadline: Option<At>,
     put_off: Vec<(String, u64)>,
+    /// Who is moved afterwards.
+    pub(super) rolling: Roll,
     /// Keeps what was lent for the old program.
     inherited: Option<Inherited>,
 }
@@ -97,6 +108,14 @@ impl Upgrade {
 
     pub(super) fn put_off_launches(&self) -> Vec<(String, u64)> {
         self.put_off.clone()
+    }
+
+    pub(super) fn set_deadline(&mut self, at: At) {
+        self.deadline = Some(at);
+    }
+
+    pub(super) fn clear_deadline(&mut self) {
+        self.deadline = None;
     }
 
     pub(super) fn deadline(&self) -> Option<At> {
@@ -167,6 +186,7 @@ impl Tree {
                     self.upgrade.state.phase = UpgradePhase::Settling;
                 }
             },
+            Step::Drained { unit, incarnation, idle } => self.drained(&unit, incarnation, idle),
             Step::Proven(Ok(())) => self.confirm(),
             Step::Proven(Err(reason)) => self.go_back(&reason),
         }
@@ -272,6 +292,7 @@ impl Tree {
                     PROVE.as_secs()
                 ));
             }
+            UpgradePhase::Rolling => self.roll_is_late(),
             _ => self.upgrade.deadline = None,
         }
     }
@@ -296,7 +317,7 @@ impl Tree {
         (self.upgrade.inherited, self.upgrade.deadline) = (None, None);
         let state = &mut self.upgrade.state;
         state.phase = if state.problem.is_some() { UpgradePhase::RolledBack } else { UpgradePhase::Done };
-        self.upgrade.state.left = self.behind();
+        self.upgrade.state.left = self.behind().iter().map(|name| roll::left(name, None)).collect();
         let state = &mut self.upgrade.state;
         let (millis, version) = (state.exec_micros.unwrap_or(0) as f64 / 1000.0, env!("CARGO_PKG_VERSION"));
         let told = match &state.problem {
@@ -322,19 +343,9 @@ impl Tree {
         self.go_on();
         self.start_the_unknown();
         crate::notify::ready();
-    }
-
-    /// The units whose programs on disk are others than those that run, in sentences.
-    fn behind(&self) -> Vec<String> {
-        let sentence = |(name, member): (&String, &Member)| {
-            let path = self.ground.binaries.path(template::program(member.role));
-            let other =
-                member.process.is_some() && member.program.is_some() && member.program != program(&path);
-            other.then(|| {
-                format!("{name} runs its old program; `creel restart {name}` moves it when it suits you.")
-            })
-        };
-        self.members.iter().filter_map(sentence).collect()
+        if self.upgrade.roll && self.upgrade.state.phase == UpgradePhase::Done {
+            self.begin_roll();
+        }
     }
 
     /// This program does not work: the one before it takes over again.

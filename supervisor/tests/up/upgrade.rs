@@ -200,6 +200,42 @@ fn fault_57_a_replaced_and_a_deleted_program_run_on_and_the_new_one_takes_over_a
     );
     let after = home.pids();
     assert!(before.iter().all(|(name, pid)| after[name] == *pid), "{before:?} {after:?}");
+    let state = upgrade(&mut home, json!({}));
+    assert_eq!((&state["rolled"], &state["left"]), (&json!(["gateway"]), &json!([])), "{state}");
+    let after = home.pids();
+    let moved: Vec<&String> = before.keys().filter(|name| after[*name] != before[*name]).collect();
+    assert_eq!(moved, ["gateway"]);
+}
+
+#[test]
+fn a_new_program_that_does_not_get_up_is_named_and_takes_no_other_unit_down() {
+    let mut home = Home::new(TWO);
+    home.install();
+    home.start();
+    for unit in ["gateway", "egress", "agent:main", "channel:telegram:a"] {
+        home.wait_state(unit, "running");
+    }
+    let before = home.pids();
+    let replace = |home: &Home, name: &str, with: PathBuf| {
+        let beside = home.path("libexec/new");
+        std::fs::copy(with, &beside).unwrap();
+        std::fs::rename(beside, home.path("libexec").join(name)).unwrap();
+    };
+    replace(&home, "creel-agent", home.path("libexec/creel-agent"));
+    replace(&home, "creel-gateway", "/bin/false".into());
+    let binary = heir(&home, "one");
+    let state = upgrade(&mut home, json!({"binary": binary}));
+    assert_eq!((&state["phase"], &state["rolled"]), (&json!("done"), &json!([])), "{state}");
+    let left: Vec<&str> = state["left"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    assert!(
+        matches!(left.as_slice(), [first, second]
+            if first.starts_with("gateway does not get ready") && second.starts_with("agent:main runs its old")),
+        "{left:?}"
+    );
+    let after = home.pids();
+    for unit in ["egress", "agent:main", "channel:telegram:a"] {
+        assert_eq!(after[unit], before[unit]);
+    }
 }
 
 #[test]
