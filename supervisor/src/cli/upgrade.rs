@@ -17,6 +17,9 @@ const ASK: Duration = Duration::from_millis(100);
 /// How long nobody may answer: a new program that hangs is undone within 10 s.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The exit code when the supervisor is the new one, and units were left. A package's script tells it from a failure.
+const LEFT: u8 = 4;
+
 /// Upgrade the running Creel.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -24,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
                   supervisor's process becomes it, with every unit and connection; if it does not prove itself within \
                   10 s, the old one is back. Then units whose \
                   programs were replaced are restarted one by one, each when it is idle; one that does not get idle \
-                  within a minute is left and named (exit code 1), and `creel restart UNIT` moves it.\n\nExamples:\n  \
+                  within a minute is left and named (exit code 4), and `creel restart UNIT` moves it.\n\nExamples:\n  \
                   creel upgrade                        after the package manager replaced the programs\n  \
                   creel upgrade --no-roll              only the supervisor\n  \
                   creel upgrade --check                only ask the new program whether it could\n  \
@@ -63,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, CliError> 
         UpgradePhase::Refused | UpgradePhase::RolledBack => Err(CliError::Run(told(&state, args.check))),
         _ => {
             context.out.data(&state, || told(&state, args.check))?;
-            Ok(if args.no_roll || state.left.is_empty() { OK } else { ExitCode::FAILURE })
+            Ok(if args.no_roll || state.left.is_empty() { OK } else { ExitCode::from(LEFT) })
         }
     }
 }
