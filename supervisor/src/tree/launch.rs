@@ -185,9 +185,11 @@ impl Tree {
     }
 
     /// Clears away what belonged to an incarnation.
-    pub(super) fn ended(&mut self, name: &str, incarnation: u64, end: End) {
+    pub(super) fn ended(&mut self, name: &str, incarnation: u64, mut end: End) {
         let now = self.now();
         let Some(member) = self.members.get_mut(name) else { return };
+        let words = member.take_last_words(incarnation, end.cause);
+        end.detail = end.detail.or(words);
         let sentence = format!("{name} {}{}", told(&end), outlook(name, &member.machine, now));
         if end.cause == ExitCause::Stopped {
             tracing::info!("{sentence}");

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use creel_config::operation::Supervisor as Rules;
 use creel_config::plan::Unit;
 use creel_ipc::hello::Role;
-use creel_ipc::msg::unit::{Isolation, LastExit};
+use creel_ipc::msg::unit::{ExitCause, Isolation, LastExit};
 use creel_link::Link;
 use tokio::sync::oneshot;
 
@@ -38,12 +38,19 @@ pub(super) struct Member {
     pub(super) isolation: Option<Isolation>,
     /// Its last end.
     pub(super) last_exit: Option<LastExit>,
+    /// The last line of an incarnation whose log ended before its end was told: what it started may outlive it.
+    last_words: Option<(u64, String)>,
     /// Whether the plan no longer has it: it goes when it is down.
     pub(super) leaving: bool,
     /// Whether an operator stopped it.
     pub(super) held: bool,
     /// The program of its latest launch.
     pub(super) program: Option<Program>,
+}
+
+/// Whether the last line of a log says why: not when nothing went wrong.
+fn is_telling(cause: ExitCause) -> bool {
+    !matches!(cause, ExitCause::Clean | ExitCause::Stopped)
 }
 
 /// The supervisor's link to gateway or egress.
@@ -75,10 +82,31 @@ impl Member {
             peer: None,
             isolation: None,
             last_exit: None,
+            last_words: None,
             leaving: false,
             held: false,
             program: None,
         }
+    }
+
+    /// The log of an incarnation has ended, before or after the incarnation itself.
+    pub(super) fn heard_last_words(&mut self, incarnation: u64, line: Option<String>) {
+        let Some(line) = line else { return };
+        if self.machine.incarnation() == incarnation && self.process.is_some() {
+            self.last_words = Some((incarnation, line));
+        } else if self.machine.incarnation() <= incarnation + 1
+            && let Some(last) = &mut self.last_exit
+            && last.detail.is_none()
+            && is_telling(last.cause)
+        {
+            last.detail = Some(line);
+        }
+    }
+
+    /// What an incarnation that ended like this said last, if it is known already.
+    pub(super) fn take_last_words(&mut self, incarnation: u64, cause: ExitCause) -> Option<String> {
+        let (of, line) = self.last_words.take()?;
+        (of == incarnation && is_telling(cause)).then_some(line)
     }
 
     /// Takes new rules over.

@@ -333,16 +333,8 @@ impl Tree {
             self.taps.remove(&(unit.clone(), incarnation));
         }
         let Some(member) = self.members.get_mut(&unit) else { return };
-        if let What::Drained(line) = &what {
-            // The only event of an incarnation that is welcome after its end.
-            if let Some(last) = &mut member.last_exit
-                && member.machine.incarnation() <= incarnation + 1
-                && last.detail.is_none()
-                && !matches!(last.cause, ExitCause::Clean | ExitCause::Stopped)
-            {
-                last.detail.clone_from(line);
-            }
-            return;
+        if let What::Drained(line) = what {
+            return member.heard_last_words(incarnation, line);
         }
         if let What::LogGap(gap) = what {
             return self.log_gap(&unit, incarnation, gap);
