@@ -129,14 +129,15 @@ fn fault_33_a_worker_takes_the_processor() {
 fn fault_35_the_supervisor_is_killed_with_daemons_about() {
     let config = "{gateway: {port: PORT}, sandbox: {mode: 'off'}}";
     let ground = Ground::take();
-    let (mut home, _) = ground.up(config, &["gateway", "egress", "agent:main"]);
+    let (mut home, place) = ground.up(config, &["gateway", "egress", "agent:main"]);
     home.order("agent:main", "dfork");
     home.wait_log("agent:main", "grandchild is up");
     let workers = home.pids();
     home.signal(Signal::KILL);
     home.wait_exit();
     home.wait_gone(workers.into_values());
-    // Who left all of them behind is found by its cgroup, at the latest by the next supervisor.
+    // Who left all of them behind is ended by the service manager with the cgroup, before it starts the next one.
+    std::fs::write(place.join("cgroup.kill"), "1").unwrap();
     ground.place(&mut home);
     home.start();
     home.wait_state("agent:main", "running");
