@@ -43,7 +43,8 @@ fn ask(at: &str) -> Option<OllamaAnswer> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
-    write!(stream, "GET /api/tags HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
+    // In one piece: a server that answers after the first of several resets the connection over the rest.
+    stream.write_all(format!("GET /api/tags HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).ok()?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
