@@ -14,13 +14,10 @@ use crate::{peers, run};
 pub(crate) struct Args {
     /// What to measure; everything when absent.
     names: Vec<String>,
-    /// One figure; the same as its name alone.
-    #[arg(long)]
-    only: Option<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let names: Vec<&str> = args.names.iter().chain(&args.only).map(String::as_str).collect();
+    let names: Vec<&str> = args.names.iter().map(String::as_str).collect();
     if names.is_empty() || names.contains(&"supervise") {
         peers::install_supervisors()?;
     }

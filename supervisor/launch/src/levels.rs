@@ -208,8 +208,8 @@ fn remedies_for(error: &LaunchError, host: &Host) -> Vec<String> {
     }
     if !host.root && host.apparmor_restricts == Some(1) {
         found.push(
-            "AppArmor forbids user namespaces to unknown programs: install Creel's AppArmor profile (it is part of the \
-             Debian package), or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0."
+            "AppArmor forbids user namespaces to unknown programs: give the creel binary a profile with the rule \
+             `userns,`, or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0."
                 .to_owned(),
         );
     }

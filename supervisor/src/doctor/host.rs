@@ -64,7 +64,7 @@ pub(super) fn namespaces(facts: &Facts) -> Check {
     }
     if facts.uid != 0 && facts.apparmor_restricts == Some(1) && facts.measured.level < Level::L2 {
         let sentence = format!("AppArmor forbids user namespaces to programs without a profile; {level}.");
-        let remedy = "Install Creel's AppArmor profile (part of the Debian package), or sysctl -w \
+        let remedy = "Give the creel binary an AppArmor profile with the rule `userns,`, or sysctl -w \
                       kernel.apparmor_restrict_unprivileged_userns=0.";
         return Check::warn(NAME, sentence, remedy);
     }

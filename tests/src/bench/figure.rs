@@ -30,7 +30,7 @@ pub(crate) struct Figure {
 /// A figure of the bench `name`.
 pub(crate) fn figure(name: &str, what: &str, (value, unit): (f64, &'static str), target: f64) -> Figure {
     let value = (value * 1000.0).round() / 1000.0;
-    let command = format!("cargo xtask bench --only {name}");
+    let command = format!("cargo xtask bench {name}");
     Figure { what: what.into(), value, unit, target, samples: 1, command, load: load(), note: String::new() }
 }
 

@@ -20,9 +20,6 @@ use crate::figure::Figure;
 struct Cli {
     /// The benches; all when absent.
     names: Vec<String>,
-    /// One bench; all when absent.
-    #[arg(long)]
-    only: Option<String>,
     /// Name the benches and do nothing.
     #[arg(long)]
     list: bool,
@@ -75,7 +72,7 @@ async fn run() -> Result<()> {
         return Ok(());
     }
     let mut failed = Vec::new();
-    let mut wanted: Vec<&str> = cli.names.iter().chain(&cli.only).map(String::as_str).collect();
+    let mut wanted: Vec<&str> = cli.names.iter().map(String::as_str).collect();
     if wanted.is_empty() {
         wanted = NAMES.to_vec();
     }

@@ -1,5 +1,5 @@
 //! `cargo xtask dist`: what is handed out. Everything is put in place in one folder first, as it will lie on a machine;
-//! the packages are made from that folder and are the same bytes for the same commit and compiler.
+//! the packages are made from that folder. Times and owners are fixed, so that the same files are packed into the same bytes.
 
 use std::path::PathBuf;
 use std::time::Instant;
