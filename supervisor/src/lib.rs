@@ -22,6 +22,7 @@ pub mod place;
 pub mod service;
 pub mod settings;
 pub mod signals;
+mod stat;
 pub mod tool;
 pub mod tree;
 pub mod unit;

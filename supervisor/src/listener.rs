@@ -6,18 +6,23 @@ use std::path::Path;
 /// A process that has a listening socket on the port of `address`, in words: ` (pid 12, nginx)` or ` (uid 33)`; empty
 /// where nothing is known.
 pub(crate) fn owner(address: SocketAddr) -> String {
-    let Some((inode, uid)) = socket_of(address) else { return String::new() };
+    let Some((inode, uid)) = socket_of(address.port()) else { return String::new() };
     match holder(&format!("socket:[{inode}]")) {
         Some((pid, name)) => format!(" (pid {pid}, {name})"),
         None => format!(" (uid {uid})"),
     }
 }
 
-/// Inode and user of the listening socket on that port.
-fn socket_of(address: SocketAddr) -> Option<(u64, u32)> {
+/// The user of the listening socket on a port.
+pub(crate) fn user(port: u16) -> Option<u32> {
+    socket_of(port).map(|(_, uid)| uid)
+}
+
+/// Inode and user of the listening socket on a port.
+fn socket_of(port: u16) -> Option<(u64, u32)> {
     ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
         let text = std::fs::read_to_string(table).ok()?;
-        text.lines().skip(1).find_map(|line| listening(line, address.port()))
+        text.lines().skip(1).find_map(|line| listening(line, port))
     })
 }
 

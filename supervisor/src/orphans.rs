@@ -13,6 +13,7 @@ use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, set_child_subreaper, waitid,
 };
 
+use crate::stat::Stat;
 use crate::unit::At;
 
 /// The variable that bears the mark.
@@ -31,39 +32,6 @@ const PATIENCE: u32 = 20;
 pub fn adopt() {
     if let Err(error) = set_child_subreaper(Some(rustix::process::getpid())) {
         tracing::warn!("Processes that lose their parent go to init, where nobody finds them: {error}.");
-    }
-}
-
-/// What `/proc/<pid>/stat` tells of a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    pid: u32,
-    name: String,
-    zombie: bool,
-    group: u32,
-    session: u32,
-    /// In ticks since the boot: with the pid it names one process for ever.
-    started: u64,
-}
-
-impl Entry {
-    fn of(pid: u32) -> Option<Self> {
-        Self::parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-    }
-
-    fn parse(pid: u32, stat: &str) -> Option<Self> {
-        // The name may contain blanks and brackets; nothing after its last bracket does.
-        let (head, tail) = stat.rsplit_once(')')?;
-        let name = head.split_once('(')?.1.to_owned();
-        let fields: Vec<&str> = tail.split_whitespace().collect();
-        Some(Self {
-            pid,
-            name,
-            zombie: matches!(*fields.first()?, "Z" | "X"),
-            group: fields.get(2)?.parse().ok()?,
-            session: fields.get(3)?.parse().ok()?,
-            started: fields.get(19)?.parse().ok()?,
-        })
     }
 }
 
@@ -92,13 +60,13 @@ pub fn mark_of(pid: u32) -> Option<String> {
 
 /// Everybody below this process who belongs to an incarnation: by its mark, by the session or group of its first process,
 /// or by descent from one of these.
-fn belonging(mark: &str, leader: u32) -> Vec<Entry> {
+fn belonging(mark: &str, leader: u32) -> Vec<Stat> {
     let mut found = Vec::new();
     let mut open: Vec<(u32, bool)> =
         children(std::process::id()).into_iter().map(|pid| (pid, false)).collect();
     let mut seen = BTreeSet::new();
     while let Some((pid, inherited)) = open.pop() {
-        let Some(entry) = Entry::of(pid).filter(|_| seen.insert(pid)) else { continue };
+        let Some(entry) = Stat::of(pid).filter(|_| seen.insert(pid)) else { continue };
         let its = pid != leader
             && (inherited || entry.session == leader || entry.group == leader || is_marked(pid, mark));
         open.extend(children(pid).into_iter().map(|child| (child, its)));
@@ -129,9 +97,9 @@ pub async fn sweep(mark: &str, leader: u32) {
 }
 
 /// SIGKILL by pidfd, to this very process and to no other that got its number.
-fn end(entry: &Entry) {
+fn end(entry: &Stat) {
     let Some(pidfd) = pidfd(entry.pid) else { return };
-    if Entry::of(entry.pid).is_some_and(|now| now.started == entry.started) {
+    if Stat::of(entry.pid).is_some_and(|now| now.started == entry.started) {
         let _ended = pidfd_send_signal(pidfd, Signal::KILL);
     }
 }
@@ -187,7 +155,7 @@ impl Orphans {
     pub fn look(&mut self, known: &BTreeSet<u32>, now: At) -> Vec<Escaped> {
         let (mut escaped, mut still, mut zombies) = (Vec::new(), BTreeMap::new(), false);
         for pid in children(std::process::id()).into_iter().filter(|pid| !known.contains(pid)) {
-            let Some(entry) = Entry::of(pid) else { continue };
+            let Some(entry) = Stat::of(pid) else { continue };
             let before = self.seen.remove(&pid).filter(|before| before.started == entry.started);
             let mut told = before.as_ref().is_some_and(|before| before.told);
             let looks = before.as_ref().map_or(0, |before| before.looks) + 1;
@@ -251,15 +219,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_brackets_and_blanks_is_read() {
-        let stat = "4711 (a) b (c) S 1 4711 4700 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        let entry = Entry::parse(4711, stat).unwrap();
-        assert_eq!((entry.name.as_str(), entry.zombie), ("a) b (c", false));
-        assert_eq!((entry.group, entry.session, entry.started), (4711, 4700, 987_654));
-        assert_eq!(Entry::parse(1, "nonsense"), None);
-    }
-
-    #[test]
     fn a_child_that_nobody_waits_for_is_reaped_at_second_sight() {
         let child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
@@ -271,14 +230,14 @@ mod tests {
         // Whoever else this process started is known.
         let known: BTreeSet<u32> =
             children(std::process::id()).into_iter().filter(|other| *other != pid).collect();
-        while Entry::of(pid).is_some_and(|entry| !entry.zombie) {
+        while Stat::of(pid).is_some_and(|entry| !entry.zombie) {
             std::thread::yield_now();
         }
         orphans.look(&known, now);
-        assert!(Entry::of(pid).is_some(), "not at first sight");
+        assert!(Stat::of(pid).is_some(), "not at first sight");
         now = orphans.due().unwrap();
         orphans.look(&known, now);
-        assert_eq!(Entry::of(pid), None);
+        assert_eq!(Stat::of(pid), None);
     }
 
     fn pid_in(text: &str, name: &str) -> u32 {
@@ -308,7 +267,7 @@ mod tests {
         let away = pid_in(&text, "away ");
         leader.wait().unwrap();
         // Programs are executed a moment after their process begins.
-        while Entry::of(away).is_some_and(|entry| entry.name != "sleep" || entry.session != away) {
+        while Stat::of(away).is_some_and(|entry| entry.name != "sleep" || entry.session != away) {
             std::thread::yield_now();
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -327,7 +286,7 @@ mod tests {
         assert_eq!(escaped, [Escaped { pid: away, name: "sleep".into() }]);
         assert_eq!(orphans.look(&known, LOOK * 2), [], "named once");
         assert_eq!(orphans.due(), None, "nothing to wait for until a child ends");
-        end(&Entry::of(away).unwrap());
+        end(&Stat::of(away).unwrap());
         bystander.kill().unwrap();
         bystander.wait().unwrap();
     }

@@ -112,17 +112,17 @@ fn row(unit: &UnitStatus, out: &Output, look: &Look) -> Vec<String> {
 }
 
 fn state(unit: &UnitStatus) -> (&'static str, String, Colour) {
+    let word = words::state(unit.state).to_owned();
     match unit.state {
-        UnitState::Running => ("✓", "running".to_owned(), Colour::Green),
-        UnitState::Starting => ("…", "starting".to_owned(), Colour::Yellow),
-        UnitState::Stopping => ("…", "stopping".to_owned(), Colour::Yellow),
+        UnitState::Running => ("✓", word, Colour::Green),
+        UnitState::Starting | UnitState::Stopping => ("…", word, Colour::Yellow),
         UnitState::Backoff => {
             let next = unit.next_attempt_ms.map(|ms| format!(", next in {}", duration(ms)));
-            ("↻", format!("backoff{}", next.unwrap_or_default()), Colour::Yellow)
+            ("↻", word + &next.unwrap_or_default(), Colour::Yellow)
         }
-        UnitState::Quarantined => ("✗", "quarantined".to_owned(), Colour::Red),
-        UnitState::Stopped if unit.held => ("○", "stopped by you".to_owned(), Colour::Grey),
-        UnitState::Stopped => ("○", "stopped".to_owned(), Colour::Grey),
+        UnitState::Quarantined => ("✗", word, Colour::Red),
+        UnitState::Stopped if unit.held => ("○", word + " by you", Colour::Grey),
+        UnitState::Stopped => ("○", word, Colour::Grey),
     }
 }
 

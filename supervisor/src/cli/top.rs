@@ -13,7 +13,7 @@ use super::error::CliError;
 use super::output::{Colour, Output};
 use super::screen::{Screen, is_quit};
 use super::table::{columns, duration, plain, size};
-use super::{Context, OK};
+use super::{Context, OK, words};
 
 /// What lies between two looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -174,22 +174,10 @@ pub(crate) fn render(rows: &[Row], out: &Output) -> String {
             row.restarts.to_string(),
             row.tasks.map_or_else(dash, |tasks| tasks.to_string()),
             format!("{:.0}", row.log_lines_per_second),
-            row.state.map_or_else(dash, state),
+            row.state.map_or_else(dash, |state| words::state(state).to_owned()),
         ]
     }));
     columns(&table)
-}
-
-fn state(state: UnitState) -> String {
-    let word = match state {
-        UnitState::Running => "running",
-        UnitState::Starting => "starting",
-        UnitState::Stopping => "stopping",
-        UnitState::Backoff => "backoff",
-        UnitState::Quarantined => "quarantined",
-        UnitState::Stopped => "stopped",
-    };
-    word.to_owned()
 }
 
 #[cfg(test)]

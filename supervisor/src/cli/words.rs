@@ -1,7 +1,7 @@
 //! How causes, states and events are told to a person.
 
 use creel_ipc::msg::event::{Event, EventKind};
-use creel_ipc::msg::unit::{ExitCause, LastExit};
+use creel_ipc::msg::unit::{ExitCause, LastExit, UnitState};
 
 use super::table::duration;
 
@@ -20,6 +20,18 @@ pub(crate) fn cause(cause: ExitCause) -> &'static str {
         ExitCause::Stopped => "stopped",
         ExitCause::Oom => "out of memory",
         ExitCause::Busy => "busy",
+    }
+}
+
+/// The word for a state.
+pub(crate) fn state(state: UnitState) -> &'static str {
+    match state {
+        UnitState::Running => "running",
+        UnitState::Starting => "starting",
+        UnitState::Stopping => "stopping",
+        UnitState::Backoff => "backoff",
+        UnitState::Quarantined => "quarantined",
+        UnitState::Stopped => "stopped",
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use creel_config::{Env, Paths};
 use creel_launch::Measured;
 
+use crate::listener;
 use crate::service::launchd::LABEL;
 use crate::service::plan::UNIT;
 use crate::service::systemd::{PACKAGED_UNIT, SYSTEM_UNIT};
@@ -129,23 +130,8 @@ pub fn services(user_home: &Path) -> Vec<(PathBuf, bool)> {
 pub fn holder(port: u16) -> Port {
     match std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)) {
         Ok(_free) => Port::Free,
-        Err(_taken) => {
-            let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
-                .map(|path| std::fs::read_to_string(path).unwrap_or_default());
-            Port::Taken { uid: tables.iter().find_map(|table| listener(table, port)) }
-        }
+        Err(_taken) => Port::Taken { uid: listener::user(port) },
     }
-}
-
-/// The user of a listening socket, from the kernel's table.
-fn listener(table: &str, port: u16) -> Option<u32> {
-    let wanted = format!(":{port:04X}");
-    let row = |line: &str| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let listens = fields.get(1)?.ends_with(&wanted) && *fields.get(3)? == "0A";
-        listens.then(|| fields.get(7)?.parse().ok()).flatten()
-    };
-    table.lines().skip(1).find_map(row)
 }
 
 /// Tries to write where logs are written.
@@ -186,14 +172,6 @@ pub fn folders(paths: &Paths) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernels_table_names_the_listeners_user() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
-                     0: 0100007F:4965 00000000:0000 01 00000000:00000000 00:00000000 00000000  1 0 1 1\n   \
-                     1: 0100007F:4965 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 2 1\n";
-        assert_eq!((listener(table, 18_789), listener(table, 1)), (Some(1000), None));
-    }
 
     #[test]
     fn a_port_that_somebody_holds_is_found() {

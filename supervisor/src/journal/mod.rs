@@ -106,8 +106,7 @@ impl Journal {
         if let Some(detail) = &mut event.detail
             && detail.len() > DETAIL
         {
-            let end = (0..=DETAIL).rev().find(|at| detail.is_char_boundary(*at)).unwrap_or(0);
-            detail.truncate(end);
+            detail.truncate(detail.floor_char_boundary(DETAIL));
             detail.push('…');
         }
         let mut inner = self.0.inner.borrow_mut();

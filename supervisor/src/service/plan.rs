@@ -191,7 +191,8 @@ impl Ground {
         Job { scope: self.scope, program: self.program.clone(), user_home: self.user_home.clone() }
     }
 
-    fn target(&self) -> String {
+    /// launchd's name for the job where it lives.
+    pub(super) fn target(&self) -> String {
         format!("{}/{}", self.job().domain(self.user.1), launchd::LABEL)
     }
 

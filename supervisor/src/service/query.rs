@@ -50,21 +50,11 @@ pub fn status(ground: &Ground) -> Result<ServiceStatus, ServiceError> {
             argv.extend(words(&["show", UNIT, "--property", PROPERTIES]));
             from_systemd(ground, &output(&argv)?)
         }
-        Manager::Launchd => {
-            let target = format!("{}/{}", launchd_domain(ground), super::launchd::LABEL);
-            match output(&words(&["launchctl", "print", &target])) {
-                Ok(text) => Ok(from_launchd(ground, &text)),
-                Err(ServiceError::Failed { .. }) => Err(ServiceError::NotInstalled { path: ground.file() }),
-                Err(error) => Err(error),
-            }
-        }
-    }
-}
-
-fn launchd_domain(ground: &Ground) -> String {
-    match ground.scope {
-        Scope::User => format!("gui/{}", ground.user.1),
-        Scope::System => "system".to_owned(),
+        Manager::Launchd => match output(&words(&["launchctl", "print", &ground.target()])) {
+            Ok(text) => Ok(from_launchd(ground, &text)),
+            Err(ServiceError::Failed { .. }) => Err(ServiceError::NotInstalled { path: ground.file() }),
+            Err(error) => Err(error),
+        },
     }
 }
 

@@ -28,17 +28,8 @@ impl Tree {
         }
     }
 
-    /// Remembers that an operator stopped a unit.
-    pub(super) fn hold(&mut self, name: &str) {
-        self.set_held(name, true);
-    }
-
-    /// Forgets it.
-    pub(super) fn let_go(&mut self, name: &str) {
-        self.set_held(name, false);
-    }
-
-    fn set_held(&mut self, name: &str, held: bool) {
+    /// Remembers that an operator stopped a unit, or wants it again.
+    pub(super) fn set_held(&mut self, name: &str, held: bool) {
         let Some(member) = self.members.get_mut(name) else { return };
         if std::mem::replace(&mut member.held, held) == held {
             return;

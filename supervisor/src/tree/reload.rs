@@ -159,12 +159,12 @@ impl Tree {
     fn join(&mut self, name: &str, unit: Unit) {
         let rules = self.settings.plan.supervision.rules.clone();
         self.members.entry(name.to_owned()).or_insert_with(|| Member::new(unit, rules));
-        self.let_go(name);
+        self.set_held(name, false);
         self.apply(name, Event::Start);
     }
 
     fn leave(&mut self, name: &str) {
-        self.let_go(name);
+        self.set_held(name, false);
         let Some(member) = self.members.get_mut(name) else { return };
         member.leaving = true;
         if member.machine.state() == UnitState::Stopped {

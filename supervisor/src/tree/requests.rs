@@ -68,36 +68,32 @@ impl Tree {
     fn common(&mut self, method: &str, given: Value, uid: Option<u32>) -> Result<Value, RpcError> {
         match method {
             UnitsStatus::METHOD => answer(&self.units(uid.is_some())),
-            UnitRestart::METHOD => {
-                let UnitName { unit } = params(method, given)?;
-                self.known(&unit)?;
-                tracing::info!("{unit} is restarted on request.");
-                self.record_order(EventKind::OperatorRestart, &unit, uid);
-                self.let_go(&unit);
-                self.apply(&unit, machine::Event::Restart);
-                answer(&Empty {})
-            }
-            UnitStop::METHOD => {
-                let UnitName { unit } = params(method, given)?;
-                self.known(&unit)?;
-                tracing::info!("{unit} is stopped on request.");
-                self.record_order(EventKind::OperatorStop, &unit, uid);
-                self.hold(&unit);
-                self.apply(&unit, machine::Event::Stop);
-                answer(&Empty {})
-            }
-            UnitStart::METHOD => {
-                let UnitName { unit } = params(method, given)?;
-                self.known(&unit)?;
-                tracing::info!("{unit} is started on request.");
-                self.record_order(EventKind::OperatorStart, &unit, uid);
-                self.let_go(&unit);
-                self.apply(&unit, machine::Event::Start);
-                answer(&Empty {})
-            }
+            UnitRestart::METHOD => self.order(params(method, given)?, EventKind::OperatorRestart, uid),
+            UnitStop::METHOD => self.order(params(method, given)?, EventKind::OperatorStop, uid),
+            UnitStart::METHOD => self.order(params(method, given)?, EventKind::OperatorStart, uid),
             ConfigReload::METHOD => answer(&self.reload(uid)?),
             _ => Err(RpcError::no_method(method)),
         }
+    }
+
+    /// What an operator, or the gateway for one, wants of a unit. One that was stopped is held down until it is wanted again.
+    fn order(
+        &mut self,
+        UnitName { unit }: UnitName,
+        kind: EventKind,
+        uid: Option<u32>,
+    ) -> Result<Value, RpcError> {
+        self.known(&unit)?;
+        let (done, held, event) = match kind {
+            EventKind::OperatorStop => ("stopped", true, machine::Event::Stop),
+            EventKind::OperatorStart => ("started", false, machine::Event::Start),
+            _ => ("restarted", false, machine::Event::Restart),
+        };
+        tracing::info!("{unit} is {done} on request.");
+        self.record_order(kind, &unit, uid);
+        self.set_held(&unit, held);
+        self.apply(&unit, event);
+        answer(&Empty {})
     }
 
     /// Whether something can be asked of this unit.

@@ -35,7 +35,7 @@ impl Tree {
             unit.pss_bytes = weight;
             self.measure_unit(unit);
         }
-        let own = Usage::of("self");
+        let own = Usage::of(pid);
         Units {
             units,
             level: self.ground.level.to_string(),
@@ -51,8 +51,8 @@ impl Tree {
 
     /// What costs a look at the kernel's files, and the log of a unit that fell.
     fn measure_unit(&self, unit: &mut UnitStatus) {
-        if let Some(pid) = unit.pid.map(|pid| pid.to_string()) {
-            let usage = Usage::of(&pid);
+        if let Some(pid) = unit.pid {
+            let usage = Usage::of(pid);
             unit.cpu_ms = usage.as_ref().map(|usage| usage.cpu_ms);
             unit.tasks = usage.map(|usage| usage.tasks);
         }
@@ -125,8 +125,7 @@ impl Tree {
 }
 
 fn cut(line: &str) -> String {
-    let end = (0..=LAST_LINE.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
-    let (kept, rest) = line.split_at(end);
+    let (kept, rest) = line.split_at(line.floor_char_boundary(LAST_LINE));
     if rest.is_empty() { kept.to_owned() } else { format!("{kept}…") }
 }
 
