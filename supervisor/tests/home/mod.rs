@@ -218,14 +218,17 @@ impl Home {
         }
     }
 
-    /// A request over the control socket: the result, or the error's sentence.
+    /// A request over the control socket: the result, or the error's sentence. A program that did not confirm takes its own
+    /// clients with it: they get no answer.
     pub(crate) fn control(&self, method: &str, params: Value) -> Result<Value, String> {
         let mut stream = UnixStream::connect(self.path("run/control.sock")).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         writeln!(stream, "{request}").unwrap();
         let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
+        if !matches!(BufReader::new(stream).read_line(&mut line), Ok(1..)) {
+            return Err("no answer".to_owned());
+        }
         let mut answer: Value = serde_json::from_str(&line).unwrap();
         if answer["error"].is_null() {
             Ok(answer["result"].take())

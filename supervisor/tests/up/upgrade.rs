@@ -107,14 +107,19 @@ fn fault_40_a_bad_new_program_changes_nothing() {
     refused(&mut home, "/bin/true".into(), "nothing that this version understands");
     assert_eq!((home.pids(), program(own)), (before.clone(), program_before.clone()));
     // One that passes the check and fails later is undone.
-    for name in ["ends", "hangs"] {
+    for (name, why) in [
+        ("ends", "as its name says"),
+        ("breaks", "it broke"),
+        ("strays", "control socket /nowhere"),
+        ("hangs", "did not confirm within 10 s"),
+    ] {
         let state = to(&mut home, name);
         assert_eq!((&state["phase"], &state["kept"]), (&json!("rolled_back"), &json!(4)), "{state}");
-        assert!(!state["problem"].as_str().unwrap().is_empty());
+        assert!(state["problem"].as_str().unwrap().contains(why), "{state}");
         assert_eq!((home.pids(), program(own)), (before.clone(), program_before.clone()));
     }
-    let log = home.log("supervisor");
-    assert!(log.contains("did not confirm within 10 s"), "{log}");
+    let run = json!({"run": "r", "agent": "main", "argv": ["echo", "hello"]});
+    assert_eq!(home.gateway("tool.run", run)["stdout"], "hello\n");
     send(before["agent:main"], Signal::KILL);
     home.wait_unit("agent:main", "again", |unit| unit["incarnation"] == 2 && unit["state"] == "running");
 }
