@@ -228,7 +228,7 @@ fn go_on(source: Source, left: Arrival) -> Result<(), UpError> {
     let locks = carried.locks.iter().map(|lent| Ok(Lock::resume(inherited.get(lent.0)?)));
     let locks = locks.collect::<io::Result<Vec<_>>>()?;
     let book = Book::resume(source.paths.logs(), std::mem::take(&mut carried.book));
-    let journal = Journal::open(&source.paths.state(), std::mem::take(&mut carried.run));
+    let journal = Journal::resume(&source.paths.state(), std::mem::take(&mut carried.journal));
     let settings = source.read_applied(&carried.config_file)?;
     book.set_rules(settings.logs);
     trace::install(&book, &filter(&source, &settings));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use creel_ipc::msg::event::Event;
+use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::logs::backward::Backward;
@@ -14,11 +15,11 @@ const HOURS: usize = 24;
 const MOST_LINES: usize = 50_000;
 
 /// Restarts by unit.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct History(BTreeMap<String, Day>);
 
 /// The last 24 hours of one unit.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Day {
     /// The latest hour that something was counted in, since the epoch.
     hour: i64,
@@ -27,10 +28,9 @@ struct Day {
 }
 
 impl History {
-    /// What the journal on disk tells, and its newest event.
-    pub(super) fn of(path: &Path, now_ms: i64) -> (Self, Option<Event>) {
+    /// What the journal on disk tells, and the number of its newest event.
+    pub(super) fn of(path: &Path, now_ms: i64) -> (Self, u64) {
         let (mut history, mut newest) = (Self::default(), None);
-        let mut falls = Vec::new();
         for line in Backward::of(path).take(MOST_LINES) {
             if newest.is_some() && !line.contains("\"kind\":\"ended\"") {
                 continue;
@@ -40,28 +40,34 @@ impl History {
             if at <= now_ms - HOUR_MS * HOURS as i64 && newest.is_some() {
                 break;
             }
-            if newest.is_none() {
-                newest = Some(event.clone());
-            }
-            falls.push((at, event));
+            newest.get_or_insert(event.seq);
+            history.count_past(&event, at);
         }
-        for (at, event) in falls.iter().rev() {
-            history.count(event, *at);
-        }
-        (history, newest)
+        (history, newest.unwrap_or(0))
     }
 
-    /// Counts an event, if it is a restart.
+    /// Counts an event that happens now, if it is a restart. A clock that was put back does not take it into the past.
     pub(super) fn count(&mut self, event: &Event, at_ms: i64) {
-        let Some(unit) = event.unit.as_ref().filter(|_| event.is_restart()) else { return };
-        let day = match self.0.get_mut(unit) {
-            Some(day) => day,
-            None => self.0.entry(unit.clone()).or_default(),
-        };
-        day.go_to(at_ms / HOUR_MS);
-        if let Some(count) = day.counts.get_mut(slot(day.hour)) {
-            *count = count.saturating_add(1);
+        if let Some(day) = self.restarted(event) {
+            day.go_to(at_ms / HOUR_MS);
+            day.add(day.hour);
         }
+    }
+
+    /// Counts an event of the journal, in any order.
+    fn count_past(&mut self, event: &Event, at_ms: i64) {
+        if let Some(day) = self.restarted(event) {
+            let hour = at_ms / HOUR_MS;
+            day.go_to(hour);
+            if hour > day.hour - HOURS as i64 {
+                day.add(hour);
+            }
+        }
+    }
+
+    fn restarted(&mut self, event: &Event) -> Option<&mut Day> {
+        let unit = event.unit.as_ref().filter(|_| event.is_restart())?;
+        Some(self.0.entry(unit.clone()).or_default())
     }
 
     /// Restarts of a unit within the 24 hours before `now_ms`.
@@ -84,6 +90,12 @@ impl Day {
             }
         }
         self.hour = self.hour.max(hour);
+    }
+
+    fn add(&mut self, hour: i64) {
+        if let Some(count) = self.counts.get_mut(slot(hour)) {
+            *count = count.saturating_add(1);
+        }
     }
 }
 
@@ -115,5 +127,20 @@ mod tests {
         assert_eq!((history.day("a", hour(100)), history.day("b", hour(100))), (1, 0));
         history.count(&fall, hour(99));
         assert_eq!(history.day("a", hour(100)), 2);
+    }
+
+    #[test]
+    fn the_past_counts_in_any_order() {
+        let fall = Event {
+            cause: Some(ExitCause::Failed),
+            next: Some(UnitState::Starting),
+            ..Event::of_unit(EventKind::Ended, "a", 1)
+        };
+        let mut history = History::default();
+        let hour = |n: i64| 1_700_000_000_000 / HOUR_MS * HOUR_MS + n * HOUR_MS;
+        for n in [30, 29, 7, 31, 6] {
+            history.count_past(&fall, hour(n) + 5);
+        }
+        assert_eq!([31, 32, 53, 54, 55].map(|n| history.day("a", hour(n))), [3, 3, 2, 1, 0]);
     }
 }

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use creel_ipc::msg::event::{Event, EventKind};
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::clock;
@@ -50,6 +51,17 @@ struct Inner {
     history: History,
 }
 
+/// Where a journal stands, for the program that comes after an upgrade.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct JournalState {
+    /// Names the supervisor's run.
+    run: String,
+    /// The number of the newest event.
+    seq: u64,
+    /// The restarts of the last day.
+    history: History,
+}
+
 /// Where the journal of a state folder lies.
 pub fn path(state: &Path) -> PathBuf {
     state.join("events.ndjson")
@@ -59,26 +71,30 @@ impl Journal {
     /// Opens the journal of a state folder and goes on where the run before ended. `run` names the supervisor's run; it
     /// stays the same when the supervisor becomes another version of itself.
     pub fn open(state: &Path, run: String) -> Self {
+        let (history, seq) = History::of(&path(state), clock::now_ms());
+        Self::resume(state, JournalState { run, seq, history })
+    }
+
+    /// Goes on where the program before this one stopped, without a look at the file.
+    pub fn resume(state: &Path, carried: JournalState) -> Self {
         let path = path(state);
-        let (history, newest) = History::of(&path, clock::now_ms());
+        let JournalState { run, seq, history } = carried;
+        let file = LogFile::without_words(path.clone(), MAX_BYTES, KEEP);
+        let inner = RefCell::new(Inner { file, seq, history });
         let (follow, _) = broadcast::channel(FOLLOW);
-        let inner = RefCell::new(Inner {
-            file: LogFile::without_words(path.clone(), MAX_BYTES, KEEP),
-            seq: newest.as_ref().map_or(0, |event| event.seq),
-            history,
-        });
         let started = Instant::now();
         Self(Rc::new(Shared { path, started, boot_id: clock::boot_id(), run, inner, follow }))
+    }
+
+    /// What the program after this one needs to go on.
+    pub fn state(&self) -> JournalState {
+        let inner = self.0.inner.borrow();
+        JournalState { run: self.0.run.clone(), seq: inner.seq, history: inner.history.clone() }
     }
 
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.0.path
-    }
-
-    /// Names the supervisor's run.
-    pub fn run(&self) -> &str {
-        &self.0.run
     }
 
     /// Writes that the supervisor started, and what became of the run before.
@@ -192,6 +208,22 @@ mod tests {
         assert_eq!(events[3].run, "two");
         assert!(events[3].detail.as_ref().unwrap().contains("did not end in order"), "{:?}", events[3]);
         assert!(events.iter().all(|event| event.at.len() == 24 && event.monotonic_ms > 0));
+    }
+
+    #[test]
+    fn another_program_goes_on_counting() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), "one".into());
+        journal.record(fall("agent:main"));
+        let state = serde_json::to_string(&journal.state()).unwrap();
+        let journal = Journal::resume(dir.path(), serde_json::from_str(&state).unwrap());
+        journal.record(fall("agent:main"));
+        assert_eq!(journal.restarts_of_the_day("agent:main"), 2);
+        let events = all(&journal);
+        assert_eq!(
+            events.iter().map(|event| (event.seq, event.run.as_str())).collect::<Vec<_>>(),
+            [(1, "one"), (2, "one")]
+        );
     }
 
     #[test]

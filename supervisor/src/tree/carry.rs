@@ -86,7 +86,7 @@ impl Tree {
             lent: baggage.numbers(),
             stopped: now,
             started: now.saturating_sub(age),
-            run: self.journal.run().to_owned(),
+            journal: self.journal.state(),
             found: found.map(|(name, value)| (name.clone(), value.clone())).collect(),
             locks,
             clients,

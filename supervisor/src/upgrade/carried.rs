@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Lent, UpgradeError};
 use crate::control::ClientsState;
 use crate::fdkeep::KeepState;
+use crate::journal::JournalState;
 use crate::logs::BookState;
 use crate::logs::line::Cutter;
 use crate::tool::RunState;
@@ -38,8 +39,8 @@ pub struct Carried {
     pub stopped: u64,
     /// When the supervisor started, on the same clock.
     pub started: u64,
-    /// Names the supervisor's run in the journal.
-    pub run: String,
+    /// The event journal.
+    pub journal: JournalState,
     /// Variables that the supervisor found out itself at its start.
     pub found: Env,
     /// The locks.
