@@ -10,8 +10,10 @@ use creel_ipc::hello::Role;
 use creel_ipc::msg::egress::{EgressAttach, HostRule};
 use creel_ipc::msg::supervisor::{GatewayListen, UnitAttached};
 use creel_launch::succession::Inherited;
+use rustix::net::{Shutdown, shutdown};
 use serde::{Deserialize, Serialize};
 
+use crate::fdstore::{self, Stored};
 use crate::upgrade::{Baggage, Lent};
 
 /// The address of the gateway is not to be had.
@@ -42,7 +44,14 @@ struct Port {
 impl Port {
     fn open(address: SocketAddr) -> Result<Self, NoPort> {
         let listener = TcpListener::bind(address).map_err(|error| NoPort::new(address, error))?;
+        fdstore::keep_port(&listener);
         Ok(Self { listener, address })
+    }
+
+    /// Frees the address, whoever still holds the socket: a service manager does.
+    fn close(self) -> SocketAddr {
+        let _not_connected = shutdown(&self.listener, Shutdown::Both);
+        self.address
     }
 }
 
@@ -65,6 +74,14 @@ impl NoPort {
         };
         Self { address, error, advice }
     }
+}
+
+fn address(bind: Bind, port: u16) -> SocketAddr {
+    let host = match bind {
+        Bind::Loopback => Ipv4Addr::LOCALHOST,
+        Bind::Lan => Ipv4Addr::UNSPECIFIED,
+    };
+    SocketAddr::new(IpAddr::V4(host), port)
 }
 
 #[derive(Debug)]
@@ -136,17 +153,19 @@ impl FdKeep {
         Ok(keep)
     }
 
+    /// Uses the port that outlived a supervisor that crashed, if it is this one; [`FdKeep::bind`] then finds it bound.
+    pub fn adopt(&mut self, bind: Bind, port: u16, stored: &mut Stored) {
+        let address = address(bind, port);
+        self.port = stored.port(address).map(|listener| Port { listener, address });
+    }
+
     /// Binds the port, or keeps it when it is the same.
     ///
     /// # Errors
     /// When the address is taken or forbidden; the old port stays then. The same port on other addresses is bound with
     /// the next gateway, see [`FdKeep::listen`].
     pub fn bind(&mut self, bind: Bind, port: u16) -> Result<(), NoPort> {
-        let host = match bind {
-            Bind::Loopback => Ipv4Addr::LOCALHOST,
-            Bind::Lan => Ipv4Addr::UNSPECIFIED,
-        };
-        let address = SocketAddr::new(IpAddr::V4(host), port);
+        let address = address(bind, port);
         self.moving = None;
         match &self.port {
             Some(kept) if kept.address == address => return Ok(()),
@@ -167,7 +186,7 @@ impl FdKeep {
     /// When the port cannot be had on its new addresses; the old ones stay then.
     pub fn listen(&mut self) -> Result<Option<(GatewayListen, OwnedFd)>, NoPort> {
         if let Some(address) = self.moving.take() {
-            let old = self.port.take().map(|port| port.address);
+            let old = self.port.take().map(Port::close);
             let opened = Port::open(address);
             self.port = match (opened, old) {
                 (Ok(port), _) => Some(port),
@@ -277,9 +296,9 @@ mod tests {
         let mut keep = FdKeep::default();
         let port = free_port();
         keep.bind(Bind::Lan, port).unwrap();
-        let (_, gateways) = keep.listen().unwrap().unwrap();
+        // Held open by the service manager's store, as the gateway's own would be if it were not dead by then.
+        let (_, _stored) = keep.listen().unwrap().unwrap();
         keep.bind(Bind::Loopback, port).unwrap();
-        drop(gateways);
         assert_eq!(keep.listen().unwrap().unwrap().0.address, format!("127.0.0.1:{port}"));
     }
 }

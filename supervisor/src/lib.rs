@@ -1,7 +1,7 @@
 //! Creel: a home for AI agents that cannot take each other down (supervisor and command line).
 //!
 //! [`run_up`] is the supervisor: one thread that owns the [`tree`] of units. [`unit`] holds what decides, without IO;
-//! [`fdkeep`] what outlives the gateway; [`cgroup`] what makes an end an end; [`tool`] the runs of commands; [`logs`] what units write; [`control`] the
+//! [`fdkeep`] what outlives the gateway; [`fdstore`] what outlives the supervisor; [`cgroup`] what makes an end an end; [`tool`] the runs of commands; [`logs`] what units write; [`control`] the
 //! command line's socket.
 
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@ pub mod clock;
 pub mod control;
 pub mod doctor;
 pub mod fdkeep;
+pub mod fdstore;
 pub mod journal;
 pub mod link;
 mod listener;

@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 use crate::cgroup;
 use crate::control::{ControlError, Door, Room, serve};
 use crate::fdkeep::{FdKeep, NoPort};
+use crate::fdstore::{self, Stored};
 use crate::journal::Journal;
 use crate::logs::{Book, trace};
 use crate::place::{Audience, Lock, PlaceError, make_folders, take_locks};
@@ -138,7 +139,8 @@ pub fn abort_on_panic() {
 fn up(options: UpOptions) -> Result<(), UpError> {
     let left = arrival::take();
     let UpOptions { overrides, env } = options;
-    let mut env = arrival::without_words(env);
+    let stored = if left.is_none() { Stored::take(&env) } else { Stored::default() };
+    let mut env = fdstore::without_words(arrival::without_words(env));
     credentials::add_to(&mut env);
     if let Some(Arrival { carried, .. }) = &left {
         env.extend(carried.found.clone());
@@ -154,13 +156,13 @@ fn up(options: UpOptions) -> Result<(), UpError> {
         };
     }
     match left {
-        None => start(source),
+        None => start(source, stored),
         Some(left) => go_on(source, left),
     }
 }
 
 /// Starts everything.
-fn start(source: Source) -> Result<(), UpError> {
+fn start(source: Source, mut stored: Stored) -> Result<(), UpError> {
     let paths = &source.paths;
     let audience = Audience::from_env(&source.env);
     make_folders(paths, audience)?;
@@ -190,9 +192,12 @@ fn start(source: Source) -> Result<(), UpError> {
     let mut keep = FdKeep::default();
     for unit in &settings.plan.units {
         if let UnitKind::Gateway { port, bind, .. } = unit.kind {
+            keep.adopt(bind, port, &mut stored);
             take_port(&mut keep, bind, port)?;
         }
     }
+    let control = stored.control(&source.paths.control());
+    stored.close_others();
     raise_open_files();
     cgroup::enter(&source.paths.state(), true);
     if let Err(error) = creel_launch::open_nursery() {
@@ -202,7 +207,12 @@ fn start(source: Source) -> Result<(), UpError> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let signals = Signals::install()?;
-        let door = Door::open(source.paths.control(), audience)?;
+        let path = source.paths.control();
+        let door = match control.map(|listener| Door::adopt(path.clone(), listener, audience)) {
+            Some(Ok(door)) => door,
+            // Made anew in its place.
+            Some(Err(_)) | None => Door::open(path, audience)?,
+        };
         let (events, incoming) = event::channel();
         let clients = door.clients();
         let room = Room { events: events.clone(), book: book.clone(), journal: journal.clone() };

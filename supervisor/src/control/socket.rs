@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::clients::{Clients, Who};
 use super::connection::{Room, serve};
 use super::method::Access;
+use crate::fdstore;
 use crate::place::{self, Audience};
 
 /// How often to look whether the socket is still there.
@@ -68,9 +69,9 @@ impl Door {
         }
         match listen(&path, audience) {
             Ok(listener) => {
-                let clients = Clients::default();
-                clients.set_listener(&listener);
-                Ok(Self { clients, inode: inode(&path), path, listener, reserve: reserve(), audience })
+                let door = Self::at(path, listener, audience);
+                door.have_it_kept();
+                Ok(door)
             }
             Err(error) => Err(ControlError::Unusable { path, error }),
         }
@@ -81,10 +82,30 @@ impl Door {
     /// # Errors
     /// When it cannot be watched.
     pub fn resume(path: PathBuf, listener: OwnedFd, audience: Audience) -> io::Result<Self> {
-        let listener = Listener::UdSocket(listener.try_into()?);
+        Ok(Self::at(path, Listener::UdSocket(listener.try_into()?), audience))
+    }
+
+    /// Takes over the socket of a supervisor that crashed, with whoever knocked at it meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be watched, or its file not be given its mode.
+    pub fn adopt(path: PathBuf, listener: OwnedFd, audience: Audience) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&listener, true)?;
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(audience.socket()))?;
+        Self::resume(path, listener, audience)
+    }
+
+    fn at(path: PathBuf, listener: Listener, audience: Audience) -> Self {
         let clients = Clients::default();
         clients.set_listener(&listener);
-        Ok(Self { clients, inode: inode(&path), path, listener, reserve: reserve(), audience })
+        Self { clients, inode: inode(&path), path, listener, reserve: reserve(), audience }
+    }
+
+    fn have_it_kept(&self) {
+        let Listener::UdSocket(listener) = &self.listener;
+        if let Some(inode) = self.inode {
+            fdstore::keep_control(listener, inode);
+        }
     }
 
     /// Those inside.
@@ -148,9 +169,13 @@ impl Door {
         match opened {
             Ok(listener) => {
                 tracing::warn!("The control socket {} was gone and is made again.", self.path.display());
+                if let Some(gone) = self.inode {
+                    fdstore::forget_control(gone);
+                }
                 self.listener = listener;
                 self.clients.set_listener(&self.listener);
                 self.inode = inode(&self.path);
+                self.have_it_kept();
             }
             Err(error) => tracing::warn!("The control socket {} is gone: {error}.", self.path.display()),
         }

@@ -95,6 +95,8 @@ Environment=CREEL_HOME=/var/lib/creel CREEL_CONFIG=/etc/creel/creel.json CREEL_R
 StateDirectory=creel
 StateDirectoryMode=0700
 RuntimeDirectory=creel
+# The control socket outlives a crash, see FileDescriptorStoreMax.
+RuntimeDirectoryPreserve=restart
 # Members of the group creel may reach the control socket, which shows them everything and lets them change nothing.
 RuntimeDirectoryMode=0750
 Environment=CREEL_SHARED=1
@@ -130,7 +132,7 @@ KillMode=mixed
 # Each unit of Creel gets a group of its own with limits of its own, and dies alone of them.
 Delegate=memory pids cpu
 OOMPolicy=continue
-# Sockets and state outlive a crash and an upgrade here.
+# systemd keeps the port and the control socket over a crash: whoever connects meanwhile waits and is not refused.
 FileDescriptorStoreMax=64
 TasksMax=4096
 LimitNOFILE=65536

@@ -15,6 +15,7 @@ use tokio::process::Command;
 use super::arrival::{CHECK, VARIABLE};
 use super::check::Checked;
 use super::{Baggage, UpgradeError};
+use crate::fdstore;
 
 /// What a check may take.
 const CHECK_SECONDS: u64 = 30;
@@ -66,6 +67,7 @@ impl Image {
             .arg0(args.next().unwrap_or_default())
             .args(args)
             .env(VARIABLE, CHECK)
+            .env_remove("LISTEN_PID")
             .stdin(copy)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -122,8 +124,13 @@ pub fn arguments() -> Vec<CString> {
 
 /// The environment of this process with the word for the next program.
 pub fn environment(word: &str, reason: &str) -> Vec<CString> {
-    let ours = |name: &OsString| name == VARIABLE || name == super::arrival::REASON;
-    let rest = std::env::vars_os().filter(|(name, _)| !ours(name)).map(|(name, value)| {
+    // Those of the service manager speak of descriptors that are in use under other numbers by now.
+    let stale = |name: &OsString| {
+        name == VARIABLE
+            || name == super::arrival::REASON
+            || fdstore::VARIABLES.iter().any(|variable| name == variable)
+    };
+    let rest = std::env::vars_os().filter(|(name, _)| !stale(name)).map(|(name, value)| {
         let mut line = name.into_vec();
         line.push(b'=');
         line.extend(value.into_vec());

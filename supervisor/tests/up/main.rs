@@ -10,6 +10,7 @@ mod held;
 #[allow(dead_code, unused_imports, reason = "the fault tests use the rest of it")]
 #[path = "../home/mod.rs"]
 mod home;
+mod kept;
 mod lock;
 mod logs;
 mod reload;
