@@ -1,11 +1,14 @@
 //! The process: handshake with the supervisor, start, and the end in order.
 
+use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use creel_ipc::hello::{Ready, WorkerConfig};
 use creel_ipc::limits::HANDSHAKE_MS;
 use creel_ipc::msg::supervisor::GatewayConfig;
+use creel_ipc::msg::supervisor::REHEARSE;
 use creel_ipc::{ExitCode, Hello, Notify, PROTOCOL, Reject, Role, Welcome, rpc};
 use creel_link::{Event, Incoming, Link, Vitals};
 use tokio::signal::unix::{SignalKind, signal};
@@ -87,12 +90,22 @@ impl From<StoreError> for RunError {
     }
 }
 
-/// Runs the gateway until it is told to end or its supervisor has gone.
+/// Runs the gateway until it is told to end or its supervisor has gone. With the arguments `rehearse DATABASE` it only
+/// tells whether it could: the supervisor asks so before an upgrade.
 ///
 /// # Errors
 /// Why it could not start.
 pub fn run() -> Result<(), RunError> {
     creel_seal::seal()?;
+    let mut args = std::env::args_os().skip(1);
+    if let (Some(word), Some(database)) = (args.next(), args.next())
+        && word == REHEARSE
+    {
+        return Sqlite::rehearse(Path::new(&database)).map_err(|error| {
+            let _nobody_listens = write!(std::io::stderr(), "{error}");
+            error.into()
+        });
+    }
     let level = logs::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(serve(level));

@@ -157,6 +157,34 @@ async fn twenty_agents_and_twenty_channels_notice_nothing_in_the_middle_of_their
     .await
 }
 
+#[tokio::test]
+async fn a_gateway_that_cannot_go_on_with_the_database_is_found_before_anything_changes() -> Result<()> {
+    let home = agents(1).await?;
+    with(home.start().await?, async |creel: &Creel| {
+        let before = deadline::until("all units run", deadline::PATIENCE, async || {
+            Ok(units(creel).await.ok().filter(|units| units.len() == 4))
+        })
+        .await?;
+        let checked = creel.cli(&["upgrade", "--check", "--json"]).await?.json()?;
+        assert_eq!(checked["phase"], "done", "{checked}");
+        // As a newer Creel would have left it; the gateway that runs has looked long ago.
+        let database = rusqlite::Connection::open(home.home.path().join("state/creel.db"))?;
+        database.pragma_update(None, "user_version", 99)?;
+        let refused = creel.cli(&["upgrade"]).await?;
+        assert_ne!(refused.code, Some(0), "{refused:?}");
+        let words = "it has schema 99, and this Creel knows schemas up to";
+        ensure!(
+            refused.stderr.contains(words) && refused.stderr.contains("Nothing was changed"),
+            "{refused:?}"
+        );
+        assert_eq!(units(creel).await?, before);
+        say(&home, 0, "echo still here")?;
+        assert_eq!(wait_said(&home, 0, 1).await?, ["still here"]);
+        Ok(())
+    })
+    .await
+}
+
 fn said(home: &TelegramHome, number: i64) -> Vec<String> {
     texts(&home.telegram.sent(), 100 + number)
 }

@@ -47,6 +47,14 @@ impl Sqlite {
         Ok(Self { conn, path: path.to_owned(), rules, grouped: false })
     }
 
+    /// Whether [`Self::open`] would succeed, without changing anything in the file, which may be in use.
+    ///
+    /// # Errors
+    /// What it would say.
+    pub(crate) fn rehearse(path: &Path) -> Kept<()> {
+        open::rehearse(path)
+    }
+
     /// A second connection, for reading.
     pub(crate) fn reader(&self) -> Kept<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

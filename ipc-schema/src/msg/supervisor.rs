@@ -108,6 +108,10 @@ pub struct UnitFault {
 }
 notify!(UnitFault, "unit.fault");
 
+/// With this word and the path of a database as its arguments a gateway's program only tells whether it could go on with that
+/// database: exit code 0, or a sentence on standard error. Since: 1.0.
+pub const REHEARSE: &str = "rehearse";
+
 request!(
     /// How all units are doing. Since: 1.0.
     UnitsStatus, "units.status", Empty => Units

@@ -70,6 +70,9 @@ pub enum UpgradeError {
     /// The state makes no sense.
     #[error("The state cannot be read: {0}.")]
     Unreadable(String),
+    /// It would not work with what is on this machine.
+    #[error("It would not work here: {0}.")]
+    Unfit(String),
 }
 
 /// Nanoseconds on the clock that all programs of this machine share and nobody can set.

@@ -227,8 +227,14 @@ fn a_new_program_that_does_not_get_up_is_named_and_takes_no_other_unit_down() {
         std::fs::rename(beside, home.path("libexec").join(name)).unwrap();
     };
     replace(&home, "creel-agent", home.path("libexec/creel-agent"));
-    replace(&home, "creel-gateway", "/bin/false".into());
     let binary = heir(&home, "one");
+    replace(&home, "creel-gateway", "/bin/false".into());
+    let state = upgrade(&mut home, json!({"binary": binary}));
+    let problem = state["problem"].as_str().unwrap();
+    assert!(state["phase"] == "refused" && problem.contains("its gateway cannot go on"), "{state}");
+    assert_eq!(home.pids(), before);
+    // One that passes its rehearsal and is of no use later.
+    replace(&home, "creel-gateway", "/bin/true".into());
     let state = upgrade(&mut home, json!({"binary": binary}));
     assert_eq!((&state["phase"], &state["rolled"]), (&json!("done"), &json!([])), "{state}");
     let left: Vec<&str> = state["left"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();

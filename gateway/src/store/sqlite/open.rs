@@ -1,7 +1,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::store::{Kept, StoreError};
 
@@ -18,8 +19,55 @@ pub(super) fn open(path: &Path) -> Kept<Connection> {
     if existed {
         check(&conn, path)?;
     }
-    migrate(&mut conn, path)?;
+    migrate(&mut conn, path, MIGRATIONS)?;
     Ok(conn)
+}
+
+/// Whether this program could go on with the database at `path`, which another one may be using: nothing is changed in it.
+/// Steps that it does not have yet are tried on a copy beside it.
+///
+/// # Errors
+/// What [`open`] would say.
+pub(super) fn rehearse(path: &Path) -> Kept<()> {
+    rehearse_steps(path, MIGRATIONS)
+}
+
+fn rehearse_steps(path: &Path, steps: &[&str]) -> Kept<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
+    conn.busy_timeout(BUSY)?;
+    if schema(&conn, path, steps)? == steps.len() {
+        return Ok(());
+    }
+    let copy = path.with_extension("rehearsal");
+    let tried = copy_of(&conn, &copy).and_then(|mut conn| {
+        check(&conn, path)?;
+        migrate(&mut conn, path, steps)
+    });
+    remove(&copy);
+    tried
+}
+
+fn copy_of(conn: &Connection, copy: &Path) -> Kept<Connection> {
+    remove(copy);
+    let copied = || {
+        let mut to = Connection::open(copy)?;
+        // In one step: whoever writes meanwhile would make it begin anew after each.
+        Backup::new(conn, &mut to)?.step(-1)?;
+        Ok(to)
+    };
+    copied().map_err(|error| unusable(copy, &error))
+}
+
+fn remove(copy: &Path) {
+    for end in ["", "-journal", "-wal", "-shm"] {
+        let mut path = copy.as_os_str().to_owned();
+        path.push(end);
+        let _absent = std::fs::remove_file(path);
+    }
 }
 
 fn configure(conn: &Connection) -> rusqlite::Result<()> {
@@ -40,20 +88,26 @@ fn check(conn: &Connection, path: &Path) -> Kept<()> {
     if verdict == "ok" { Ok(()) } else { Err(damaged(path, &verdict)) }
 }
 
-fn migrate(conn: &mut Connection, path: &Path) -> Kept<()> {
+/// How many of the steps the database has.
+fn schema(conn: &Connection, path: &Path, steps: &[&str]) -> Kept<usize> {
     let at: u32 = conn
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(|error| unusable(path, &error))?;
-    let at = at as usize;
-    if at > MIGRATIONS.len() {
+    let (at, known) = (at as usize, steps.len());
+    if at > known {
         return Err(StoreError::Unusable {
             path: path.display().to_string(),
-            reason: format!("it has schema {at}, and this Creel knows schemas up to {}", MIGRATIONS.len()),
+            reason: format!("it has schema {at}, and this Creel knows schemas up to {known}"),
             remedy: "Start the newer Creel that wrote it, or restore a backup from before the upgrade."
                 .to_owned(),
         });
     }
-    for (index, step) in MIGRATIONS.iter().enumerate().skip(at) {
+    Ok(at)
+}
+
+fn migrate(conn: &mut Connection, path: &Path, steps: &[&str]) -> Kept<()> {
+    let at = schema(conn, path, steps)?;
+    for (index, step) in steps.iter().enumerate().skip(at) {
         let tx = conn.transaction()?;
         tx.execute_batch(step)?;
         tx.pragma_update(None, "user_version", u32::try_from(index + 1).unwrap_or(u32::MAX))?;
@@ -90,6 +144,9 @@ fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
+    use super::{MIGRATIONS, rehearse, rehearse_steps};
     use crate::store::{Rules, Sqlite};
 
     fn refusal(prepare: impl FnOnce(&std::path::Path)) -> String {
@@ -110,7 +167,7 @@ mod tests {
     fn a_database_of_a_newer_creel_is_refused() {
         let said = refusal(|path| {
             drop(Sqlite::open(path, Rules::KEPT).unwrap());
-            let conn = rusqlite::Connection::open(path).unwrap();
+            let conn = Connection::open(path).unwrap();
             conn.pragma_update(None, "user_version", 99).unwrap();
         });
         insta::assert_snapshot!(said, @"The database HOME/creel.db cannot be used: it has schema 99, and this Creel knows schemas up to 1. Start the newer Creel that wrote it, or restore a backup from before the upgrade.");
@@ -122,5 +179,31 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(said.contains("/nowhere/at/all/creel.db"), "{said}");
+    }
+
+    #[test]
+    fn a_rehearsal_says_what_would_happen_and_changes_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("creel.db");
+        rehearse(&path).unwrap();
+        assert!(!path.exists());
+        let in_use = Sqlite::open(&path, Rules::KEPT).unwrap();
+        rehearse(&path).unwrap();
+        let with = |step| [MIGRATIONS, &[step]].concat();
+        rehearse_steps(&path, &with("CREATE TABLE later (a); INSERT INTO later VALUES (1);")).unwrap();
+        let refused =
+            rehearse_steps(&path, &with("INSERT INTO nowhere VALUES (1);")).unwrap_err().to_string();
+        assert!(refused.contains("no such table: nowhere"), "{refused}");
+        let older = rehearse_steps(&path, &[]).unwrap_err().to_string();
+        assert!(older.contains("it has schema 1, and this Creel knows schemas up to 0"), "{older}");
+        drop(in_use);
+        let conn = Connection::open(&path).unwrap();
+        let count = |sql| conn.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+        assert_eq!(count("PRAGMA user_version") as usize, MIGRATIONS.len());
+        assert_eq!(count("SELECT count(*) FROM sqlite_schema WHERE name = 'later'"), 0);
+        drop(conn);
+        let left: Vec<_> =
+            std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["creel.db"]);
     }
 }
