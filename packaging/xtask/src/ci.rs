@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::shell::{answers, command, must};
-use crate::{tests, tidy};
+use crate::{redteam, tests, tidy};
 
 pub(crate) fn run() -> Result<()> {
     must(&mut command("cargo", &["fmt", "--all", "--check"]))?;
@@ -15,5 +15,6 @@ pub(crate) fn run() -> Result<()> {
     // Not the advisories: they change without any change of ours, and their database is fetched from the network,
     // which CI need not have. docs/contributing.md says when they are checked.
     must(&mut command("cargo", &["deny", "check", "bans", "licenses", "sources"]))?;
-    tests::run(&tests::Args::all())
+    tests::run(&tests::Args::all())?;
+    redteam::run(&redteam::Args::ci())
 }

@@ -16,6 +16,7 @@ mod faults;
 mod page;
 mod pages;
 mod peers;
+mod redteam;
 mod run;
 mod schema;
 mod service;
@@ -50,6 +51,8 @@ enum Command {
     Dist(dist::Args),
     /// Kill and stop processes at random while messages flow, then check that none was lost.
     Chaos(chaos::Args),
+    /// Attack the tool sandbox from inside, level by level; fails when an attack works that is not on the reviewed list.
+    Redteam(redteam::Args),
     /// Measure the figures of docs/specification.md.
     Bench(bench::Args),
 }
@@ -74,6 +77,7 @@ fn obey(command: Command) -> Result<()> {
         Command::Page => page::build(true).map(drop),
         Command::Dist(args) => dist::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Redteam(args) => redteam::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, PipeReader, Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -96,10 +96,11 @@ fn real(path: &Path) -> Result<PathBuf, LaunchError> {
 }
 
 /// Runs the command, relays its output to our stdout and stderr, and returns the exit code to leave with: the command's,
-/// 128 + signal, [`EXIT_TIMEOUT`] or [`EXIT_LAUNCH`] (with a sentence on stderr).
+/// 128 + signal, [`EXIT_TIMEOUT`] or [`EXIT_LAUNCH`] (with a sentence on stderr). `cgroup`: the open folder of one with
+/// limits in force, for level 3.
 #[must_use]
-pub fn run_foreground(run: &Foreground) -> i32 {
-    match started(run) {
+pub fn run_foreground(run: &Foreground, cgroup: Option<BorrowedFd<'_>>) -> i32 {
+    match started(run, cgroup) {
         Ok((launched, streams)) => relay(run, &launched, streams),
         Err(error) => {
             say(&error.to_string());
@@ -108,7 +109,7 @@ pub fn run_foreground(run: &Foreground) -> i32 {
     }
 }
 
-fn started(run: &Foreground) -> Result<(Launched, [Relay; 2]), LaunchError> {
+fn started(run: &Foreground, cgroup: Option<BorrowedFd<'_>>) -> Result<(Launched, [Relay; 2]), LaunchError> {
     let spec = spec(run)?;
     let pipe =
         || io::pipe().map_err(|e| LaunchError::io(Stage::Spawn, &e, "No pipe for the command's output"));
@@ -117,7 +118,7 @@ fn started(run: &Foreground) -> Result<(Launched, [Relay; 2]), LaunchError> {
     let stdin = File::open("/dev/null")
         .map_err(|e| LaunchError::io(Stage::Spawn, &e, "/dev/null cannot be opened"))?;
     let stdio = Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
-    let launched = Launching::begin(&spec, stdio)?.wait()?;
+    let launched = Launching::begin_in(&spec, stdio, cgroup)?.wait()?;
     Ok((launched, [Relay::new(out, "stdout"), Relay::new(err, "stderr")]))
 }
 

@@ -68,9 +68,21 @@ impl Groups {
     /// # Errors
     /// A sentence on why there is none.
     pub(super) fn open(state: &Path, fresh: bool) -> Result<Self, String> {
-        let top = site::find()?;
         let id = fs::metadata(state).map_err(|error| format!("{} is gone: {error}.", state.display()))?;
-        let base = top.join(format!("{PREFIX}{:x}-{:x}", id.dev(), id.ino()));
+        Self::named(&format!("{:x}-{:x}", id.dev(), id.ino()), fresh)
+    }
+
+    /// Takes a place for this process alone.
+    ///
+    /// # Errors
+    /// A sentence on why there is none.
+    pub(super) fn alone() -> Result<Self, String> {
+        Self::named(&format!("run-{}", std::process::id()), true)
+    }
+
+    fn named(name: &str, fresh: bool) -> Result<Self, String> {
+        let top = site::find()?;
+        let base = top.join(format!("{PREFIX}{name}"));
         sweep(&top, &base);
         let failed = |what: &str, error: io::Error| format!("{what} in {}: {error}.", top.display());
         // Another Creel may be sweeping: what is empty counts as left behind until we are in it.

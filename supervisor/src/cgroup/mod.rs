@@ -35,6 +35,50 @@ pub fn enter(state: &Path, fresh: bool) {
     HERE.set(found);
 }
 
+/// A part of the tree for this process and one run, as long as what this returns lives.
+///
+/// # Errors
+/// A sentence on why there is none in which a whole unit has limits on memory and tasks.
+pub fn alone(limits: &Limits) -> Result<Alone, String> {
+    let groups = Groups::alone()?;
+    let (gaps, suffice) = (groups.controllers().gaps(), groups.controllers().suffice());
+    let made = groups.make("run", 1, limits);
+    // From here on it is cleared away, whatever comes.
+    let alone = |group| Alone { group, groups };
+    match made {
+        Ok(group) if suffice => Ok(alone(Some(group))),
+        Ok(group) => {
+            drop(alone(Some(group)));
+            Err(format!("The limits of a whole unit cannot be set: {}.", gaps.join("; ")))
+        }
+        Err(error) => {
+            drop(alone(None));
+            Err(format!("No cgroup can be made for the run: {error}."))
+        }
+    }
+}
+
+/// What [`alone`] made. Dropping it ends whoever is in it.
+#[derive(Debug)]
+pub struct Alone {
+    group: Option<Group>,
+    groups: Groups,
+}
+
+impl Alone {
+    /// The cgroup of the run.
+    pub fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        drop(self.group.take());
+        self.groups.leave();
+    }
+}
+
 /// The part of the tree that was entered, or a sentence on why there is none.
 pub fn here() -> Result<Rc<Groups>, String> {
     HERE.with_borrow(Clone::clone)

@@ -1,12 +1,16 @@
 //! `creel sandbox`.
 
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use creel_launch::tool::{Foreground, WorkspaceAccess, run_foreground};
+use creel_launch::tool::{EXIT_LAUNCH, Foreground, WorkspaceAccess, run_foreground};
+use creel_launch::{LaunchSpec, Role};
 
 use super::error::CliError;
+use crate::cgroup;
 
 /// Run commands in the tool sandbox.
 #[derive(Debug, clap::Subcommand)]
@@ -60,6 +64,8 @@ enum Level {
     L1,
     /// Namespaces of its own, Landlock and seccomp
     L2,
+    /// The same in a cgroup with limits on the whole run, where one is delegated to whoever runs this
+    L3,
 }
 
 impl From<Level> for creel_launch::Level {
@@ -67,6 +73,7 @@ impl From<Level> for creel_launch::Level {
         match level {
             Level::L1 => Self::L1,
             Level::L2 => Self::L2,
+            Level::L3 => Self::L3,
         }
     }
 }
@@ -78,7 +85,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Access::Ro => WorkspaceAccess::Ro,
         Access::Rw => WorkspaceAccess::Rw,
     };
-    let code = run_foreground(&Foreground {
+    let run = Foreground {
         workspace: exec.workspace,
         access,
         ro: exec.ro,
@@ -86,6 +93,30 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         wall: Duration::from_secs(exec.wall),
         level: exec.level.into(),
         command: exec.command,
-    });
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+    };
+    let alone = match exec.level {
+        Level::L1 | Level::L2 => None,
+        Level::L3 => match cgroup::alone(&limits()) {
+            Ok(alone) => Some(alone),
+            Err(why) => {
+                let told =
+                    writeln!(io::stderr(), "creel: Level L3 cannot be had here. {why} See `creel doctor`.");
+                told?;
+                return Ok(code(EXIT_LAUNCH));
+            }
+        },
+    };
+    let group = alone.as_ref().and_then(cgroup::Alone::group);
+    let ended = run_foreground(&run, group.map(|group| group.as_fd()));
+    Ok(code(ended))
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// What the whole run may use: what the role gives to one process of it, and one processor.
+fn limits() -> cgroup::Limits {
+    let built_in = LaunchSpec::new("tool:foreground", Role::Tool, Vec::new()).limits;
+    cgroup::Limits { memory: built_in.data, tasks: built_in.nproc, cpu_percent: Some(100), cpu_weight: None }
 }

@@ -167,5 +167,5 @@ fn foreground(level: &str, access: &str, workspace: &str, wall: &str, command: &
         level: if level == "L1" { Level::L1 } else { Level::L2 },
         command: command.iter().map(|&c| c.to_owned()).collect(),
     };
-    run_foreground(&run)
+    run_foreground(&run, None)
 }
