@@ -72,14 +72,10 @@ async fn serve() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Tries what the seal forbids. `None` where there is no seal to test.
+/// Tries what the seal and the sandbox forbid. `None` where there is no seal to test.
 fn selftest() -> Option<SelfTest> {
-    let report = creel_seal::selftest();
-    let names = |sealed: bool| -> Vec<String> {
-        let attempts = report.attempts.iter().filter(|attempt| attempt.as_sealed == sealed);
-        attempts.map(|attempt| attempt.call.to_owned()).collect()
-    };
-    (!report.attempts.is_empty()).then(|| SelfTest { denied: names(true), escaped: names(false) })
+    let report = creel_seal::selftest_of_unit();
+    (!report.attempts.is_empty()).then(|| SelfTest { denied: report.denied(), escaped: report.escaped() })
 }
 
 /// One line to standard error for each event; the unit's log adds the time.

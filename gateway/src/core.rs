@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use creel_ipc::Secret;
 use creel_ipc::hello::Role;
 use creel_ipc::msg::channel::ChannelStatus;
-use creel_ipc::msg::unit::UnitStatus;
+use creel_ipc::msg::unit::{SelfTested, UnitStatus};
 use creel_link::{Link, Vitals};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
@@ -37,6 +37,8 @@ pub(crate) struct Worker {
     pub link: Link,
     /// Welcomed, and takes work.
     pub ready: bool,
+    /// What it found when it tried what its sandbox forbids.
+    pub selftest: Option<SelfTested>,
     pub status: Option<ChannelStatus>,
     /// Held once more by each message on its way through an account.
     pub sending: Arc<()>,

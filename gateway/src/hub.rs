@@ -3,10 +3,12 @@
 //! The client side calls `api::serve(listener, hub)`; it owns the frames, the scopes and the wording of its
 //! protocol. Nothing behind this seam knows a client protocol.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use creel_ipc::blob::Attachment;
 use creel_ipc::msg::supervisor::{Reloaded, Units};
+use creel_ipc::msg::unit::{Isolation, UnitStatus};
 use tokio::sync::broadcast;
 
 use crate::core::Core;
@@ -214,6 +216,14 @@ impl Hub {
     /// How the whole home is doing. Never fails: what cannot be asked is a reason not to be ready.
     pub async fn health(&self) -> Health {
         self.core.health().await
+    }
+
+    /// How each unit is confined, as the supervisor measured it and the unit's own self-test found it. The gateway itself
+    /// is not among them: nobody tells it about itself.
+    pub fn isolation(&self) -> BTreeMap<String, Isolation> {
+        let state = self.core.state();
+        let of = |(name, status): (&String, &UnitStatus)| Some((name.clone(), status.isolation.clone()?));
+        state.units.iter().filter_map(of).collect()
     }
 
     /// What happens from now on. A receiver that lags is told how much it missed.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use creel_ipc::hello::{Ready, WorkerConfig};
+use creel_ipc::hello::{Ready, SelfTest, WorkerConfig};
 use creel_ipc::limits::HANDSHAKE_MS;
 use creel_ipc::msg::supervisor::GatewayConfig;
 use creel_ipc::msg::supervisor::REHEARSE;
@@ -167,7 +167,7 @@ async fn introduce(
         caps: Vec::new(),
         session: None,
         running: Vec::new(),
-        selftest: None,
+        selftest: selftest(),
     };
     supervisor.notify::<Hello>(&hello).await.map_err(|_closed| RunError::NoWelcome)?;
     let mut early = Vec::new();
@@ -195,6 +195,12 @@ async fn introduce(
         .await
         .map_err(|_elapsed| RunError::NoWelcome)??;
     Ok((config, early))
+}
+
+/// Tries what the seal and the sandbox forbid. `None` where there is no seal to test.
+fn selftest() -> Option<SelfTest> {
+    let report = creel_seal::selftest_of_unit();
+    (!report.attempts.is_empty()).then(|| SelfTest { denied: report.denied(), escaped: report.escaped() })
 }
 
 fn listen(core: &Arc<Core>, listener: std::net::TcpListener) {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use creel_ipc::hello::{Ready, Reject, Renew, WorkerConfig};
+use creel_ipc::hello::{Ready, Reject, Renew, SelfTest, WorkerConfig};
 use creel_ipc::msg::supervisor::{
     ConfigApplied, ConfigReload, GatewayConfig, GatewayListen, Shutdown, UnitAttached, UnitChanged, UnitFault,
 };
@@ -120,6 +120,14 @@ impl Worker {
     }
 
     async fn hello(&self, session: Option<String>, protocol: Protocol) {
+        self.introduce(session, protocol, None).await;
+    }
+
+    async fn tested(&self, selftest: SelfTest) {
+        self.introduce(None, PROTOCOL, Some(selftest)).await;
+    }
+
+    async fn introduce(&self, session: Option<String>, protocol: Protocol, selftest: Option<SelfTest>) {
         let hello = Hello {
             protocol,
             role: Role::Agent,
@@ -129,7 +137,7 @@ impl Worker {
             caps: Vec::new(),
             session,
             running: Vec::new(),
-            selftest: None,
+            selftest,
         };
         self.link.notify::<Hello>(&hello).await.unwrap();
     }
@@ -263,6 +271,28 @@ async fn workers_are_welcomed_relayed_and_outlive_their_gateway() {
     assert_eq!(told["config"]["logLevel"], "debug", "{told}");
     second.child.kill().unwrap();
     second.child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_got_past_its_sandbox_learns_nothing_and_is_reported() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("state")).unwrap();
+    let mut gateway = Gateway::start();
+    gateway.welcome(home.path()).await;
+    gateway.heard("ready").await;
+    let agent = Worker::start("agent:main");
+    gateway.attach(&agent, true).await;
+    let tested = SelfTest { denied: vec!["fork".into()], escaped: vec!["read /etc/hostname".into()] };
+    agent.tested(tested).await;
+    let fault = gateway.heard(UnitFault::METHOD).await;
+    assert_eq!((&fault["unit"], &fault["cause"]), (&"agent:main".into(), &"sandbox".into()), "{fault}");
+    assert!(fault["detail"].as_str().unwrap().contains("read /etc/hostname"), "{fault}");
+    // The link ends without a word: no welcome, in which the secrets would be.
+    let Worker { mut incoming, gateway_end, .. } = agent;
+    drop(gateway_end);
+    assert!(incoming.recv().await.is_none());
+    gateway.link.notify::<Shutdown>(&Shutdown { reason: "test".into(), deadline_ms: 1000 }).await.unwrap();
+    assert_eq!(gateway.end().0, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,6 +70,9 @@ async fn status_tells_the_measured_isolation_of_each_unit() -> Result<()> {
                 unit.name
             );
             assert!(isolation.landlock_abi > 0, "{}: {isolation:?}", unit.name);
+            let test =
+                isolation.selftest.as_ref().with_context(|| format!("{} did not test itself", unit.name))?;
+            assert!(test.escaped.is_empty() && test.denied >= 25, "{}: {test:?}", unit.name);
             for name in ["net", "mnt", "user", "ipc", "pid", "uts"] {
                 let theirs = std::fs::read_link(format!("/proc/{pid}/ns/{name}"))?;
                 let ours = std::fs::read_link(format!("/proc/self/ns/{name}"))?;
@@ -84,6 +87,10 @@ async fn status_tells_the_measured_isolation_of_each_unit() -> Result<()> {
                 );
             }
         }
+        let health = Client::connect(creel).await?.call("health", json!({})).await?;
+        let agent = &health["isolation"]["agent:main"];
+        assert_eq!(agent["level"], units.level, "{health}");
+        assert!(agent["selftest"]["denied"].as_u64() >= Some(25), "{health}");
         Ok(())
     })
     .await

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use creel_ipc::hello::{Ready, Reconfigure, Renew, WorkerConfig};
+use creel_ipc::hello::{Ready, Reconfigure, Renew, SelfTest, WorkerConfig};
 use creel_ipc::msg::channel::{ChannelConfig, Draft, SendMessage, SendParams, Typing};
 use creel_ipc::{
     ErrorClass, ExitCode, Hello, Notify, PROTOCOL, Reject, Request, Role, RpcError, Welcome, rpc,
@@ -36,6 +36,8 @@ pub struct Worker {
     pub unit: String,
     /// The build, such as `0.1.0`.
     pub build: String,
+    /// What it found when it tried what must be forbidden.
+    pub selftest: Option<SelfTest>,
     /// Opens an account.
     pub open: Box<Open>,
     /// Is told of each configuration.
@@ -122,7 +124,7 @@ impl Worker {
             caps: Vec::new(),
             session,
             running: Vec::new(),
-            selftest: None,
+            selftest: self.selftest.clone(),
         };
         link.notify::<Hello>(&hello).await.map_err(|_closed| ())
     }

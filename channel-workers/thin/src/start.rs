@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use creel_channel_core::Worker;
+use creel_ipc::hello::SelfTest;
 use creel_link::{Link, Vitals};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt;
@@ -69,6 +70,7 @@ async fn live(unit: String, filter: Filter) -> std::io::Result<creel_ipc::ExitCo
     let worker = Worker {
         unit,
         build: env!("CARGO_PKG_VERSION").to_owned(),
+        selftest: selftest(),
         open: Box::new(move |config| open(config, &around)),
         configured: Box::new(move |config| {
             let level = config.log_level.as_deref().map(EnvFilter::try_new);
@@ -82,4 +84,10 @@ async fn live(unit: String, filter: Filter) -> std::io::Result<creel_ipc::ExitCo
         terminate.recv().await;
     };
     Ok(worker.run(link, incoming, vitals, stop).await)
+}
+
+/// Tries what the seal and the sandbox forbid. `None` where there is no seal to test.
+fn selftest() -> Option<SelfTest> {
+    let report = creel_seal::selftest_of_unit();
+    (!report.attempts.is_empty()).then(|| SelfTest { denied: report.denied(), escaped: report.escaped() })
 }

@@ -12,6 +12,7 @@
 use std::process::ExitCode;
 
 use creel_ipc::exit::ExitCode as Code;
+use creel_ipc::hello::SelfTest;
 use tracing_subscriber::EnvFilter;
 
 mod address;
@@ -40,6 +41,9 @@ pub fn main() -> ExitCode {
         tracing::error!("egress cannot give up fork and exec: {error}");
         return Code::LaunchFailed.into();
     }
+    let tested = creel_seal::selftest_of_unit();
+    let selftest = (!tested.attempts.is_empty())
+        .then(|| SelfTest { denied: tested.denied(), escaped: tested.escaped() });
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -47,7 +51,7 @@ pub fn main() -> ExitCode {
             return Code::Failure.into();
         }
     };
-    match runtime.block_on(service::serve()) {
+    match runtime.block_on(service::serve(selftest)) {
         Ok(()) => Code::Ok.into(),
         Err(error) => {
             tracing::error!("{error}");

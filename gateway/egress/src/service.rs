@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use creel_ipc::exit::ExitCode;
-use creel_ipc::hello::{Ready, Renew};
+use creel_ipc::hello::{Ready, Renew, SelfTest};
 use creel_ipc::msg::egress::{EgressAllow, EgressAttach, EgressDenied, EgressDetach};
 use creel_ipc::msg::supervisor::Shutdown;
 use creel_ipc::{Hello, Notify, PROTOCOL, Reject, Role, RpcError, Welcome, rpc};
@@ -43,11 +43,11 @@ impl ServiceError {
 }
 
 /// Serves until the link closes, `shutdown` comes or SIGTERM arrives.
-pub(crate) async fn serve() -> Result<(), ServiceError> {
+pub(crate) async fn serve(selftest: Option<SelfTest>) -> Result<(), ServiceError> {
     let (link, events) = Link::stdio(Vitals::default())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        result = Service::new(link).run(events) => result,
+        result = Service { selftest, ..Service::new(link) }.run(events) => result,
         _ = terminate.recv() => Ok(()),
     }
 }
@@ -59,12 +59,14 @@ pub(crate) struct Service {
     units: HashMap<String, Listener>,
     denied: mpsc::Sender<EgressDenied>,
     reports: mpsc::Receiver<EgressDenied>,
+    /// What this process found when it tried what must be forbidden.
+    selftest: Option<SelfTest>,
 }
 
 impl Service {
     pub(crate) fn new(link: Link) -> Self {
         let (denied, reports) = mpsc::channel(64);
-        Self { link, units: HashMap::new(), denied, reports }
+        Self { link, units: HashMap::new(), denied, reports, selftest: None }
     }
 
     pub(crate) async fn run(mut self, mut events: Incoming) -> Result<(), ServiceError> {
@@ -104,7 +106,7 @@ impl Service {
             caps: Vec::new(),
             session,
             running: Vec::new(),
-            selftest: None,
+            selftest: self.selftest.clone(),
         };
         self.link.notify::<Hello>(&hello).await
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use creel_ipc::hello::{Ready, Reconfigure, WorkerConfig};
 use creel_ipc::limits::{HANDSHAKE_MS, STRAY_WINDOW_MS, STRAYS};
 use creel_ipc::msg::supervisor::{UnitFault, UnitReady};
-use creel_ipc::msg::unit::{ExitCause, UnitState};
+use creel_ipc::msg::unit::{ExitCause, SelfTested, UnitState};
 use creel_ipc::{ExitCode, Hello, Limits, Notify as _, PROTOCOL, Reject, Role, Welcome};
 use creel_link::{Event, Incoming, Link};
 use tokio::sync::{Notify, mpsc};
@@ -119,6 +119,7 @@ impl Attached {
             incarnation: self.incarnation,
             link: self.link.clone(),
             ready: false,
+            selftest: None,
             status: None,
             sending: Arc::new(()),
             outbound: Arc::new(Notify::new()),
@@ -180,11 +181,21 @@ impl Attached {
         if let Some(escaped) =
             hello.selftest.as_ref().map(|test| &test.escaped).filter(|list| !list.is_empty())
         {
-            tracing::error!(
-                "The sandbox of {} is weaker than it should be: {}.",
-                self.unit,
+            // Without a welcome it learns no secret.
+            let detail = format!(
+                "Its self-test got past its sandbox: {}. It is not used; `creel sandbox test` shows what this machine denies.",
                 escaped.join(", ")
             );
+            self.fault(ExitCause::Sandbox, &detail).await;
+            return Greeting::Refused;
+        }
+        {
+            let mut state = self.core.state();
+            if let Some(worker) =
+                state.workers.get_mut(&self.unit).filter(|w| w.incarnation == self.incarnation)
+            {
+                worker.selftest = hello.selftest.as_ref().map(SelfTested::from);
+            }
         }
         let welcome = match self.welcome().await {
             Ok(Some(welcome)) => welcome,
@@ -237,13 +248,15 @@ impl Attached {
     }
 
     async fn ready(&self) {
-        let first = {
+        let (first, selftest) = {
             let mut state = self.core.state();
             let worker = state.workers.get_mut(&self.unit).filter(|w| w.incarnation == self.incarnation);
-            worker.is_some_and(|worker| !std::mem::replace(&mut worker.ready, true))
+            worker.map_or((false, None), |worker| {
+                (!std::mem::replace(&mut worker.ready, true), worker.selftest.clone())
+            })
         };
         if let Some(supervisor) = &self.core.supervisor {
-            let ready = UnitReady { unit: self.unit.clone(), incarnation: self.incarnation };
+            let ready = UnitReady { unit: self.unit.clone(), incarnation: self.incarnation, selftest };
             // Without its supervisor the gateway ends anyway.
             let _closed = supervisor.notify::<UnitReady>(&ready).await;
         }

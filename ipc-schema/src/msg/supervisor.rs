@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::egress::EgressDenied;
-use super::unit::{ExitCause, UnitStatus};
+use super::unit::{ExitCause, SelfTested, UnitStatus};
 use super::{Empty, notify, request};
 use crate::hello::Role;
 use crate::secret::{Secret, reveal};
@@ -90,6 +90,9 @@ pub struct UnitReady {
     pub unit: String,
     /// Number of the incarnation.
     pub incarnation: u64,
+    /// What it found when it tried what must be forbidden; absent when it did not try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selftest: Option<SelfTested>,
 }
 notify!(UnitReady, "unit.ready");
 
@@ -101,7 +104,7 @@ pub struct UnitFault {
     pub unit: String,
     /// Number of the incarnation; a fault of an older one is ignored.
     pub incarnation: u64,
-    /// [`ExitCause::Watchdog`] or [`ExitCause::Protocol`].
+    /// [`ExitCause::Watchdog`], [`ExitCause::Protocol`], or [`ExitCause::Sandbox`] for a self-test that failed.
     pub cause: ExitCause,
     /// A sentence.
     pub detail: String,

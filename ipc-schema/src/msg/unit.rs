@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::hello::Role;
+use crate::hello::{Role, SelfTest};
 
 /// State of a unit. Since: 1.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -102,6 +102,27 @@ pub struct Isolation {
     pub uid: u32,
     /// Sentences on what is missing compared to the full form.
     pub gaps: Vec<String>,
+    /// What the unit itself found when it tried what must be forbidden; absent until it has tried, and for programs that
+    /// do not try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selftest: Option<SelfTested>,
+}
+
+/// How many attempts of a unit's self-test were denied, and which were not. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SelfTested {
+    /// Attempts that were denied, as they must be.
+    pub denied: u32,
+    /// Names of the others. A unit with any of them is not used.
+    pub escaped: Vec<String>,
+}
+
+impl From<&SelfTest> for SelfTested {
+    fn from(test: &SelfTest) -> Self {
+        let denied = u32::try_from(test.denied.len()).unwrap_or(u32::MAX);
+        Self { denied, escaped: test.escaped.clone() }
+    }
 }
 
 /// Lines of a unit's log since the supervisor started. Since: 1.0.

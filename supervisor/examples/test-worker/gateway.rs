@@ -118,7 +118,11 @@ async fn take_in(supervisor: Link, attached: UnitAttached, fd: OwnedFd, known: K
                 let _closed = link.notify::<Welcome>(&welcome).await;
             }
             Ready::METHOD => {
-                let ready = UnitReady { unit: attached.unit.clone(), incarnation: attached.incarnation };
+                let ready = UnitReady {
+                    unit: attached.unit.clone(),
+                    incarnation: attached.incarnation,
+                    selftest: None,
+                };
                 let _closed = supervisor.notify::<UnitReady>(&ready).await;
             }
             _ => {}

@@ -159,6 +159,13 @@ fn more(unit: &UnitStatus) -> Vec<String> {
             "isolation: {spaces}; Landlock ABI {}; {} seccomp programs; uid {}",
             isolation.landlock_abi, isolation.seccomp_filters, isolation.uid
         ));
+        notes.push(match &isolation.selftest {
+            Some(test) if test.escaped.is_empty() => {
+                format!("self-test: {} attempts, all denied", test.denied)
+            }
+            Some(test) => format!("self-test: GOT PAST the sandbox by: {}", plain(&test.escaped.join(", "))),
+            None => "self-test: none of its own".to_owned(),
+        });
         notes.extend(isolation.gaps.iter().map(|gap| format!("gap: {gap}")));
     }
     if let Some(log) = &unit.log {

@@ -21,8 +21,10 @@ use crate::link::Outgoing;
 use crate::logs::line::Cutter;
 use crate::logs::reader::{self, Tap};
 use crate::unit::At;
+use crate::unit::event::SIGSYS;
 use crate::unit::machine::{self, End, Failure, Machine};
 use crate::unit::process::{self, Beginning, Process, spawn_error};
+use crate::unit::promise::{PROMISE, promise};
 use crate::unit::template;
 
 impl Tree {
@@ -61,8 +63,11 @@ impl Tree {
         let Some(member) = self.members.get_mut(name) else {
             return Err(refused("The unit is not in the plan."));
         };
-        let spec = template::spec(&member.unit, &self.ground)
+        let mut spec = template::spec(&member.unit, &self.ground)
             .map_err(|error| spawn_error(&error, "A folder of the unit cannot be used"))?;
+        let paths = &self.ground.paths;
+        let private = [self.ground.config_file.clone(), paths.token(), paths.lock()];
+        spec.env.insert(PROMISE.to_owned(), promise(&spec, &self.settings.plan, &private));
         let (theirs, ours) = process::link_pair()?;
         let stdin = theirs.try_clone().map_err(|error| spawn_error(&error, "No descriptor is left"))?;
         let (reader, stderr) =
@@ -256,7 +261,10 @@ fn told(end: &End) -> String {
         ExitCause::StartTimeout => "was not ready in time and was ended",
         ExitCause::Watchdog => "hung and was ended",
         ExitCause::Protocol => "broke the protocol and was ended",
-        ExitCause::Sandbox => "did what its sandbox forbids and was killed",
+        ExitCause::Sandbox if end.exit.signal == Some(SIGSYS) => {
+            "did what its sandbox forbids and was killed"
+        }
+        ExitCause::Sandbox => "is confined less than it must be and was ended",
         ExitCause::Config => "found its configuration wrong",
         ExitCause::Stopped => "ended as asked",
         ExitCause::Oom => "used more memory than it may and was killed by the kernel",
@@ -315,5 +323,6 @@ pub(super) fn isolation(measured: &creel_launch::Isolation) -> Isolation {
         no_new_privs: measured.no_new_privs,
         uid: measured.uid,
         gaps: measured.gaps.clone(),
+        selftest: None,
     }
 }

@@ -7,7 +7,7 @@ use creel_config::plan::Unit;
 use creel_ipc::hello::{Hello, PROTOCOL, Ready, Reject, Welcome, WorkerConfig};
 use creel_ipc::msg::egress::{EgressConfig, EgressDenied, EgressDetach};
 use creel_ipc::msg::supervisor::{GatewayConfig, Shutdown, UnitDenied, UnitFault, UnitReady};
-use creel_ipc::msg::unit::ExitCause;
+use creel_ipc::msg::unit::{ExitCause, SelfTested};
 use creel_ipc::{ExitCode, Limits, Notify, Role, Secret};
 use creel_link::{Incoming, Link, Vitals};
 use serde::de::DeserializeOwned;
@@ -110,9 +110,10 @@ impl Tree {
             }
             Ready::METHOD => self.apply(name, machine::Event::Ready),
             UnitReady::METHOD if name == GATEWAY => {
-                if let Some(UnitReady { unit, incarnation }) = self.read(name, method, params)
+                if let Some(UnitReady { unit, incarnation, selftest }) = self.read(name, method, params)
                     && self.is_current(&unit, incarnation)
                 {
+                    self.tested(&unit, selftest);
                     self.apply(&unit, machine::Event::Ready);
                 }
             }
@@ -122,8 +123,9 @@ impl Tree {
                 {
                     tracing::warn!("{}: {}", fault.unit, fault.detail);
                     let UnitFault { unit, cause, detail, .. } = fault;
-                    // Whatever the gateway thinks: only these two are its to find.
-                    let cause = if cause == ExitCause::Watchdog { cause } else { ExitCause::Protocol };
+                    // Whatever the gateway thinks: only these are its to find.
+                    let its = matches!(cause, ExitCause::Watchdog | ExitCause::Sandbox);
+                    let cause = if its { cause } else { ExitCause::Protocol };
                     self.record_fault(&unit, cause, &detail);
                     self.apply(&unit, machine::Event::Fault { cause, detail });
                 }
@@ -177,6 +179,16 @@ impl Tree {
                 peer.post.send(Outgoing::Reject(Reject { reason, exit_code: ExitCode::Protocol.code() }));
             return;
         }
+        let tested = hello.selftest.as_ref().map(SelfTested::from);
+        if let Some(escaped) = tested.as_ref().map(|test| &test.escaped).filter(|list| !list.is_empty()) {
+            let detail = weaker(escaped);
+            let reject = Reject { reason: detail.clone(), exit_code: ExitCode::Failure.code() };
+            let _wedged = peer.post.send(Outgoing::Reject(reject));
+            tracing::error!("{name}: {detail}");
+            self.tested(name, tested);
+            self.record_fault(name, ExitCause::Sandbox, &detail);
+            return self.apply(name, machine::Event::Fault { cause: ExitCause::Sandbox, detail });
+        }
         let first = !std::mem::replace(&mut peer.welcomed, true);
         if role == Role::Gateway {
             *self.listener.borrow_mut() = Some(peer.post.clone());
@@ -190,11 +202,20 @@ impl Tree {
             cursor: None,
         };
         self.post(name, Outgoing::Welcome(Box::new(welcome)));
+        self.tested(name, tested);
         if !first {
             return;
         }
         self.hand_over(name);
         self.watch_peer(name);
+    }
+
+    /// Notes what a unit found when it tested its own sandbox.
+    fn tested(&mut self, name: &str, tested: Option<SelfTested>) {
+        let member = self.members.get_mut(name);
+        if let (Some(isolation), Some(_)) = (member.and_then(|member| member.isolation.as_mut()), &tested) {
+            isolation.selftest = tested;
+        }
     }
 
     fn gateway_config(&self) -> GatewayConfig {
@@ -306,6 +327,14 @@ impl Tree {
     pub(super) fn is_gateway(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|member| member.role == Role::Gateway)
     }
+}
+
+/// Why a unit is not used.
+fn weaker(escaped: &[String]) -> String {
+    format!(
+        "Its self-test got past its sandbox: {}. It is not used; `creel sandbox test` shows what this machine denies.",
+        escaped.join(", ")
+    )
 }
 
 /// Names one life of the supervisor's end: the process and the incarnation.

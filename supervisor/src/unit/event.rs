@@ -4,7 +4,7 @@ use creel_ipc::ExitCode;
 use creel_ipc::msg::unit::ExitCause;
 
 /// SIGSYS, by which seccomp kills.
-const SIGSYS: i32 = 31;
+pub const SIGSYS: i32 = 31;
 
 /// What happens to a unit.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod pace;
 pub mod policy;
 pub mod process;
+pub mod promise;
 pub mod table;
 pub mod template;
 

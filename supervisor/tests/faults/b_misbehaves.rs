@@ -30,6 +30,24 @@ fn fault_11_hangs() {
     }
 }
 
+/// A unit whose self-test got past its sandbox is not used; the second time it is set aside.
+#[test]
+fn a_unit_that_is_confined_less_than_promised_is_set_aside() {
+    let mut home = Home::up(ONE, &["gateway", "agent:main"]);
+    for incarnation in [1, 2] {
+        let detail = "Its self-test got past its sandbox: read /etc/hostname.";
+        let fault =
+            json!({"unit": "agent:main", "incarnation": incarnation, "cause": "sandbox", "detail": detail});
+        home.gateway("unit.fault", fault);
+        let row = home.ended("agent:main", incarnation, "sandbox");
+        assert!(row["lastExit"]["detail"].as_str().unwrap().starts_with(detail), "{row}");
+        if incarnation == 1 {
+            home.wait_unit("agent:main", "again", |row| row["incarnation"] == 2 && row["state"] == "running");
+        }
+    }
+    home.wait_unit("agent:main", "set aside", |row| row["state"] == "quarantined");
+}
+
 #[test]
 fn fault_11_a_stopped_worker_hears_sigterm() {
     let config = "{gateway: {port: PORT}, supervisor: {stopSeconds: 300}}";

@@ -139,6 +139,7 @@ impl Rig {
         let vitals = Vitals::default();
         let (link, incoming) = Link::new(worker_end, 0, vitals.clone());
         let worker = Worker {
+            selftest: None,
             unit: "channel:test:default".to_owned(),
             build: "0".to_owned(),
             open,

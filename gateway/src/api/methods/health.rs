@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use creel_ipc::msg::unit::Isolation;
 use serde_json::{Map, Value, json};
 
 use super::{catalog, channels};
@@ -58,10 +59,19 @@ pub(crate) async fn snapshot(desk: &Desk) -> Value {
         "sessions": {"path": "", "count": recent.len(), "recent": recent},
         "ready": health.ready, "reasons": health.reasons,
         "units": {"running": health.units_running, "total": health.units_total},
+        "isolation": isolation(desk),
         "uptimeMs": health.uptime_ms,
     });
     desk.remember_health(&snapshot);
     snapshot
+}
+
+/// The measured isolation by unit: level, what the unit's self-test found, and what is missing.
+fn isolation(desk: &Desk) -> Value {
+    let of = |(unit, of): (String, Isolation)| {
+        (unit, json!({"level": of.level, "selftest": of.selftest, "gaps": of.gaps}))
+    };
+    Value::Object(desk.hub.isolation().into_iter().map(of).collect())
 }
 
 fn of_channel(channel: &str, rows: &[ChannelRow]) -> Value {

@@ -7,11 +7,15 @@
 mod hook;
 #[cfg(target_os = "linux")]
 mod program;
+mod promise;
 mod selftest;
+#[cfg(target_os = "linux")]
+mod walls;
 
 use std::sync::Mutex;
 
-pub use selftest::{Attempt, Outcome, Report, selftest};
+pub use promise::{PROMISE, Promise};
+pub use selftest::{Attempt, Outcome, Report, selftest, selftest_of_unit};
 
 /// Why a worker could not be sealed. A worker that gets this must exit: it would run with more rights than
 /// its unit was promised.
