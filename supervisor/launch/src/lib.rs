@@ -11,6 +11,7 @@ mod levels;
 #[cfg(target_os = "linux")]
 mod linux;
 mod note;
+mod probes;
 mod profile;
 mod seatbelt;
 mod selftest;
@@ -24,6 +25,7 @@ pub use launching::{Exit, Launched, Launching, Stdio};
 pub use levels::{Grouped, Measured, probe_levels, probe_levels_in};
 #[cfg(target_os = "linux")]
 pub use linux::succession;
+pub use probes::{Probe, probe_tool};
 pub use rustix::process::Signal;
 pub use seatbelt::seatbelt_profile;
 pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Level, Limits, Net, Role, View};
@@ -46,6 +48,10 @@ pub fn reenter() {
             Some(arg) if arg == selftest::SELFTEST_ARG => {
                 let aim = args.next().unwrap_or_default();
                 linux::sys::leave(selftest::run(&aim.to_string_lossy()));
+            }
+            Some(arg) if arg == probes::PROBE_ARG => {
+                let aim = args.next().unwrap_or_default();
+                linux::sys::leave(probes::run(&aim.to_string_lossy()));
             }
             _ => {}
         }

@@ -125,7 +125,7 @@ enum Command {
     /// Run Creel as a service of this machine or of yourself
     #[command(subcommand)]
     Service(service::Command),
-    /// Run commands in the tool sandbox
+    /// Run commands in the tool sandbox, and test it
     #[command(subcommand)]
     Sandbox(sandbox::Command),
     /// Print the address of the web page, with the token that opens it
@@ -210,7 +210,7 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Config(command) => config::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),
         Command::Service(command) => service::run(&context, command),
-        Command::Sandbox(command) => sandbox::run(command),
+        Command::Sandbox(command) => sandbox::run(&context, command),
         Command::Token(args) => token::run(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),
     }

@@ -9,10 +9,13 @@ use std::time::Duration;
 use creel_launch::tool::{EXIT_LAUNCH, Foreground, WorkspaceAccess, run_foreground};
 use creel_launch::{LaunchSpec, Role};
 
+use super::Context;
 use super::error::CliError;
 use crate::cgroup;
 
-/// Run commands in the tool sandbox.
+mod test;
+
+/// Run commands in the tool sandbox, test it, and have it explained.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Run a command in the sandbox of the `exec` tool
@@ -24,6 +27,14 @@ pub(crate) enum Command {
                             The exit code is the command's; 128 + n when signal n killed it, 124 when its time was up, 125 when \
                             the sandbox could not be built (then nothing ran).")]
     Exec(Exec),
+    /// Try some sixty deeds in a tool sandbox, and say which were denied
+    ///
+    /// Real attempts with decoys: files, network, other processes, system calls, privileges and limits; and what must work
+    /// there all the same. Needs no configuration and no running Creel.
+    #[command(after_help = "Examples:\n  creel sandbox test\n  creel sandbox test --level l1\n  \
+                            creel sandbox test --json | jq '.probes[] | select(.denied != .mustBeDenied)'\n\n\
+                            Exit code 0 when every probe came out as it must, 1 when one did not or no sandbox can be built.")]
+    Test(test::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,8 +89,14 @@ impl From<Level> for creel_launch::Level {
     }
 }
 
-pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
-    let Command::Exec(exec) = command;
+pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Exec(exec) => execute(exec),
+        Command::Test(args) => test::run(context, &args),
+    }
+}
+
+fn execute(exec: Exec) -> Result<ExitCode, CliError> {
     let access = match exec.access {
         Access::None => WorkspaceAccess::None,
         Access::Ro => WorkspaceAccess::Ro,
