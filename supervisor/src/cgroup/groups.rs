@@ -83,11 +83,10 @@ impl Groups {
     fn named(name: &str, fresh: bool) -> Result<Self, String> {
         let top = site::find()?;
         let base = top.join(format!("{PREFIX}{name}"));
-        sweep(&top, &base);
         let failed = |what: &str, error: io::Error| format!("{what} in {}: {error}.", top.display());
         // Another Creel may be sweeping: what is empty counts as left behind until we are in it.
         let mut tries = 0;
-        while let Err(error) = settle(&base) {
+        while let Err(error) = if is_settled(&base) { Ok(()) } else { settle(&base) } {
             tries += 1;
             if tries == 3 {
                 return Err(failed("No cgroup can be made", error));
@@ -98,6 +97,7 @@ impl Groups {
             return Err("This kernel cannot end a cgroup as a whole (Linux 5.14 can).".to_owned());
         }
         if fresh {
+            sweep(&top, &base);
             end_leftovers(&units);
         }
         let controllers = Controllers {
@@ -149,6 +149,14 @@ impl Groups {
             remove_empty(&self.base);
         }
     }
+}
+
+/// Whether this process is in its leaf, from before it became this program. To move it there again, or to make what is
+/// there, would wait for every processor to take notice.
+fn is_settled(base: &Path) -> bool {
+    let inside = fs::read_to_string(base.join(LEAF).join("cgroup.procs")).unwrap_or_default();
+    let own = std::process::id().to_string();
+    inside.lines().any(|pid| pid == own) && base.join("units").is_dir()
 }
 
 /// Makes the folders and moves this process into its leaf.
