@@ -26,6 +26,7 @@ pub mod signals;
 mod stat;
 pub mod tool;
 pub mod tree;
+pub mod uids;
 pub mod unit;
 mod up;
 pub mod upgrade;

@@ -65,6 +65,7 @@ fn gather(context: &Context) -> Facts {
         logs: (paths.logs(), logs(context)),
         disk: paths.home.ancestors().find(|folder| folder.exists()).and_then(facts::disk),
         clock: (clock::now_ms(), newest),
+        users: facts::users(&paths.state()),
         max_user_namespaces: facts::setting("/proc/sys/user/max_user_namespaces"),
         unprivileged_clone: facts::setting("/proc/sys/kernel/unprivileged_userns_clone"),
         apparmor_restricts: facts::setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),

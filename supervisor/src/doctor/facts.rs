@@ -10,6 +10,7 @@ use crate::listener;
 use crate::service::launchd::LABEL;
 use crate::service::plan::UNIT;
 use crate::service::systemd::{PACKAGED_UNIT, SYSTEM_UNIT};
+use crate::uids::{Book, FIRST, LAST};
 use crate::unit::template::Binaries;
 
 /// A file or folder as it is.
@@ -90,6 +91,8 @@ pub struct Facts {
     pub disk: Option<(u64, Option<u64>)>,
     /// The wall clock, and the time of the newest event of the journal, in milliseconds since the epoch.
     pub clock: (i64, Option<i64>),
+    /// The user ids of units that a root supervisor gave, or why it gives none; `None` where it does not run as root.
+    pub users: Option<Result<Vec<u32>, String>>,
     /// `user.max_user_namespaces`.
     pub max_user_namespaces: Option<u64>,
     /// `kernel.unprivileged_userns_clone`, which some kernels have.
@@ -124,6 +127,19 @@ pub fn services(user_home: &Path) -> Vec<(PathBuf, bool)> {
         (user_home.join("Library/LaunchAgents").join(&plist), true),
     ];
     places.into_iter().filter(|(path, _)| path.exists()).collect()
+}
+
+/// The user ids that units have when this user, or the owner of the state folder, starts them.
+pub fn users(state: &Path) -> Option<Result<Vec<u32>, String>> {
+    let starts = std::fs::metadata(state).map(|state| state.uid());
+    if starts.unwrap_or(rustix::process::geteuid().as_raw()) != 0 {
+        return None;
+    }
+    Some(match Book::open(state) {
+        Ok(book) if !book.is_mapped() => Err(format!("this container has no user ids {FIRST} to {LAST}")),
+        Ok(book) => Ok(book.all().map(|(_, id)| id).collect()),
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 /// Who listens on a port of this machine.

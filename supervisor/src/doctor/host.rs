@@ -110,3 +110,26 @@ pub(super) fn isolation(facts: &Facts) -> Check {
         ),
     }
 }
+
+pub(super) fn users(facts: &Facts) -> Check {
+    const NAME: &str = "users";
+    match &facts.users {
+        None => Check::ok(
+            NAME,
+            "All units run as the user that starts Creel, apart by namespaces and Landlock alone; started by root, each has a \
+             user id of its own.",
+        ),
+        Some(Ok(ids)) => match (ids.iter().min(), ids.iter().max()) {
+            (Some(first), Some(last)) => Check::ok(
+                NAME,
+                format!("Each unit has a user id of its own, from {first} to {last} (state/uids.json)."),
+            ),
+            _ => Check::ok(NAME, "Each unit gets a user id of its own when it is started."),
+        },
+        Some(Err(why)) => Check::warn(
+            NAME,
+            format!("All units run as one user: {why}."),
+            "Put that right and restart Creel: then what belongs to one agent belongs to no other.",
+        ),
+    }
+}

@@ -10,7 +10,7 @@ pub use check::{Check, Verdict};
 pub use facts::Facts;
 
 /// Every check, in the order in which a reader would want to meet them.
-const CHECKS: [fn(&Facts) -> Check; 14] = [
+const CHECKS: [fn(&Facts) -> Check; 15] = [
     running::supervisor,
     running::service,
     running::socket,
@@ -25,6 +25,7 @@ const CHECKS: [fn(&Facts) -> Check; 14] = [
     host::namespaces,
     host::landlock,
     host::isolation,
+    host::users,
 ];
 
 /// Judges the facts.

@@ -23,6 +23,7 @@ fn well() -> Facts {
         logs: ("/home/creel/logs".into(), Ok(())),
         disk: Some((10 << 30, Some(90))),
         clock: (1_795_237_785_083, Some(1_795_237_785_000)),
+        users: None,
         max_user_namespaces: Some(15_000),
         unprivileged_clone: None,
         apparmor_restricts: None,
@@ -113,6 +114,7 @@ fn each_trouble_is_named_with_a_remedy() {
         ("Landlock", Verdict::Fail, "no Landlock", Facts { measured: none(), ..well() }),
         ("isolation", Verdict::Warn, "L2", Facts { running: weak("L2"), ..well() }),
         ("isolation", Verdict::Warn, "L1", Facts { running: weak("L1"), ..well() }),
+        ("users", Verdict::Warn, "as one user: a", Facts { users: Some(Err("a".into())), ..well() }),
         ("isolation", Verdict::Fail, "no isolation", Facts { running: None, measured: none(), ..well() }),
     ];
     for (name, verdict, words, facts) in cases {

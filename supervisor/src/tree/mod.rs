@@ -32,6 +32,7 @@ use crate::place::Lock;
 use crate::settings::{Settings, Source};
 use crate::signals::{Asked, Signals};
 use crate::tool::Runs;
+use crate::uids::Uids;
 use crate::unit::At;
 use crate::unit::machine::{self, Action};
 use crate::unit::pace::Pace;
@@ -131,6 +132,10 @@ impl Tree {
         Held { locks, clients, measured }: Held,
     ) -> Self {
         let (book, journal) = records;
+        let uids = Uids::open(&source.paths.state());
+        if let Uids::One(why) = &uids {
+            tracing::warn!("All units run as one user: {why}.");
+        }
         let ground = Ground {
             paths: source.paths.clone(),
             config_file: settings.file.clone(),
@@ -138,6 +143,7 @@ impl Tree {
             level: Level::L0,
             log_level: settings.log_level,
             passed_on: passed_on(&source.env),
+            uids: Rc::new(uids),
         };
         let members = settings
             .plan

@@ -57,7 +57,11 @@ impl Tree {
         self.allowed(&name).map_err(|error| RpcError::new(ErrorClass::ConfigFatal, error.to_string()))?;
         crate::place::granted(workspace)
             .map_err(|error| bad(format!("The workspace cannot be used: {error}.")))?;
-        command(params, workspace, tools, self.ground.level).map_err(|error| bad(error.to_string()))
+        let mut command =
+            command(params, workspace, tools, self.ground.level).map_err(|error| bad(error.to_string()))?;
+        // A command is its agent, as far as files and the kernel are concerned.
+        command.spec.ids = self.ground.uids.of(&name).map_err(|error| bad(error.to_string()))?;
+        Ok(command)
     }
 
     pub(super) fn start_runs(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use creel_config::operation::LogLevel;
 use creel_config::plan::{EgressHost, Unit, UnitKind, UnitName};
@@ -12,6 +13,7 @@ use creel_launch::{LaunchSpec, Level, Net, View};
 
 use crate::logs::file::plain;
 use crate::place;
+use crate::uids::Uids;
 
 /// Where the binaries of the units are: never on `$PATH`.
 #[derive(Debug, Clone)]
@@ -60,6 +62,8 @@ pub struct Ground {
     pub log_level: LogLevel,
     /// Variables of the supervisor that every unit gets too: [`PASSED_ON`], where they are set.
     pub passed_on: Env,
+    /// Who units are.
+    pub uids: Rc<Uids>,
 }
 
 /// Switches for development that units read themselves. None of them is a secret.
@@ -105,6 +109,7 @@ pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
     let argv = vec![program.to_string_lossy().into_owned()];
     let mut spec = LaunchSpec::new(name.clone(), launch_role(role), argv);
     spec.level = ground.level;
+    spec.ids = ground.uids.of(&name)?;
     spec.env = ground.passed_on.clone();
     spec.env.extend([
         ("CREEL_UNIT".to_owned(), name.clone()),
@@ -117,6 +122,9 @@ pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
         UnitKind::Agent { workspace, dir, .. } => {
             for folder in [workspace, dir] {
                 place::granted(folder)?;
+                if ground.level > Level::L0 {
+                    ground.uids.give(folder, &ground.paths.home, spec.ids);
+                }
                 spec.fs.push(View::rw(folder));
             }
             worker_views(&mut spec, ground, &name)?;
@@ -207,6 +215,7 @@ mod tests {
             level: Level::L2,
             log_level: LogLevel::Info,
             passed_on: Env::new(),
+            uids: Rc::default(),
         };
         let views = |name: &str| -> Vec<(String, creel_launch::Access)> {
             let unit = plan.units.iter().find(|unit| unit.name.to_string() == name).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::rc::Rc;
 
 use creel_config::plan::UnitKind;
 use creel_ipc::ExitCode;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Carried, UpgradeError};
 use crate::settings::{Settings, Source};
+use crate::uids::Uids;
 use crate::unit::template::{self, Binaries, Ground, PROGRAMS};
 
 /// What it says when it finds nothing wrong.
@@ -79,6 +81,7 @@ fn rehearse(
         // There is no cgroup for it.
         level: measured.min(Level::L2),
         log_level: settings.log_level,
+        uids: Rc::new(Uids::open(&source.paths.state())),
         passed_on: template::passed_on(&source.env),
     };
     for unit in &settings.plan.units {

@@ -16,4 +16,5 @@ mod logs;
 mod reload;
 mod stop;
 mod tools;
+mod uids;
 mod upgrade;
