@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -235,7 +236,15 @@ fn a_new_program_that_does_not_get_up_is_named_and_takes_no_other_unit_down() {
     assert_eq!(home.pids(), before);
     // One that passes its rehearsal and is of no use later.
     replace(&home, "creel-gateway", "/bin/true".into());
-    let state = upgrade(&mut home, json!({"binary": binary}));
+    let told =
+        home.cli(&["upgrade", "--json", "--binary"]).arg(binary).stdout(Stdio::piped()).output().unwrap();
+    assert_eq!(told.status.code(), Some(4), "done, but not everybody was moved: {told:?}");
+    let progress = String::from_utf8_lossy(&told.stderr);
+    assert!(
+        progress.contains("looks at a copy of the state") && progress.contains("It is over."),
+        "{progress}"
+    );
+    let state: Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!((&state["phase"], &state["rolled"]), (&json!("done"), &json!([])), "{state}");
     let left: Vec<&str> = state["left"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     assert!(
