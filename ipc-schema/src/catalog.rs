@@ -94,6 +94,7 @@ pub fn methods() -> Vec<Method> {
         notify::<egress::EgressAllow>(),
         notify::<egress::EgressDetach>(),
         notify::<egress::EgressDenied>(),
+        request::<egress::EgressTest>(),
         request::<control::Stop>(),
         request::<control::Upgrade>(),
         request::<control::UpgradeStatus>(),

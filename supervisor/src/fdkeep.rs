@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 
 use creel_config::gateway::Bind;
 use creel_ipc::hello::Role;
-use creel_ipc::msg::egress::{EgressAttach, HostRule};
+use creel_ipc::msg::egress::{EgressAttach, EgressTerms, HostRule};
 use creel_ipc::msg::supervisor::{GatewayListen, UnitAttached};
 use creel_launch::succession::Inherited;
 use rustix::net::{Shutdown, shutdown};
@@ -248,10 +248,16 @@ impl FdKeep {
     ///
     /// # Errors
     /// When no descriptor is left.
-    pub fn egress(&self, unit: &str, allow: Vec<HostRule>) -> io::Result<Option<(EgressAttach, OwnedFd)>> {
+    pub fn egress(
+        &self,
+        unit: &str,
+        allow: Vec<HostRule>,
+        terms: EgressTerms,
+    ) -> io::Result<Option<(EgressAttach, OwnedFd)>> {
         let Some(worker) = self.workers.get(unit) else { return Ok(None) };
         let Some(listener) = &worker.listener else { return Ok(None) };
-        let attach = EgressAttach { fds: 1, unit: unit.to_owned(), incarnation: worker.incarnation, allow };
+        let attach =
+            EgressAttach { fds: 1, unit: unit.to_owned(), incarnation: worker.incarnation, allow, terms };
         Ok(Some((attach, listener.try_clone()?)))
     }
 }
@@ -273,7 +279,7 @@ mod tests {
         keep.keep("agent:main", Role::Agent, 1, link.into(), None);
         assert!(keep.attach("agent:main").unwrap().unwrap().0.fresh);
         assert!(!keep.attach("agent:main").unwrap().unwrap().0.fresh);
-        assert!(keep.egress("agent:main", Vec::new()).unwrap().is_none());
+        assert!(keep.egress("agent:main", Vec::new(), EgressTerms::default()).unwrap().is_none());
         assert!(keep.release("agent:main"));
         assert!(keep.attach("agent:main").unwrap().is_none());
     }

@@ -15,18 +15,26 @@ use creel_ipc::exit::ExitCode as Code;
 use creel_ipc::hello::SelfTest;
 use tracing_subscriber::EnvFilter;
 
-mod address;
+mod access;
+mod answer;
+mod body;
 mod denial;
 mod head;
-mod host;
 mod listener;
+mod meter;
+mod names;
 mod proxy;
-mod rule;
+mod relay;
 mod server_name;
 mod service;
+mod trial;
+mod way;
 
 #[cfg(test)]
 mod tests;
+
+/// Names that are looked up at the same time; fewer than the threads that the process may have.
+const MAX_LOOKUPS: usize = 48;
 
 /// Seals the process, starts the runtime and serves until the supervisor closes the link or asks to stop.
 pub fn main() -> ExitCode {
@@ -44,7 +52,11 @@ pub fn main() -> ExitCode {
     let tested = creel_seal::selftest_of_unit();
     let selftest = (!tested.attempts.is_empty())
         .then(|| SelfTest { denied: tested.denied(), escaped: tested.escaped() });
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(MAX_LOOKUPS)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("egress cannot start its runtime: {error}");

@@ -1,47 +1,43 @@
 //! One unit's listener and its connections.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use creel_ipc::msg::egress::{EgressDenied, HostRule};
+use creel_ipc::msg::egress::EgressRecord;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::proxy::{self, ProxyError};
+use crate::proxy;
+use crate::way::Way;
 
-/// Connections of one unit at a time; further ones wait in the kernel's backlog.
-const MAX_CONNECTIONS: usize = 256;
+/// Connections of one listener at a time, those among them that are about to be refused; further ones wait in the kernel's
+/// backlog.
+const MAX_CONNECTIONS: usize = 512;
 
 /// A unit's listener, served until this is dropped; its connections end with it.
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) incarnation: u64,
-    rules: Arc<RwLock<Vec<HostRule>>>,
+    pub(crate) way: Arc<Way>,
     task: AbortHandle,
 }
 
 impl Listener {
     /// Begins to serve a received listening socket.
     pub(crate) fn start(
-        unit: String,
         incarnation: u64,
         socket: OwnedFd,
-        allow: Vec<HostRule>,
-        denied: mpsc::Sender<EgressDenied>,
+        way: Way,
+        records: mpsc::Sender<EgressRecord>,
     ) -> std::io::Result<Self> {
         let listener = std::net::TcpListener::from(socket);
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let rules = Arc::new(RwLock::new(allow));
-        let task = tokio::spawn(accept(listener, unit, Arc::clone(&rules), denied)).abort_handle();
-        Ok(Self { incarnation, rules, task })
-    }
-
-    /// Replaces the rules; connections that are open stay open.
-    pub(crate) fn allow(&self, rules: Vec<HostRule>) {
-        *self.rules.write().unwrap_or_else(std::sync::PoisonError::into_inner) = rules;
+        let way = Arc::new(way);
+        let task = tokio::spawn(accept(listener, Arc::clone(&way), records)).abort_handle();
+        Ok(Self { incarnation, way, task })
     }
 }
 
@@ -51,12 +47,7 @@ impl Drop for Listener {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    unit: String,
-    rules: Arc<RwLock<Vec<HostRule>>>,
-    denied: mpsc::Sender<EgressDenied>,
-) {
+async fn accept(listener: TcpListener, way: Arc<Way>, records: mpsc::Sender<EgressRecord>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -67,25 +58,16 @@ async fn accept(
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of descriptors, most likely: wait instead of spinning.
-                tracing::warn!("{unit}: a connection could not be accepted: {error}");
+                tracing::warn!("{}: a connection could not be accepted: {error}", way.unit);
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let rules = rules.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let (unit, denied) = (unit.clone(), denied.clone());
+        let (way, records) = (Arc::clone(&way), records.clone());
         connections.spawn(async move {
-            match proxy::serve(stream, &unit, &rules).await {
-                Ok(()) => {}
-                Err(ProxyError::Refused { refusal, host, port }) => {
-                    let report = EgressDenied { unit, host, port, reason: refusal.to_string(), count: 1 };
-                    // Reports are best effort; a full queue means that many are on their way already.
-                    let _full = denied.try_send(report);
-                }
-                Err(error @ (ProxyError::Io(_) | ProxyError::HeadUnfinished)) => {
-                    tracing::debug!("{unit}: {error}");
-                }
-                Err(error) => tracing::info!("{unit}: {error}"),
+            if let Some(record) = proxy::serve(stream, &way).await {
+                // Whoever takes the records writes them to a file: it is never far behind.
+                let _over = records.send(record).await;
             }
         });
     }

@@ -11,6 +11,8 @@ pub(crate) enum Opening {
     Nameless,
     /// A ClientHello for this name, lower case.
     Named(String),
+    /// A ClientHello whose server name is encrypted (ECH), or may be: what stands in it openly says nothing.
+    Hidden,
     /// A ClientHello that cannot be read.
     Malformed,
 }
@@ -84,9 +86,12 @@ fn name(message: &[u8]) -> Option<Opening> {
         return Some(Opening::Nameless);
     }
     let mut extensions = Fields(hello.vector(2)?);
+    let mut opening = Opening::Nameless;
+    let mut hidden = false;
     while !extensions.0.is_empty() {
         let kind = extensions.number(2)?;
         let body = extensions.vector(2)?;
+        hidden |= HIDING.contains(&kind);
         if kind != 0 {
             continue;
         }
@@ -94,13 +99,16 @@ fn name(message: &[u8]) -> Option<Opening> {
         let host_name = list.number(1)? == 0;
         let name = std::str::from_utf8(list.vector(2)?).ok()?;
         // More than one name would leave open which one the server takes.
-        if !host_name || !list.0.is_empty() {
+        if !host_name || !list.0.is_empty() || opening != Opening::Nameless {
             return None;
         }
-        return Some(Opening::Named(name.to_ascii_lowercase()));
+        opening = Opening::Named(name.to_ascii_lowercase());
     }
-    Some(Opening::Nameless)
+    Some(if hidden { Opening::Hidden } else { opening })
 }
+
+/// `encrypted_client_hello` and the draft before it.
+const HIDING: [usize; 2] = [0xfe0d, 0xffce];
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -134,6 +142,42 @@ pub(crate) mod tests {
             assert_eq!(inspect(&hello[..cut]), Opening::Partial, "{cut}");
         }
         assert_eq!(inspect(&hello), Opening::Named("api.example.com".into()));
+    }
+
+    /// The same with a further extension behind the name.
+    pub(crate) fn with_extension(hello: &[u8], kind: u16, body: &[u8]) -> Vec<u8> {
+        let extension = [&kind.to_be_bytes()[..], &(body.len() as u16).to_be_bytes(), body].concat();
+        let mut hello = [hello, &extension].concat();
+        let mut grow = |at: usize| {
+            let len = u16::from_be_bytes([hello[at], hello[at + 1]]) + extension.len() as u16;
+            hello[at..at + 2].copy_from_slice(&len.to_be_bytes());
+        };
+        // The record, the message, and the list of extensions behind random, session, suites and compression.
+        [3, 7, 50].into_iter().for_each(&mut grow);
+        hello
+    }
+
+    #[test]
+    fn a_hidden_name_is_no_name() {
+        let hello = client_hello("api.example.com");
+        assert_eq!(inspect(&with_extension(&hello, 0xfe0d, b"sealed")), Opening::Hidden);
+        assert_eq!(inspect(&with_extension(&hello, 0x002b, b"x")), Opening::Named("api.example.com".into()));
+        let twice = [&[0, 12, 0][..], b"\0\x09evil.test"].concat();
+        assert_eq!(inspect(&with_extension(&hello, 0, &twice)), Opening::Malformed);
+    }
+
+    #[test]
+    fn a_hello_in_many_records_is_one() {
+        let hello = client_hello("api.example.com");
+        for size in 1..20 {
+            let records: Vec<u8> = hello[5..]
+                .chunks(size)
+                .flat_map(|piece| [&[0x16, 3, 1], &(piece.len() as u16).to_be_bytes()[..], piece].concat())
+                .collect();
+            assert_eq!(inspect(&records), Opening::Named("api.example.com".into()), "{size}");
+            assert_eq!(inspect(&records[..records.len() - 1]), Opening::Partial, "{size}");
+        }
+        assert_eq!(inspect(&[0x16, 3, 1, 0, 1, 1, 0x17, 3, 1, 0, 1, 0]), Opening::Malformed);
     }
 
     #[test]

@@ -3,20 +3,30 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use creel_ipc::exit::ExitCode;
-use creel_ipc::hello::{Ready, Renew, SelfTest};
-use creel_ipc::msg::egress::{EgressAllow, EgressAttach, EgressDenied, EgressDetach};
+use creel_ipc::hello::{Ready, Renew, SelfTest, WorkerConfig};
+use creel_ipc::msg::egress::{
+    EgressAllow, EgressAttach, EgressDenied, EgressDetach, EgressRecord, EgressTerms, EgressTest,
+    EgressVerdict, HostRule,
+};
 use creel_ipc::msg::supervisor::Shutdown;
-use creel_ipc::{Hello, Notify, PROTOCOL, Reject, Role, RpcError, Welcome, rpc};
+use creel_ipc::{Hello, Notify, PROTOCOL, Reject, Request, Role, RpcError, Welcome, rpc};
 use creel_link::{CallError, Event, Incoming, Link, Vitals};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::access::AccessLog;
 use crate::denial::Denials;
 use crate::listener::Listener;
+use crate::meter::Meter;
+use crate::names::Names;
+use crate::trial;
+use crate::way::{Terms, Way};
 
 /// Why egress ends other than by being asked to.
 #[derive(Debug, thiserror::Error)]
@@ -47,26 +57,33 @@ pub(crate) async fn serve(selftest: Option<SelfTest>) -> Result<(), ServiceError
     let (link, events) = Link::stdio(Vitals::default())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        result = Service { selftest, ..Service::new(link) }.run(events) => result,
+        result = Service { selftest, ..Service::new(link, Names::System) }.run(events) => result,
         _ = terminate.recv() => Ok(()),
     }
 }
+
+/// Accounts without a listener that are remembered: who comes back within the day has used what it used.
+const MAX_ACCOUNTS: usize = 1024;
 
 /// The units that have a way out.
 #[derive(Debug)]
 pub(crate) struct Service {
     link: Link,
+    names: Names,
     units: HashMap<String, Listener>,
-    denied: mpsc::Sender<EgressDenied>,
-    reports: mpsc::Receiver<EgressDenied>,
+    accounts: HashMap<String, Arc<Meter>>,
+    log: AccessLog,
+    record: mpsc::Sender<EgressRecord>,
+    records: mpsc::Receiver<EgressRecord>,
     /// What this process found when it tried what must be forbidden.
     selftest: Option<SelfTest>,
 }
 
 impl Service {
-    pub(crate) fn new(link: Link) -> Self {
-        let (denied, reports) = mpsc::channel(64);
-        Self { link, units: HashMap::new(), denied, reports, selftest: None }
+    pub(crate) fn new(link: Link, names: Names) -> Self {
+        let (record, records) = mpsc::channel(64);
+        let (units, accounts, log) = Default::default();
+        Self { link, names, units, accounts, log, record, records, selftest: None }
     }
 
     pub(crate) async fn run(mut self, mut events: Incoming) -> Result<(), ServiceError> {
@@ -77,23 +94,54 @@ impl Service {
                 event = events.recv() => match event {
                     None => return Ok(()),
                     Some(Event::Stray { reason }) => tracing::warn!("stray line on the supervisor's link: {reason}"),
-                    Some(Event::Request { id, method, .. }) => {
-                        self.link.respond(id, Err(RpcError::no_method(&method))).await;
-                    }
+                    Some(Event::Request { id, method, params }) => self.request(id, &method, params).await,
                     Some(Event::Notification { method, params, fds }) => {
                         if self.notification(&method, params, fds).await? {
                             return Ok(());
                         }
                     }
                 },
-                Some(report) = self.reports.recv() => {
-                    if let Some(report) = denials.count(report, Instant::now()) {
-                        tracing::warn!("{}: denied {}:{}: {}", report.unit, report.host, report.port, report.reason);
-                        self.link.offer::<EgressDenied>(&report);
-                    }
+                Some(record) = self.records.recv() => {
+                    self.report(&mut denials, &record);
+                    self.log.write(record, Instant::now());
                 }
             }
         }
+    }
+
+    /// Tells the supervisor what was refused or cut, and the log what went wrong.
+    fn report(&self, denials: &mut Denials, record: &EgressRecord) {
+        let EgressRecord { unit, host, port, reason, verdict, .. } = record;
+        let Some(reason) = reason else { return };
+        if !matches!(verdict, EgressVerdict::Denied | EgressVerdict::Cut) {
+            return tracing::info!("{unit}: {reason}");
+        }
+        let (unit, host, reason) = (unit.clone(), host.clone(), reason.clone());
+        let report = EgressDenied { unit, host, port: *port, reason, count: 1 };
+        if let Some(report) = denials.count(report, Instant::now()) {
+            tracing::warn!("{}: denied {}:{}: {}", report.unit, report.host, report.port, report.reason);
+            self.link.offer::<EgressDenied>(&report);
+        }
+    }
+
+    async fn request(&self, id: u64, method: &str, params: Value) {
+        if method != EgressTest::METHOD {
+            return self.link.respond(id, Err(RpcError::no_method(method))).await;
+        }
+        match rpc::params(method, params) {
+            Ok(asked) => {
+                let (link, way) = (self.link.clone(), self.way(&asked));
+                // It may wait for a name server or for the destination.
+                tokio::spawn(
+                    async move { link.answer::<EgressTest>(id, trial::answer(way, &asked).await).await },
+                );
+            }
+            Err(error) => self.link.respond(id, Err(error)).await,
+        }
+    }
+
+    fn way(&self, asked: &creel_ipc::msg::egress::EgressTestParams) -> Option<Arc<Way>> {
+        self.units.get(&asked.unit).map(|listener| Arc::clone(&listener.way))
     }
 
     async fn hello(&self, session: Option<String>) -> Result<(), CallError> {
@@ -120,6 +168,12 @@ impl Service {
     ) -> Result<bool, ServiceError> {
         let acted = match method {
             Welcome::METHOD => {
+                if let Ok(welcome) = rpc::params::<Welcome>(method, params)
+                    && let WorkerConfig::Egress(config) = welcome.config
+                    && let Some(path) = config.access_log
+                {
+                    self.log = AccessLog::new(PathBuf::from(path));
+                }
                 self.link.notify::<Ready>(&Ready::default()).await?;
                 Ok(())
             }
@@ -149,12 +203,13 @@ impl Service {
     }
 
     fn attach(&mut self, attach: EgressAttach, fds: Vec<OwnedFd>) {
-        let EgressAttach { unit, incarnation, allow, .. } = attach;
+        let EgressAttach { unit, incarnation, allow, terms, .. } = attach;
         let Some(socket) = fds.into_iter().next() else {
             tracing::warn!("{unit}: its listener did not arrive with `{}`", EgressAttach::METHOD);
             return;
         };
-        match Listener::start(unit.clone(), incarnation, socket, allow, self.denied.clone()) {
+        let way = Way::new(unit.clone(), self.names.clone(), self.terms(&unit, allow, terms));
+        match Listener::start(incarnation, socket, way, self.record.clone()) {
             Ok(listener) => {
                 self.units.insert(unit, listener);
             }
@@ -162,11 +217,26 @@ impl Service {
         }
     }
 
-    fn allow(&self, allow: EgressAllow) {
-        match self.units.get(&allow.unit) {
-            Some(listener) => listener.allow(allow.allow),
-            None => tracing::debug!("{}: new rules for a unit without a listener", allow.unit),
+    fn allow(&mut self, allow: EgressAllow) {
+        let EgressAllow { unit, allow, terms } = allow;
+        let terms = self.terms(&unit, allow, terms);
+        match self.units.get(&unit) {
+            Some(listener) => listener.way.set_terms(terms),
+            None => tracing::debug!("{unit}: new rules for a unit without a listener"),
         }
+    }
+
+    fn terms(&mut self, unit: &str, rules: Vec<HostRule>, terms: EgressTerms) -> Terms {
+        let EgressTerms { key, account, budget } = terms;
+        if self.accounts.len() >= MAX_ACCOUNTS {
+            let used = |meter: &Arc<Meter>| Arc::strong_count(meter) > 1;
+            self.accounts.retain(|_, meter| used(meter));
+        }
+        let name = account.as_deref().unwrap_or(unit);
+        let fresh = || Arc::new(Meter::new(name.to_owned(), budget.clone()));
+        let meter = Arc::clone(self.accounts.entry(name.to_owned()).or_insert_with(fresh));
+        meter.set_budget(budget);
+        Terms { rules, key, account, meter }
     }
 
     fn detach(&mut self, detach: &EgressDetach) {

@@ -1,8 +1,8 @@
 //! Hosts and addresses: what the egress process may dial for whom.
 
 use std::fmt;
-use std::net::IpAddr;
 
+use creel_ipc::reach::{Host, Pattern, Target};
 use serde_json::{Value, json};
 
 use crate::node::Node;
@@ -29,38 +29,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// A host name, normalised: lower case, no trailing dot, no brackets. `None` when it can be no host.
     pub fn normal_host(text: &str) -> Option<String> {
-        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        if let Some(inside) = bare {
-            return inside.parse::<std::net::Ipv6Addr>().ok().map(|address| address.to_string());
-        }
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Some(address.to_string());
-        }
-        let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        let label = |label: &str| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        // A name whose last label is a number is an address in disguise: 127.1, 0x7f.1, 2130706433.
-        let disguised = host.rsplit('.').next().is_some_and(|last| {
-            last.bytes().all(|b| b.is_ascii_digit()) || (last.starts_with("0x") && last.len() > 2)
-        });
-        (!host.is_empty() && host.len() <= 253 && !disguised && host.split('.').all(label)).then_some(host)
+        Host::parse(text).ok().map(|host| host.to_string())
     }
 
     /// Whether the host, as it is written, is this machine or a private network: the operator wrote that very
     /// host, so egress may dial it although it refuses such addresses otherwise.
     pub fn is_private(&self) -> bool {
-        if let Ok(address) = self.host.parse::<IpAddr>() {
-            return is_private_address(address);
-        }
-        let local = [".localhost", ".local", ".lan", ".internal", ".home.arpa", ".intranet"];
-        self.host == "localhost"
-            || !self.host.contains('.')
-            || local.iter().any(|end| self.host.ends_with(end))
+        Host::parse(&self.host).is_ok_and(|host| host.is_private())
     }
 
     /// `host:port`, as the CONNECT line writes it.
@@ -76,31 +51,6 @@ impl Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.authority())
-    }
-}
-
-/// Loopback, private, link-local, shared, unspecified and unique-local addresses, IPv4-mapped ones included.
-pub fn is_private_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || a == 0
-                || (a == 100 && (64..128).contains(&b))
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_private_address(v4.into()),
-            None => {
-                let first = v6.segments()[0];
-                v6.is_loopback()
-                    || v6.is_unspecified()
-                    || first & 0xfe00 == 0xfc00
-                    || first & 0xffc0 == 0xfe80
-            }
-        },
     }
 }
 
@@ -171,7 +121,7 @@ impl Shape for BaseUrl {
     }
 }
 
-/// An exact host with an optional port, as in `egress.allow`. Without a port 443 is meant.
+/// An exact host with an optional port, as in `egress.allowPrivate`. Without a port 443 is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostPort {
     /// Normalised host.
@@ -183,14 +133,8 @@ pub struct HostPort {
 impl HostPort {
     /// Reads `host`, `host:port` or `[v6]:port`.
     pub fn parse(text: &str) -> Option<Self> {
-        let whole = || Endpoint::normal_host(text).map(|host| Self { host, port: 443 });
-        match text.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                let port = port.parse::<u16>().ok().filter(|port| *port > 0)?;
-                Some(Self { host: Endpoint::normal_host(host)?, port })
-            }
-            _ => whole(),
-        }
+        let Target { host, port } = Target::parse(text, Some(443)).ok()?;
+        Some(Self { host: host.to_string(), port })
     }
 }
 
@@ -203,6 +147,54 @@ impl Shape for HostPort {
                 node.mark,
                 format!("\"{text}\" is no exact host"),
                 "write host or host:port, without scheme, path or wildcard",
+            );
+        }
+        parsed
+    }
+    fn show(&self, _: Show) -> Value {
+        Endpoint { host: self.host.clone(), port: self.port, tls: false }.authority().into()
+    }
+    fn schema() -> Value {
+        json!({"type": "string", "minLength": 1})
+    }
+}
+
+/// An exact host or `*.` and a name, with an optional port, as in `egress.allow`. Without a port 443 is meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct HostPattern {
+    /// Normalised host, or `*.` and a normalised name.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl HostPattern {
+    /// Reads `host`, `host:port`, `[v6]:port`, `*.name` or `*.name:port`. A wildcard needs a name of two labels: one for
+    /// a whole top-level domain is no allow-list.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some(rest) = text.strip_prefix("*.") else {
+            return HostPort::parse(text).map(|HostPort { host, port }| Self { host, port });
+        };
+        let HostPort { host, port } = HostPort::parse(rest)?;
+        let host = Pattern::parse(&format!("*.{host}")).ok().filter(|_| host.contains('.'))?.to_string();
+        Some(Self { host, port })
+    }
+
+    /// Whether it is an exact host on this machine or in a private network.
+    pub fn is_private(&self) -> bool {
+        Host::parse(&self.host).is_ok_and(|host| host.is_private())
+    }
+}
+
+impl Shape for HostPattern {
+    fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
+        let text = String::read(node, at)?;
+        let parsed = Self::parse(&text);
+        if parsed.is_none() {
+            at.fault(
+                node.mark,
+                format!("\"{text}\" is no host"),
+                "write example.org, example.org:8443 or *.example.org (the names below it), without scheme or path",
             );
         }
         parsed

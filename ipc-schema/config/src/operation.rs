@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::endpoint::HostPort;
+use creel_ipc::msg::egress::EgressBudget;
+
+use crate::endpoint::{HostPattern, HostPort};
 use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Bytes;
 
@@ -141,9 +143,45 @@ word! {
 noun! {
     /// What may be reached beyond what providers and platforms need.
     pub struct Egress {
-        /// Further exact hosts that every agent may reach.
-        "allow" => allow: Vec<HostPort> = Vec::new();
-        /// Exact hosts on this machine or in a private network that agents may reach.
+        /// Further hosts that every agent may reach: `example.org`, `example.org:8443`, or `*.example.org` for the names
+        /// below it (and not itself). Without a port 443 is meant.
+        "allow" => allow: Vec<HostPattern> = Vec::new();
+        /// Exact hosts on this machine or in a private network that agents may reach. For tool runs it only lifts the
+        /// ban of private addresses; they reach what `sandbox.allow` names.
         "allowPrivate" => allow_private: Vec<HostPort> = Vec::new();
+        /// What the connections of one unit may use; all tool runs of an agent count as one unit.
+        "budget" => budget: Budget = Budget::default();
+    }
+}
+
+noun! {
+    /// What the connections of one unit may use. Counted by egress while it runs; beyond it connections are refused.
+    pub struct Budget {
+        /// Connections that are open at the same time.
+        "connections" => connections: u32 = 256, check within(1, 400);
+        /// Connections that are opened within a minute.
+        "connectionsPerMinute" => connections_per_minute: u32 = 3000, check within(1, 1_000_000);
+        /// Bytes that it sends within a day, which begins with its first connection.
+        "bytesUpPerDay" => bytes_up_per_day: Bytes = Bytes(16 << 30);
+        /// Bytes that it receives within that day.
+        "bytesDownPerDay" => bytes_down_per_day: Bytes = Bytes(64 << 30);
+        /// Seconds after which a connection on which no byte moves is ended.
+        "idleSeconds" => idle_seconds: u32 = 900, check within(5, 86_400);
+        /// Seconds after which a connection is ended in any case; without it there is no such limit.
+        "connectionSeconds" => connection_seconds: Option<u32> = None, check within_if_given(5, 2_678_400);
+    }
+}
+
+impl Budget {
+    /// The budget in the words of the wire.
+    pub(crate) fn terms(&self) -> EgressBudget {
+        EgressBudget {
+            connections: Some(self.connections),
+            connections_per_minute: Some(self.connections_per_minute),
+            bytes_up_per_day: Some(self.bytes_up_per_day.0),
+            bytes_down_per_day: Some(self.bytes_down_per_day.0),
+            idle_seconds: Some(self.idle_seconds),
+            connection_seconds: self.connection_seconds,
+        }
     }
 }

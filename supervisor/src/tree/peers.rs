@@ -162,6 +162,7 @@ impl Tree {
             GATEWAY => WorkerConfig::Gateway(self.gateway_config()),
             _ => WorkerConfig::Egress(EgressConfig {
                 log_level: Some(self.ground.log_level.word().to_owned()),
+                access_log: Some(template::access_log(&self.ground.paths).to_string_lossy().into_owned()),
             }),
         };
         let session =
@@ -277,8 +278,8 @@ impl Tree {
         if self.members.get(EGRESS).is_none_or(|egress| egress.welcomed().is_none()) {
             return;
         }
-        let rules = self.members.get(unit).map(|member| template::rules(&member.unit)).unwrap_or_default();
-        match self.keep.egress(unit, rules) {
+        let Some(member) = self.members.get(unit) else { return };
+        match self.keep.egress(unit, template::rules(&member.unit), template::terms(&member.unit)) {
             Ok(Some((attach, fd))) => self.post(EGRESS, Outgoing::EgressAttach(attach, fd)),
             Ok(None) => {}
             Err(error) => tracing::error!("The listener of {unit} cannot be handed to egress: {error}."),
@@ -291,8 +292,11 @@ impl Tree {
 
     /// New rules for a listener that stays.
     pub(super) fn allow_egress(&mut self, unit: &Unit) {
-        let allow =
-            creel_ipc::msg::egress::EgressAllow { unit: unit.name.to_string(), allow: template::rules(unit) };
+        let allow = creel_ipc::msg::egress::EgressAllow {
+            unit: unit.name.to_string(),
+            allow: template::rules(unit),
+            terms: template::terms(unit),
+        };
         self.post(EGRESS, Outgoing::EgressAllow(allow));
     }
 

@@ -176,7 +176,10 @@ impl Tree {
 
     fn tell_egress(&mut self, unit: Option<&Unit>, old: &Plan) {
         let Some(unit) = unit else { return };
-        if old.unit(&unit.name).is_some_and(|before| before.egress != unit.egress) {
+        if old
+            .unit(&unit.name)
+            .is_some_and(|before| (&before.egress, &before.budget) != (&unit.egress, &unit.budget))
+        {
             self.allow_egress(unit);
         }
     }

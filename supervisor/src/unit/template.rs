@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use creel_config::operation::LogLevel;
-use creel_config::plan::{EgressHost, Unit, UnitKind, UnitName};
+use creel_config::plan::{Unit, UnitKind, UnitName};
 use creel_config::{Env, Paths};
 use creel_ipc::hello::Role;
-use creel_ipc::msg::egress::HostRule;
+use creel_ipc::msg::egress::{EgressTerms, HostRule};
 use creel_launch::{LaunchSpec, Level, Net, View};
 
 use crate::logs::file::plain;
@@ -118,7 +118,12 @@ pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
     ]);
     match &unit.kind {
         UnitKind::Gateway { database, .. } => gateway_views(&mut spec, ground, database)?,
-        UnitKind::Egress => spec.net = Net::Host,
+        UnitKind::Egress => {
+            spec.net = Net::Host;
+            let folder = access_folder(&ground.paths);
+            place::granted(&folder)?;
+            spec.fs.push(View::rw(folder));
+        }
         UnitKind::Agent { workspace, dir, .. } => {
             for folder in [workspace, dir] {
                 place::granted(folder)?;
@@ -182,18 +187,28 @@ pub fn launch_role(role: Role) -> creel_launch::Role {
     }
 }
 
-/// What egress is told about a unit.
+/// What egress is told about a unit: its hosts.
 pub fn rules(unit: &Unit) -> Vec<HostRule> {
-    unit.egress.iter().map(|host| rule(&unit.name, host)).collect()
+    unit.egress.iter().cloned().map(HostRule::from).collect()
 }
 
-fn rule(unit: &UnitName, host: &EgressHost) -> HostRule {
-    let source = match unit {
-        UnitName::Channel { channel, account } => format!("channels.{channel}.accounts.{account}"),
-        _ if host.private => "models.providers or egress.allowPrivate".to_owned(),
-        _ => "models.providers or egress.allow".to_owned(),
+/// What egress is told about a unit: all else.
+pub fn terms(unit: &Unit) -> EgressTerms {
+    let key = match &unit.name {
+        UnitName::Channel { channel, account } => format!("`channels.{channel}.accounts.{account}`"),
+        _ => "`models.providers` and `egress.allow`".to_owned(),
     };
-    HostRule { host: host.host.clone(), port: host.port, private: host.private, tls: host.tls, source }
+    EgressTerms { key, account: None, budget: unit.budget.clone() }
+}
+
+/// The folder of the access log, which egress writes.
+pub fn access_folder(paths: &Paths) -> PathBuf {
+    paths.logs().join("egress")
+}
+
+/// The access log.
+pub fn access_log(paths: &Paths) -> PathBuf {
+    access_folder(paths).join("access.ndjson")
 }
 
 #[cfg(test)]
@@ -228,7 +243,7 @@ mod tests {
             list.iter().map(|(path, access)| ((*path).to_owned(), *access)).collect()
         };
         assert_eq!(views("gateway"), own(&[("", Ro), ("state", Rw)]));
-        assert_eq!(views("egress"), own(&[]));
+        assert_eq!(views("egress"), own(&[("logs/egress", Rw)]));
         let (inward, outward) = ("state/blobs/agent:main/in", "state/blobs/agent:main/out");
         assert_eq!(
             views("agent:main"),

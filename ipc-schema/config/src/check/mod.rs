@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use crate::agents::positions;
 use crate::channels::Channels;
 use crate::config::Config;
-use crate::endpoint::Endpoint;
 use crate::fault::{Fault, did_you_mean};
 use crate::gateway::AuthMode;
 use crate::models::{Api, KNOWN_PROVIDERS};
@@ -328,8 +327,7 @@ impl Check<'_> {
             return;
         }
         for (index, entry) in config.egress.allow.iter().enumerate() {
-            let endpoint = Endpoint { host: entry.host.clone(), port: entry.port, tls: false };
-            if endpoint.is_private() {
+            if entry.is_private() {
                 self.fault(
                     path!["egress", "allow", index],
                     format!("{} is on this machine or in a private network", entry.host),

@@ -1,5 +1,6 @@
 //! What a change of the configuration does to the units that run.
 
+use creel_ipc::msg::egress::EgressBudget;
 use serde::Serialize;
 
 use super::{Plan, Unit, UnitKind, UnitName};
@@ -76,12 +77,10 @@ impl Plan {
     }
 }
 
-fn hosts(plan: &Plan) -> Vec<(&UnitName, &[super::EgressHost])> {
-    plan.units
-        .iter()
-        .map(|unit| (&unit.name, unit.egress.as_slice()))
-        .filter(|(_, hosts)| !hosts.is_empty())
-        .collect()
+/// What egress has to know.
+fn hosts(plan: &Plan) -> Vec<(&UnitName, &[super::EgressHost], &EgressBudget)> {
+    let told = plan.units.iter().map(|unit| (&unit.name, unit.egress.as_slice(), &unit.budget));
+    told.filter(|(_, hosts, _)| !hosts.is_empty()).collect()
 }
 
 /// Why the process has to be replaced.

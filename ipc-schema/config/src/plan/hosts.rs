@@ -42,6 +42,11 @@ pub(super) fn written(endpoint: Endpoint, source: String) -> EgressHost {
     }
 }
 
+/// An entry of a list that says nothing of TLS. On its own port it is required, elsewhere it is the unit's business.
+fn listed(host: &str, port: u16, private: bool, source: &str) -> EgressHost {
+    EgressHost { host: host.to_owned(), port, tls: port == 443, private, source: source.to_owned() }
+}
+
 /// One rule for each host and port. Where several keys name the same, the first is shown, and what any allows
 /// is allowed.
 pub(super) fn merged(mut hosts: Vec<EgressHost>) -> Vec<EgressHost> {
@@ -75,16 +80,12 @@ impl Config {
                 provider.url.as_ref().map(|url| written(url.endpoint().clone(), source))
             })
             .collect();
-        let extra = self.egress.allow.iter().map(|entry| (entry, false, "egress.allow"));
-        let private = self.egress.allow_private.iter().map(|entry| (entry, true, "egress.allowPrivate"));
-        // These lists say nothing of TLS. On its own port it is required, elsewhere it is the agent's business.
-        hosts.extend(extra.chain(private).map(|(entry, private, source)| EgressHost {
-            host: entry.host.clone(),
-            port: entry.port,
-            tls: entry.port == 443,
-            private,
-            source: source.to_owned(),
-        }));
+        let public = self.egress.allow.iter().map(|entry| (&entry.host, entry.port, false, "egress.allow"));
+        let private = self.egress.allow_private.iter();
+        let private = private.map(|entry| (&entry.host, entry.port, true, "egress.allowPrivate"));
+        hosts.extend(
+            public.chain(private).map(|(host, port, private, source)| listed(host, port, private, source)),
+        );
         merged(hosts)
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use creel_ipc::msg::egress::EgressBudget;
 use serde::{Serialize, Serializer};
 
 use crate::config::{Config, ResolvedAgent};
@@ -107,6 +108,9 @@ pub struct Unit {
     pub kind: UnitKind,
     /// The hosts that it may reach, sorted.
     pub egress: Vec<EgressHost>,
+    /// What its connections may use.
+    #[serde(skip)]
+    pub budget: EgressBudget,
     /// Memory and threads that it may use; `None` is no limit.
     pub limits: Option<UnitLimits>,
     /// What its worker is told at its start and cannot change later, as a print.
@@ -194,8 +198,14 @@ impl Plan {
 impl Config {
     /// The units of this configuration. Secrets enter only as prints, which no one can read back.
     pub fn plan(&self, paths: &Paths, found: &Found) -> Plan {
-        let plain =
-            |name, kind| Unit { name, kind, egress: Vec::new(), limits: None, settled: Print::default() };
+        let plain = |name, kind| Unit {
+            name,
+            kind,
+            egress: Vec::new(),
+            budget: EgressBudget::default(),
+            limits: None,
+            settled: Print::default(),
+        };
         let gateway = UnitKind::Gateway {
             port: self.gateway.port,
             bind: self.gateway.bind,
@@ -242,6 +252,7 @@ impl Config {
                 tools: agent.tool_policy.clone(),
             },
             egress: self.agent_hosts(agent, found, providers),
+            budget: self.egress.budget.terms(),
             limits: self.worker_limits(),
             settled: print::providers(providers),
         }
@@ -268,6 +279,7 @@ impl Config {
                         .map(|endpoint| hosts::written(endpoint, source.clone()))
                         .collect(),
                 ),
+                budget: self.egress.budget.terms(),
                 limits: self.worker_limits(),
                 settled: Print::of(&settings),
             })
