@@ -20,6 +20,7 @@ pub mod hello;
 pub mod limits;
 pub mod msg;
 pub mod peer;
+pub mod protected;
 pub mod reach;
 pub mod rpc;
 pub mod secret;

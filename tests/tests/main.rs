@@ -9,6 +9,7 @@ mod kill_each_kind;
 mod offline;
 mod page;
 mod reload;
+mod sandbox;
 mod start_and_chat;
 mod supervisor;
 mod telegram;

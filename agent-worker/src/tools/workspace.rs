@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use creel_ipc::protected::is_the_hosts;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -26,6 +27,15 @@ pub enum WorkspaceError {
     /// The path leads outside.
     #[error("`{path}` is not in the workspace. Use a path in the workspace, such as `notes/today.md`.")]
     Outside {
+        /// As given.
+        path: String,
+    },
+    /// Programs of the host obey it.
+    #[error(
+        "`{path}` cannot be written: programs outside the sandbox (git, shells, editors, other agents) execute what it says. \
+         Ask the operator to write it."
+    )]
+    Protected {
         /// As given.
         path: String,
     },
@@ -120,6 +130,9 @@ impl Workspace {
             Some(parent) => self.folder(parent).map_err(|errno| refusal(path, "written", errno))?,
             None => self.root.try_clone().map_err(|source| io_error(path, "written", source))?,
         };
+        if self.is_protected(&folder, name, &inside) {
+            return Err(WorkspaceError::Protected { path: path.to_owned() });
+        }
         let mode = match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match FileType::from_raw_mode(stat.st_mode as rustix::fs::RawMode) {
                 FileType::RegularFile => Mode::from_raw_mode(stat.st_mode as rustix::fs::RawMode & 0o777),
@@ -129,6 +142,16 @@ impl Workspace {
             Err(errno) => return Err(refusal(path, "written", errno)),
         };
         replace(&folder, name, content, mode).map_err(|source| io_error(path, "written", source))
+    }
+
+    /// Whether the host obeys what is at this name: by what was given, and by where the folder really is.
+    fn is_protected(&self, folder: &OwnedFd, name: &std::ffi::OsStr, inside: &Path) -> bool {
+        let real = |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok();
+        let real = real(folder).zip(real(&self.root));
+        let real = real.and_then(|(folder, root)| Some(folder.strip_prefix(root).ok()?.join(name)));
+        let plain = !inside.components().any(|part| part == Component::ParentDir);
+        let given = plain.then(|| inside.to_owned());
+        real.into_iter().chain(given).any(|path| is_the_hosts(&path.to_string_lossy()))
     }
 
     /// The path relative to the workspace. The kernel has the last word on where it leads.

@@ -99,6 +99,11 @@ impl Paths {
         self.state().join("gateway.token")
     }
 
+    /// What commands left in workspaces and the host must not obey. Not below the state, which is the gateway's.
+    pub fn quarantine(&self) -> PathBuf {
+        self.home.join("quarantine")
+    }
+
     /// The logs of all units.
     pub fn logs(&self) -> PathBuf {
         self.home.join("logs")

@@ -91,6 +91,8 @@ pub enum EventKind {
     OperatorRestart,
     /// Something that a unit started outlived it, or left its reach.
     Escaped,
+    /// A command left files that programs of the host obey, or that hold them up; they were taken away.
+    Planted,
     /// Lines of a unit's log were over its budget; `count` says how many.
     LogDropped,
     /// Lines or events could not be written to the disk; `count` says how many.

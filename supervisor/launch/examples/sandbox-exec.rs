@@ -20,9 +20,11 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Option<Foreground> {
         workspace: PathBuf::from("."),
         access: WorkspaceAccess::None,
         protect_git: true,
+        protect: Vec::new(),
         ro: Vec::new(),
         wall: Duration::from_secs(30),
         level: Level::L2,
+        raw: true,
         command: Vec::new(),
     };
     while let Some(arg) = args.next() {

@@ -3,6 +3,7 @@
 //! [`Launching::begin`] starts a fresh run of the calling binary (`__exec`), which confines itself step by step and then
 //! becomes the unit. The binary's `main` must call [`reenter`] before anything else.
 
+mod clean;
 mod error;
 mod hatching;
 mod isolation;
@@ -18,6 +19,7 @@ mod selftest;
 mod spec;
 pub mod tool;
 
+pub use clean::Clean;
 pub use error::{LaunchError, Stage};
 pub use hatching::{close_nursery, open_nursery};
 pub use isolation::Isolation;

@@ -57,6 +57,9 @@ pub fn seatbelt_profile(spec: &LaunchSpec, port: Option<u16>) -> Result<String, 
                 // Later rules win; this one also holds for a folder that does not exist yet.
                 let _ = writeln!(text, "(deny file-write* (subpath {}))", quoted(&view.path.join(".git"))?);
             }
+            for name in &spec.protect {
+                let _ = writeln!(text, "(deny file-write* (subpath {}))", quoted(&view.path.join(name))?);
+            }
         }
     }
     match (spec.net, port) {

@@ -41,6 +41,10 @@ pub struct LaunchSpec {
     /// Re-bind `.git` of every writable view read-only.
     #[serde(default)]
     pub protect_git: bool,
+    /// Paths below every writable view that are shown read-only where they exist. The folders above them stay writable, but
+    /// keep their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protect: Vec<String>,
     /// The host uid and gid of the unit when the supervisor is root; `None` takes [`Ids::for_units`].
     #[serde(default)]
     pub ids: Option<Ids>,
@@ -65,6 +69,7 @@ impl LaunchSpec {
             level: Level::L2,
             landlock: LandlockExtras::default(),
             protect_git: matches!(role, Role::Tool | Role::Agent),
+            protect: Vec::new(),
             ids: None,
         }
     }

@@ -1,6 +1,5 @@
 //! `creel sandbox exec`: one command exactly as an agent's `exec` tool would run it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, PipeReader, Read as _, Write as _};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::Signal;
 
+use crate::clean::Clean;
 use crate::error::{LaunchError, Stage};
 use crate::launching::{Exit, Launched, Launching, Stdio};
 use crate::spec::{Access, LaunchSpec, Level, Role, View};
@@ -46,12 +46,16 @@ pub struct Foreground {
     pub access: WorkspaceAccess,
     /// Show `.git` of a writable workspace read-only. Without it a command can plant hooks that the host's git runs.
     pub protect_git: bool,
+    /// Paths in a writable workspace that are shown read-only where they exist, such as `.git/hooks`.
+    pub protect: Vec<String>,
     /// Further folders to show read-only.
     pub ro: Vec<PathBuf>,
     /// The time the command has.
     pub wall: Duration,
     /// The level to run at, as [`crate::probe_levels`] found it.
     pub level: Level,
+    /// Pass every byte of the output on. Without it control characters are replaced, see [`Clean`].
+    pub raw: bool,
     /// Program and arguments.
     pub command: Vec<String>,
 }
@@ -64,12 +68,15 @@ pub fn spec(run: &Foreground) -> Result<LaunchSpec, LaunchError> {
     let mut spec = LaunchSpec::new("tool:foreground", Role::Tool, run.command.clone());
     spec.level = run.level;
     spec.protect_git = run.protect_git;
+    spec.protect.clone_from(&run.protect);
     spec.env = BTreeMap::from(
         [
             ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
             ("HOME", "/tmp"),
             ("TMPDIR", "/tmp"),
             ("USER", "creel"),
+            // Whom git names when nobody told it a name.
+            ("EMAIL", "creel@localhost"),
             ("LANG", "C.UTF-8"),
             ("TERM", "dumb"),
         ]
@@ -119,20 +126,24 @@ fn started(run: &Foreground, cgroup: Option<BorrowedFd<'_>>) -> Result<(Launched
         .map_err(|e| LaunchError::io(Stage::Spawn, &e, "/dev/null cannot be opened"))?;
     let stdio = Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
     let launched = Launching::begin_in(&spec, stdio, cgroup)?.wait()?;
-    Ok((launched, [Relay::new(out, "stdout"), Relay::new(err, "stderr")]))
+    let clean = |terminal: bool| (!run.raw).then(|| Clean::new(terminal));
+    let out = Relay::new(out, "stdout", clean(io::stdout().is_terminal()));
+    let err = Relay::new(err, "stderr", clean(io::stderr().is_terminal()));
+    Ok((launched, [out, err]))
 }
 
 /// One stream of the command on its way to ours.
 struct Relay {
     from: Option<PipeReader>,
     name: &'static str,
+    clean: Option<Clean>,
     passed: usize,
     dropped: usize,
 }
 
 impl Relay {
-    fn new(from: PipeReader, name: &'static str) -> Self {
-        Self { from: Some(from), name, passed: 0, dropped: 0 }
+    fn new(from: PipeReader, name: &'static str, clean: Option<Clean>) -> Self {
+        Self { from: Some(from), name, clean, passed: 0, dropped: 0 }
     }
 
     /// Reads once; at the end of the stream the pipe is closed.
@@ -141,32 +152,30 @@ impl Relay {
         let got = match from.read(buffer) {
             Ok(0) | Err(_) => {
                 self.from = None;
+                let rest = self.clean.as_mut().map_or(&b""[..], Clean::rest);
+                pass(self.name, rest);
                 return;
             }
             Ok(n) => buffer.get(..n).unwrap_or_default(),
         };
-        let (pass, rest) = got.split_at(got.len().min(OUTPUT_CAP - self.passed));
-        self.passed += pass.len();
+        let (kept, rest) = got.split_at(got.len().min(OUTPUT_CAP - self.passed));
+        self.passed += kept.len();
         self.dropped += rest.len();
-        // Our reader may be gone; the command goes on all the same, as in a pipe that is drained.
-        let _ = if self.name == "stdout" {
-            let mut out = io::stdout();
-            let terminal = out.is_terminal();
-            out.write_all(&shown(pass, terminal)).and_then(|()| out.flush())
-        } else {
-            let terminal = io::stderr().is_terminal();
-            io::stderr().write_all(&shown(pass, terminal))
-        };
+        match &mut self.clean {
+            Some(clean) => pass(self.name, &clean.piece(kept)),
+            None => pass(self.name, kept),
+        }
     }
 }
 
-/// A terminal obeys control characters (it can be made to type, or to fill the clipboard): it gets none but tab and newline.
-fn shown(bytes: &[u8], terminal: bool) -> Cow<'_, [u8]> {
-    if !terminal {
-        return Cow::Borrowed(bytes);
-    }
-    let harmless = |b: &u8| !b.is_ascii_control() || matches!(b, b'\n' | b'\t');
-    Cow::Owned(bytes.iter().map(|b| if harmless(b) { *b } else { b'?' }).collect())
+/// Our reader may be gone; the command goes on all the same, as in a pipe that is drained.
+fn pass(name: &str, bytes: &[u8]) {
+    let _ = if name == "stdout" {
+        let mut out = io::stdout();
+        out.write_all(bytes).and_then(|()| out.flush())
+    } else {
+        io::stderr().write_all(bytes)
+    };
 }
 
 fn relay(run: &Foreground, launched: &Launched, mut streams: [Relay; 2]) -> i32 {
@@ -252,16 +261,4 @@ fn turn(state: &Run, launched: &Launched, streams: &mut [Relay; 2], buffer: &mut
 
 fn say(sentence: &str) {
     let _ = writeln!(io::stderr(), "creel: {sentence}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_gets_no_escape_sequences_and_a_pipe_gets_every_byte() {
-        let hostile = b"a\x1b]52;c;cnQ=\x07\tb\r\n";
-        assert_eq!(&*shown(hostile, true), b"a?]52;c;cnQ=?\tb?\n");
-        assert_eq!(&*shown(hostile, false), hostile);
-    }
 }

@@ -105,6 +105,7 @@ fn colour(event: &Event) -> Colour {
         EventKind::Ended
         | EventKind::Fault
         | EventKind::Backoff
+        | EventKind::Planted
         | EventKind::LimitsNotEnforced
         | EventKind::LogDropped => Colour::Yellow,
         EventKind::Launched

@@ -23,6 +23,7 @@ mod message;
 mod ollama;
 mod output;
 mod pairing;
+mod quarantine;
 mod sandbox;
 mod screen;
 mod service;

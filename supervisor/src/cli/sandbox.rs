@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use creel_ipc::protected;
 use creel_launch::tool::{EXIT_LAUNCH, Foreground, WorkspaceAccess, run_foreground};
 use creel_launch::{LaunchSpec, Role};
 
-use super::Context;
 use super::error::CliError;
-use crate::cgroup;
+use super::{Context, quarantine};
+use crate::tool::leavings::Look;
+use crate::{cgroup, clock};
 
 mod test;
 
@@ -21,7 +23,9 @@ pub(crate) enum Command {
     /// Run a command in the sandbox of the `exec` tool
     ///
     /// Walls and system calls are those of the tool. The configuration is not read: sandbox.memory, sandbox.pids and
-    /// sandbox.outputBytes do not count here, the built-in limits do.
+    /// sandbox.outputBytes do not count here, the built-in limits do. What the
+    /// command leaves in the workspace that programs of the host obey (.envrc, hooks of git, settings of editors and agents)
+    /// is moved to the quarantine; FIFOs, sockets and devices are removed.
     #[command(after_help = "Examples:\n  creel sandbox exec -- id\n  \
                             creel sandbox exec --workspace . --access rw --wall 60 -- make test\n\n\
                             The exit code is the command's; 128 + n when signal n killed it, 124 when its time was up, 125 when \
@@ -35,6 +39,9 @@ pub(crate) enum Command {
                             creel sandbox test --json | jq '.probes[] | select(.denied != .mustBeDenied)'\n\n\
                             Exit code 0 when every probe came out as it must, 1 when one did not or no sandbox can be built.")]
     Test(test::Args),
+    /// What commands left in workspaces and was taken away after the run
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,6 +61,9 @@ pub(crate) struct Exec {
     /// How strongly to confine it; a sandbox that cannot be built is an error, never a weaker one
     #[arg(long, value_enum, default_value = "l2")]
     level: Level,
+    /// Pass control characters of the output on, which a terminal obeys; without it each becomes a question mark
+    #[arg(long)]
+    raw: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     command: Vec<String>,
@@ -65,7 +75,7 @@ enum Access {
     None,
     /// Read-only
     Ro,
-    /// Writable, `.git` protected
+    /// Writable, but for what programs of the host and the agent itself obey
     Rw,
 }
 
@@ -91,24 +101,32 @@ impl From<Level> for creel_launch::Level {
 
 pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliError> {
     match command {
-        Command::Exec(exec) => execute(exec),
+        Command::Exec(exec) => execute(context, exec),
         Command::Test(args) => test::run(context, &args),
+        Command::Quarantine(command) => quarantine::run(context, command),
     }
 }
 
-fn execute(exec: Exec) -> Result<ExitCode, CliError> {
+fn execute(context: &Context, exec: Exec) -> Result<ExitCode, CliError> {
     let access = match exec.access {
         Access::None => WorkspaceAccess::None,
         Access::Ro => WorkspaceAccess::Ro,
         Access::Rw => WorkspaceAccess::Rw,
     };
+    let workspace = exec.workspace.canonicalize().unwrap_or(exec.workspace);
+    let look = matches!(exec.access, Access::Rw).then(|| {
+        let run = format!("{}-{}", clock::now_ms(), std::process::id());
+        Look::from_now(&workspace, context.paths.quarantine(), "exec", &run)
+    });
     let run = Foreground {
-        workspace: exec.workspace,
+        workspace,
         access,
         ro: exec.ro,
-        protect_git: true,
+        protect_git: false,
+        protect: protected::at_top().collect(),
         wall: Duration::from_secs(exec.wall),
         level: exec.level.into(),
+        raw: exec.raw,
         command: exec.command,
     };
     let alone = match exec.level {
@@ -125,6 +143,10 @@ fn execute(exec: Exec) -> Result<ExitCode, CliError> {
     };
     let group = alone.as_ref().and_then(cgroup::Alone::group);
     let ended = run_foreground(&run, group.map(|group| group.as_fd()));
+    let findings = look.map(|look| look.look(true)).unwrap_or_default();
+    if !findings.is_empty() {
+        context.out.note(format_args!("creel: {}", findings.told()));
+    }
     Ok(code(ended))
 }
 

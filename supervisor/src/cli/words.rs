@@ -98,6 +98,7 @@ pub(crate) fn event(event: &Event) -> String {
         EventKind::OperatorStop => "stop asked for".to_owned(),
         EventKind::OperatorRestart => "restart asked for".to_owned(),
         EventKind::Escaped => "something escaped".to_owned(),
+        EventKind::Planted => "dangerous files taken away".to_owned(),
         EventKind::LogDropped => "log lines over the budget".to_owned(),
         EventKind::DiskLost => "not written to the disk".to_owned(),
         EventKind::Other => "something else".to_owned(),

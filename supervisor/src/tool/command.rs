@@ -6,9 +6,12 @@ use std::time::Duration;
 use creel_config::sandbox::{ToolPolicy, WorkspaceAccess};
 use creel_ipc::limits::MAX_TOOL_STREAM;
 use creel_ipc::msg::tool::ToolRunParams;
+use creel_ipc::protected;
 use creel_launch::tool::{Foreground, WorkspaceAccess as Shown, spec};
 use creel_launch::{LaunchError, LaunchSpec, Level};
 use serde::{Deserialize, Serialize};
+
+use super::leavings::Look;
 
 /// One command, ready to be launched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +22,29 @@ pub struct Command {
     pub wall: Duration,
     /// Bytes that are kept of each stream.
     pub keep: usize,
+    /// Where its workspace is, when it may write there, and where what it leaves goes.
+    #[serde(default)]
+    pub writes: Option<Writes>,
+}
+
+/// A workspace that a run may write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writes {
+    /// The workspace.
+    pub workspace: PathBuf,
+    /// The folder of quarantined things.
+    pub quarantine: PathBuf,
+    /// The agent.
+    pub agent: String,
+    /// The run.
+    pub run: String,
+}
+
+impl Writes {
+    /// What is to be looked at afterwards, if the run starts now.
+    pub fn look(&self) -> Look {
+        Look::from_now(&self.workspace, self.quarantine.clone(), &self.agent, &self.run)
+    }
 }
 
 /// Why a request is not even tried.
@@ -47,6 +73,7 @@ pub fn command(
     workspace: &Path,
     policy: &ToolPolicy,
     level: Level,
+    quarantine: PathBuf,
 ) -> Result<Command, CommandError> {
     if params.argv.first().is_none_or(String::is_empty) {
         return Err(CommandError::Empty);
@@ -66,10 +93,12 @@ pub fn command(
     let foreground = Foreground {
         workspace: workspace.to_owned(),
         access,
-        protect_git: true,
+        protect_git: false,
+        protect: protected::at_top().collect(),
         ro: Vec::new(),
         wall,
         level,
+        raw: true,
         command: params.argv.clone(),
     };
     let mut spec = spec(&foreground)?;
@@ -82,7 +111,13 @@ pub fn command(
         spec.cwd = inside(&spec.cwd, cwd)?;
     }
     let keep = usize::try_from(policy.output_bytes).unwrap_or(usize::MAX).min(MAX_TOOL_STREAM);
-    Ok(Command { spec, wall, keep })
+    let writes = (access == Shown::Rw && level > Level::L0).then(|| Writes {
+        workspace: workspace.to_owned(),
+        quarantine,
+        agent: params.agent.clone(),
+        run: params.run.clone(),
+    });
+    Ok(Command { spec, wall, keep, writes })
 }
 
 fn inside(top: &Path, cwd: &str) -> Result<PathBuf, CommandError> {
@@ -113,7 +148,7 @@ mod tests {
 
     fn compose(params: &ToolRunParams) -> Result<Command, CommandError> {
         let policy = Config::default().agents().remove(0).tool_policy;
-        command(params, &std::env::temp_dir(), &policy, Level::L2)
+        command(params, &std::env::temp_dir(), &policy, Level::L2, "/nowhere".into())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod command;
+pub mod leavings;
 pub mod run;
 pub mod runs;
 

@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::capture::{Capture, Characters};
-use super::command::Command;
+use super::command::{Command, Writes};
+use super::leavings::Look;
 use crate::logs::reader;
 use crate::unit::process::{self, Process, spawn_error};
 
@@ -39,6 +40,8 @@ pub struct Run {
     verdict: Cell<Option<Verdict>>,
     /// Whether the process was reaped.
     reaped: Cell<bool>,
+    /// What is to be looked at when it has ended.
+    pub look: Option<Look>,
     out: Stream,
     err: Stream,
 }
@@ -57,6 +60,8 @@ pub struct RunState {
     wall: Duration,
     verdict: Option<Verdict>,
     reaped: bool,
+    #[serde(default)]
+    look: Option<Look>,
     out: (Capture, Characters),
     err: (Capture, Characters),
 }
@@ -116,6 +121,7 @@ impl Run {
         let stdin = stdin.map_err(|error| spawn_error(&error, "/dev/null cannot be opened"))?;
         let stdio =
             Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
+        let look = command.writes.as_ref().map(Writes::look);
         let launching = process::begin(&command.spec, stdio, 1)?;
         let fresh = || (Capture::new(command.keep), Characters::default());
         Ok(Self {
@@ -124,6 +130,7 @@ impl Run {
             wall: command.wall,
             verdict: Cell::new(None),
             reaped: Cell::new(false),
+            look,
             out: Stream::open(out, fresh())?,
             err: Stream::open(err, fresh())?,
         })
@@ -136,6 +143,7 @@ impl Run {
             wall: self.wall,
             verdict: self.verdict.get(),
             reaped: self.reaped.get(),
+            look: self.look.clone(),
             out: self.out.state(),
             err: self.err.state(),
         }
@@ -163,6 +171,7 @@ impl Run {
             wall: state.wall,
             verdict: Cell::new(state.verdict.or(killed.then_some(Verdict::Killed))),
             reaped: Cell::new(state.reaped),
+            look: state.look,
             out: Stream::open(out, state.out)?,
             err: Stream::open(err, state.err)?,
         }))

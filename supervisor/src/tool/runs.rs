@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::command::Command;
+use super::leavings::Look;
 use super::run::Run;
 use crate::unit::At;
 
@@ -139,6 +140,16 @@ impl Runs {
         waiting.is_some_and(|at| self.queue.remove(at).is_some())
     }
 
+    /// What is to be looked at after a run, and whether no other one has the same workspace.
+    pub fn look(&self, id: &str) -> Option<(Look, bool)> {
+        let look_of = |going: &Going| going.run.as_ref().and_then(|(run, _)| run.look.clone());
+        let look = look_of(self.going.get(id)?)?;
+        let others = self.going.iter().filter(|(other, _)| *other != id);
+        let alone =
+            others.filter_map(|(_, going)| look_of(going)).all(|other| other.workspace != look.workspace);
+        Some((look, alone))
+    }
+
     /// Whether no run is between its place and its process.
     pub fn is_quiet(&self) -> bool {
         self.going.values().all(|going| !going.running || going.run.is_some())
@@ -197,7 +208,7 @@ mod tests {
 
     fn command() -> Command {
         let spec = LaunchSpec::new("tool:x", Role::Tool, vec!["true".into()]);
-        Command { spec, wall: Duration::from_secs(1), keep: 64 }
+        Command { spec, wall: Duration::from_secs(1), keep: 64, writes: None }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::upgrade::Step;
 use crate::logs::Gap;
 use crate::tool::Run;
+use crate::tool::leavings::Findings;
 use crate::unit::process::Process;
 
 /// Events that may wait; the edges wait when there are more.
@@ -122,6 +123,15 @@ pub enum Event {
         run: String,
         /// How.
         exit: Box<ToolExit>,
+    },
+    /// What a run left was looked at.
+    ToolLooked {
+        /// The run.
+        run: String,
+        /// How it ended.
+        exit: Box<ToolExit>,
+        /// What it left.
+        findings: Box<Findings>,
     },
     /// A step of an upgrade came to its end.
     Upgrade(Step),

@@ -328,7 +328,8 @@ impl Tree {
                 let now = self.now();
                 self.runs.started(&run, going, now);
             }
-            Event::ToolEnded { run, exit } => self.tool_ended(&run, *exit),
+            Event::ToolEnded { run, exit } => self.tool_ended(run, exit),
+            Event::ToolLooked { run, exit, findings } => self.tool_settled(&run, *exit, &findings),
             Event::Upgrade(step) => self.upgrade_step(step),
         }
         self.roll_on();

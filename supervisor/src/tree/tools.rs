@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use creel_config::plan::UnitKind;
 use creel_ipc::ErrorClass;
+use creel_ipc::msg::event::{Event as Told, EventKind};
 use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolKillParams, ToolOutput, ToolRunParams};
 use creel_ipc::rpc::RpcError;
 use tokio::sync::oneshot;
@@ -14,6 +15,7 @@ use super::{GATEWAY, Tree};
 use crate::link::{Outgoing, Post};
 use crate::tool::Run;
 use crate::tool::command::{Command, command};
+use crate::tool::leavings::Findings;
 use crate::tool::runs::Asked;
 use crate::unit::At;
 
@@ -57,8 +59,9 @@ impl Tree {
         self.allowed(&name).map_err(|error| RpcError::new(ErrorClass::ConfigFatal, error.to_string()))?;
         crate::place::granted(workspace)
             .map_err(|error| bad(format!("The workspace cannot be used: {error}.")))?;
-        let mut command =
-            command(params, workspace, tools, self.ground.level).map_err(|error| bad(error.to_string()))?;
+        let quarantine = self.ground.paths.quarantine();
+        let mut command = command(params, workspace, tools, self.ground.level, quarantine)
+            .map_err(|error| bad(error.to_string()))?;
         // A command is its agent, as far as files and the kernel are concerned.
         command.spec.ids = self.ground.uids.of(&name).map_err(|error| bad(error.to_string()))?;
         Ok(command)
@@ -93,8 +96,33 @@ impl Tree {
         tokio::task::spawn_local(attend(going, id, killed, events, listener));
     }
 
-    /// A run ended: tells whoever asked, unless that gateway is gone.
-    pub(super) fn tool_ended(&mut self, run: &str, exit: ToolExit) {
+    /// A run ended. What it left in its workspace is looked at before anybody is told.
+    pub(super) fn tool_ended(&mut self, run: String, exit: Box<ToolExit>) {
+        let Some((look, alone)) = self.runs.look(&run) else {
+            return self.tool_settled(&run, *exit, &Findings::default());
+        };
+        let events = self.events.clone();
+        tokio::task::spawn_local(async move {
+            let findings = look.look_aside(alone).await.unwrap_or_else(|error| Findings {
+                left: vec![format!("whatever the run made there, which could not be looked at: {error}")],
+                ..Findings::default()
+            });
+            let _over = events.send(Event::ToolLooked { run, exit, findings: Box::new(findings) }).await;
+        });
+    }
+
+    /// A run is over and done with: tells whoever asked, unless that gateway is gone.
+    pub(super) fn tool_settled(&mut self, run: &str, mut exit: ToolExit, findings: &Findings) {
+        if !findings.is_empty() {
+            let told = findings.told();
+            if let Some((look, _)) = self.runs.look(run) {
+                let event = Told::of_unit(EventKind::Planted, &format!("agent:{}", look.agent), 0);
+                let detail = format!("Run {run}: {told}");
+                self.journal.record(Told { incarnation: None, detail: Some(detail), ..event });
+            }
+            exit.message =
+                Some(exit.message.map_or_else(|| told.clone(), |message| format!("{message}\n{told}")));
+        }
         if exit.cause == ToolCause::LaunchFailed {
             self.expect_orphans();
         }
@@ -135,7 +163,7 @@ impl Tree {
                 dropped_bytes: 0,
                 wall_ms: 0,
             };
-            self.tool_ended(&params.run, exit);
+            self.tool_settled(&params.run, exit, &Findings::default());
         }
     }
 

@@ -30,11 +30,9 @@ pub(crate) fn stream(id: &str, model: &str, act: &Act) -> (String, Vec<String>, 
             pieces.iter().map(|piece| json!({"type": "text_delta", "text": piece})).collect(),
             "end_turn",
         ),
-        Act::Exec { command } => (
-            json!({"type": "tool_use", "id": format!("toolu_{id}"), "name": "exec", "input": {}}),
-            vec![
-                json!({"type": "input_json_delta", "partial_json": json!({"command": command}).to_string()}),
-            ],
+        Act::Call { tool, arguments } => (
+            json!({"type": "tool_use", "id": format!("toolu_{id}"), "name": tool, "input": {}}),
+            vec![json!({"type": "input_json_delta", "partial_json": arguments})],
             "tool_use",
         ),
     };
@@ -58,8 +56,9 @@ pub(crate) fn stream(id: &str, model: &str, act: &Act) -> (String, Vec<String>, 
 pub(crate) fn whole(id: &str, model: &str, act: &Act) -> Value {
     let (block, stop) = match act {
         Act::Say { pieces, .. } => (json!({"type": "text", "text": pieces.concat()}), "end_turn"),
-        Act::Exec { command } => (
-            json!({"type": "tool_use", "id": format!("toolu_{id}"), "name": "exec", "input": {"command": command}}),
+        Act::Call { tool, arguments } => (
+            json!({"type": "tool_use", "id": format!("toolu_{id}"), "name": tool,
+                "input": serde_json::from_str::<Value>(arguments).unwrap_or_default()}),
             "tool_use",
         ),
     };

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `echo TEXT` | `TEXT` |
 //! | `tool COMMAND` | a call of `exec` with that command; on its result, `tool said: ` and its first line |
+//! | `call TOOL JSON` | a call of that tool with those arguments; answered likewise |
 //! | `slow MS TEXT` | `TEXT` in pieces over that time |
 //! | `long N` | N characters of one to four bytes each |
 //! | `deltas N` | N small pieces as fast as they can be written |

@@ -38,13 +38,9 @@ fn chunk(id: &str, model: &str, delta: &Value, finish: Option<&str>) -> String {
 fn usage(act: &Act) -> Value {
     let tokens = match act {
         Act::Say { pieces, .. } => pieces.len(),
-        Act::Exec { .. } => 8,
+        Act::Call { .. } => 8,
     };
     json!({"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens})
-}
-
-fn arguments(command: &str) -> String {
-    json!({"command": command}).to_string()
 }
 
 /// The events of a streamed answer: what comes first, one for each piece, and what comes last.
@@ -54,13 +50,12 @@ pub(crate) fn stream(id: &str, model: &str, act: &Act, with_usage: bool) -> (Str
         Act::Say { pieces, .. } => {
             (pieces.iter().map(|p| chunk(id, model, &json!({"content": p}), None)).collect(), "stop")
         }
-        Act::Exec { command } => {
+        Act::Call { tool, arguments } => {
             // The arguments come torn, as real servers tear them.
-            let arguments = arguments(command);
             let cut = arguments.char_indices().nth(arguments.chars().count() / 2).map_or(0, |(at, _)| at);
             let (head, tail) = arguments.split_at(cut);
             let opening = json!({"tool_calls": [{"index": 0, "id": format!("call_{id}"), "type": "function",
-                "function": {"name": "exec", "arguments": head}}]});
+                "function": {"name": tool, "arguments": head}}]});
             let rest = json!({"tool_calls": [{"index": 0, "function": {"arguments": tail}}]});
             (vec![chunk(id, model, &opening, None), chunk(id, model, &rest, None)], "tool_calls")
         }
@@ -79,9 +74,9 @@ pub(crate) fn stream(id: &str, model: &str, act: &Act, with_usage: bool) -> (Str
 pub(crate) fn whole(id: &str, model: &str, act: &Act) -> Value {
     let (message, finish) = match act {
         Act::Say { pieces, .. } => (json!({"role": "assistant", "content": pieces.concat()}), "stop"),
-        Act::Exec { command } => (
+        Act::Call { tool, arguments } => (
             json!({"role": "assistant", "content": null, "tool_calls": [{"id": format!("call_{id}"),
-                "type": "function", "function": {"name": "exec", "arguments": arguments(command)}}]}),
+                "type": "function", "function": {"name": tool, "arguments": arguments}}]}),
             "tool_calls",
         ),
     };

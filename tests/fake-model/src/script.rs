@@ -21,10 +21,12 @@ pub enum Act {
         /// The time that all of them take together, besides the server's own pace.
         over: Duration,
     },
-    /// Calls the tool `exec`.
-    Exec {
-        /// The command.
-        command: String,
+    /// Calls a tool.
+    Call {
+        /// Its name.
+        tool: String,
+        /// Its arguments as JSON.
+        arguments: String,
     },
 }
 
@@ -38,7 +40,14 @@ pub fn act(last: &Last) -> Act {
     let (word, rest) = command(line);
     match (word, rest) {
         ("echo", rest) => say(rest.to_owned()),
-        ("tool", command) if !command.is_empty() => Act::Exec { command: command.to_owned() },
+        ("tool", command) if !command.is_empty() => Act::Call {
+            tool: "exec".to_owned(),
+            arguments: serde_json::json!({ "command": command }).to_string(),
+        },
+        ("call", call) => match call.split_once(' ') {
+            Some((tool, arguments)) => Act::Call { tool: tool.to_owned(), arguments: arguments.to_owned() },
+            None => say(format!("re: {text}")),
+        },
         ("slow", rest) => slow(rest).unwrap_or_else(|| say(format!("re: {text}"))),
         ("long", n) if n.parse::<usize>().is_ok() => say(long(n.parse().unwrap_or(0))),
         ("deltas", n) if n.parse::<usize>().is_ok() => Act::Say {
@@ -107,7 +116,7 @@ mod tests {
     fn said(text: &str) -> String {
         match act(&Last::User(text.into())) {
             Act::Say { pieces, .. } => pieces.concat(),
-            Act::Exec { command } => format!("exec {command}"),
+            Act::Call { tool, arguments } => format!("{tool} {arguments}"),
         }
     }
 
@@ -119,7 +128,8 @@ mod tests {
         assert_eq!(said("@bot echo x"), "x");
         assert_eq!(said("ada: hello"), "re: ada: hello");
         assert_eq!(said("hello"), "re: hello");
-        assert_eq!(said("tool ls -l"), "exec ls -l");
+        assert_eq!(said("tool ls -l"), r#"exec {"command":"ls -l"}"#);
+        assert_eq!(said(r#"call read {"path":"a"}"#), r#"read {"path":"a"}"#);
         assert_eq!(said("slow nonsense"), "re: slow nonsense");
         assert_eq!(said("slow 2000 one two three"), "one two three");
         assert_eq!(said(""), "re: ");

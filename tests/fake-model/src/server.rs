@@ -146,7 +146,7 @@ fn gap(pace: &Pace, act: &Act) -> Duration {
     let own = match act {
         Act::Say { pieces, over } if pieces.len() > 1 => *over / (pieces.len() as u32),
         Act::Say { over, .. } => *over,
-        Act::Exec { .. } => Duration::ZERO,
+        Act::Call { .. } => Duration::ZERO,
     };
     own + Duration::from_millis(pace.gap_ms)
 }

@@ -147,3 +147,26 @@ fn without_openat2_the_walk_takes_no_link_and_no_way_up() {
         assert!(walk(path).is_err(), "{path}");
     }
 }
+
+#[test]
+fn what_the_host_obeys_is_not_written_by_any_way() {
+    let place = place();
+    std::fs::create_dir(place.root().join(".vscode")).unwrap();
+    symlink(".vscode", place.root().join("link")).unwrap();
+    for path in [
+        ".envrc",
+        "sub/.envrc",
+        ".git/hooks/x",
+        "sub/.git/config",
+        ".vscode/tasks.json",
+        "link/tasks.json",
+        "sub/../.vscode/tasks.json",
+        ".claude/settings.json",
+    ] {
+        let refused = place.workspace.write(path, b"x").unwrap_err();
+        assert!(matches!(refused, WorkspaceError::Protected { .. }), "{path}: {refused}");
+    }
+    for path in ["AGENTS.md", "MEMORY.md", "sub/.vscode/x", ".gitignore"] {
+        place.workspace.write(path, b"x").unwrap();
+    }
+}

@@ -90,6 +90,7 @@ fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<Stri
             format!("{what} That needs level L2 (user namespaces); see `creel doctor`."),
         ))
     };
+    let mut gaps = Vec::new();
     for view in &spec.fs {
         let shown = view.path.display();
         if view.at != view.path {
@@ -98,8 +99,13 @@ fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<Stri
         if view.access == Access::Ro {
             continue;
         }
-        if spec.protect_git && view.path.join(".git").symlink_metadata().is_ok() {
+        let there = |name: &&str| view.path.join(name).symlink_metadata().is_ok();
+        if (spec.protect_git || spec.protect.iter().any(|name| name.starts_with(".git/"))) && there(&".git") {
             return refuse(format!("At level L1 the .git of the writable view {shown} cannot be protected."));
+        }
+        let open: Vec<&str> = spec.protect.iter().map(String::as_str).filter(there).collect();
+        if !open.is_empty() {
+            gaps.push(format!("no namespaces: {} of {shown} can be changed", open.join(", ")));
         }
         let owner = std::fs::metadata(&view.path).map_or(0, |m| m.uid());
         if let Some(ids) = ids
@@ -114,7 +120,6 @@ fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<Stri
     if spec.net == Net::Listener && spec.role == Role::Tool {
         return refuse("At level L1 a tool cannot have network access.".to_owned());
     }
-    let mut gaps = Vec::new();
     match abi {
         6.. => {}
         4..=5 => gaps.push(format!("Landlock ABI {abi} < 6: the unit can signal processes of the same uid")),

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, statat};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use super::sys::{self, MountChange};
@@ -41,14 +41,14 @@ pub(crate) fn open_all(
     let mut all = OpenViews::default();
     let mut maps = Maps::default();
     for view in &wanted {
-        open_one(view, spec.protect_git, ids, &mut maps, &mut all)?;
+        open_one(view, spec, ids, &mut maps, &mut all)?;
     }
     Ok(all)
 }
 
 fn open_one(
     view: &View,
-    protect_git: bool,
+    spec: &LaunchSpec,
     ids: Option<Ids>,
     maps: &mut Maps,
     all: &mut OpenViews,
@@ -66,8 +66,11 @@ fn open_one(
     let map = Wanted { view, ids, stat: &stat };
     let tree = detach(top.as_fd(), "", view.access, &map, maps, &mut all.gaps)?;
     all.views.push(OpenView { tree, at: view.at.clone(), is_dir });
-    if protect_git && is_dir && view.access == Access::Rw {
-        protect(view, top.as_fd(), &map, maps, all)?;
+    if is_dir && view.access == Access::Rw {
+        if spec.protect_git {
+            protect_git(view, top.as_fd(), &map, maps, all)?;
+        }
+        protect(&spec.protect, top.as_fd(), &map, maps, all)?;
     }
     Ok(())
 }
@@ -79,7 +82,7 @@ struct Wanted<'a> {
 }
 
 /// Puts a read-only mount of `.git` over itself: hooks and configuration in it are run by the host's git.
-fn protect(
+fn protect_git(
     view: &View,
     top: BorrowedFd<'_>,
     map: &Wanted<'_>,
@@ -103,6 +106,51 @@ fn protect(
     let tree = detach(top, ".git", Access::Ro, map, maps, &mut all.gaps)?;
     all.views.push(OpenView { tree, at: view.at.join(".git"), is_dir });
     Ok(())
+}
+
+/// Puts a read-only mount of each of these over itself. The folders above get mounts of their own, which nobody inside can
+/// rename.
+fn protect(
+    paths: &[String],
+    top: BorrowedFd<'_>,
+    map: &Wanted<'_>,
+    maps: &mut Maps,
+    all: &mut OpenViews,
+) -> Result<(), LaunchError> {
+    let mut held: Vec<&Path> = Vec::new();
+    for path in paths {
+        let path = Path::new(path);
+        let Some((entry, is_dir)) = below(top, path) else { continue };
+        let above = path.parent().into_iter().flat_map(Path::ancestors);
+        let mut above: Vec<&Path> = above.filter(|p| !p.as_os_str().is_empty()).collect();
+        above.reverse();
+        let mut wanted = Vec::new();
+        for folder in above {
+            if !held.contains(&folder) {
+                held.push(folder);
+                let Some((entry, is_dir)) = below(top, folder) else { continue };
+                wanted.push((folder, entry, is_dir, Access::Rw));
+            }
+        }
+        wanted.push((path, entry, is_dir, Access::Ro));
+        for (path, entry, is_dir, access) in wanted {
+            let tree = detach(entry.as_fd(), "", access, map, maps, &mut all.gaps)?;
+            all.views.push(OpenView { tree, at: map.view.at.join(path), is_dir });
+        }
+    }
+    Ok(())
+}
+
+/// The folder or file at a path that no link leads to. A link can be replaced, which shows after the run.
+fn below(top: BorrowedFd<'_>, path: &Path) -> Option<(OwnedFd, bool)> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let entry = openat2(top, path, flags, Mode::empty(), resolve).ok()?;
+    match FileType::from_raw_mode(fstat(&entry).ok()?.st_mode) {
+        FileType::Directory => Some((entry, true)),
+        FileType::RegularFile => Some((entry, false)),
+        _ => None,
+    }
 }
 
 fn detach(

@@ -101,6 +101,32 @@ fn git_of_a_writable_view_is_read_only_and_cannot_be_moved_away() {
 }
 
 #[test]
+fn a_command_can_commit_but_not_change_what_the_hosts_git_executes() {
+    let (_keep, dir) = folder();
+    let git = std::process::Command::new("git").args(["init", "-q"]).current_dir(&dir).output();
+    assert!(git.is_ok_and(|out| out.status.success()), "this test needs git");
+    std::fs::write(dir.join("AGENTS.md"), "be good").unwrap();
+    let before = std::fs::read_to_string(dir.join(".git/config")).unwrap();
+    let mut spec = shell(
+        "echo x > a; git add a && git -c user.name=a -c user.email=a@b commit -qm one && git log --format=%s; \
+         echo x >> .git/config; git config core.fsmonitor x; echo x > .git/hooks/pre-commit; mv .git gone; \
+         mv .git/hooks .git/h; rm -rf .git/hooks .git/config; echo bad > AGENTS.md; mv AGENTS.md x; true",
+    );
+    spec.protect_git = false;
+    spec.protect =
+        [".git/hooks", ".git/config", ".git/config.worktree", "AGENTS.md"].map(String::from).into();
+    spec.env = [("PATH", "/usr/bin:/bin"), ("HOME", "/tmp")].map(|(k, v)| (k.into(), v.into())).into();
+    spec.fs.push(View::rw(&dir));
+    spec.cwd.clone_from(&dir);
+    let (_, text) = run(&spec);
+    assert!(text.starts_with("one\n"), "{text}");
+    assert_eq!(std::fs::read_to_string(dir.join(".git/config")).unwrap(), before, "{text}");
+    assert_eq!(std::fs::read_to_string(dir.join("AGENTS.md")).unwrap(), "be good", "{text}");
+    assert!(dir.join(".git/hooks").is_dir() && !dir.join(".git/hooks/pre-commit").exists(), "{text}");
+    assert!(!dir.join("gone").exists() && !dir.join("x").exists(), "{text}");
+}
+
+#[test]
 fn a_git_that_is_a_link_opens_nothing_of_the_host() {
     let (_outside, secret) = folder();
     std::fs::write(secret.join("key"), "k").unwrap();
