@@ -37,6 +37,21 @@ else
 fi
 wait
 for name in $wanted; do [ -s "$out/$name.json" ] || bad "$name left no result"; done
+
+# Where AppArmor forbids user namespaces: refused with the remedy, and the remedy helps.
+switch=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
+as_alice() { runuser -u alice -- env HOME=/home/alice $creel "$@" 2>&1; }
+if [ -e $switch ] && [ -e /etc/apparmor.d/abi/4.0 ]; then
+  echo 1 >$switch
+  said=$(as_alice sandbox exec --access none -- true) && bad "AppArmor forbids user namespaces, and level L2 was given"
+  said=$(as_alice doctor); [[ $said == *"apparmor_parser -r /etc/apparmor.d/creel"* ]] || bad "doctor knows no remedy for AppArmor: $said"
+  sed "s|/usr/bin/creel|$creel|" /mnt/share/apparmor >/etc/apparmor.d/creel
+  apparmor_parser -r /etc/apparmor.d/creel || bad "the profile does not load"
+  if said=$(as_alice sandbox exec --access none -- true); then echo "# AppArmor forbids user namespaces: level L2 with Creel's profile, none without"; else bad "with the profile: $said"; fi
+  echo 0 >$switch
+else
+  echo "# AppArmor of this kernel restricts no user namespaces: its profile is not tried here"
+fi
 left=$(find /sys/fs/cgroup -type d -name 'creel-run-*'; pgrep -a -x creel)
 [ -z "$left" ] || bad "left behind: $left"
 exit $((failures > 0))

@@ -208,8 +208,9 @@ fn remedies_for(error: &LaunchError, host: &Host) -> Vec<String> {
     }
     if !host.root && host.apparmor_restricts == Some(1) {
         found.push(
-            "AppArmor forbids user namespaces to unknown programs: give the creel binary a profile with the rule \
-             `userns,`, or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0."
+            "AppArmor forbids user namespaces to programs without a profile. Creel's is /etc/apparmor.d/creel in its Debian package \
+             (packaging/apparmor/creel in its sources; put the path of this creel into it): apparmor_parser -r \
+             /etc/apparmor.d/creel. Or, for every program: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0."
                 .to_owned(),
         );
     }
@@ -244,7 +245,7 @@ mod tests {
         let off = Host { max_user_namespaces: Some(0), ..Host::default() };
         assert!(remedies_for(&refused(), &off)[0].contains("max_user_namespaces"));
         let ubuntu = Host { apparmor_restricts: Some(1), ..Host::default() };
-        assert!(remedies_for(&refused(), &ubuntu)[0].contains("AppArmor"));
+        assert!(remedies_for(&refused(), &ubuntu)[0].contains("apparmor_parser -r"));
         let root = Host { apparmor_restricts: Some(1), root: true, ..Host::default() };
         assert!(remedies_for(&refused(), &root)[0].contains("sandbox.floor"));
         let docker = Host { in_container: true, ..Host::default() };

@@ -64,7 +64,8 @@ pub(super) fn namespaces(facts: &Facts) -> Check {
     }
     if facts.uid != 0 && facts.apparmor_restricts == Some(1) && facts.measured.level < Level::L2 {
         let sentence = format!("AppArmor forbids user namespaces to programs without a profile; {level}.");
-        let remedy = "Give the creel binary an AppArmor profile with the rule `userns,`, or sysctl -w \
+        let remedy = "Load Creel's profile: apparmor_parser -r /etc/apparmor.d/creel (its Debian package brings it; the sources have \
+                      it as packaging/apparmor/creel, to be given the path of this creel). Or, for every program: sysctl -w \
                       kernel.apparmor_restrict_unprivileged_userns=0.";
         return Check::warn(NAME, sentence, remedy);
     }

@@ -37,6 +37,7 @@ fn one(creel: &Path, suite: &'static str) -> Result<()> {
     fs::create_dir_all(&share)?;
     stage(creel, &share)?;
     fs::copy(root().join("tests/vm/redteam.sh"), share.join("redteam.sh"))?;
+    fs::copy(root().join("packaging/apparmor/creel"), share.join("apparmor"))?;
     let ended = Guest::of(suite)?.run(&share, "bash /mnt/share/redteam.sh", SECONDS);
     let mut reports = Vec::new();
     for (file, name, level) in RUNS {
