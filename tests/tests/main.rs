@@ -12,6 +12,7 @@ mod reload;
 mod sandbox;
 mod start_and_chat;
 mod supervisor;
+mod system_calls;
 mod telegram;
 mod upgrade;
 

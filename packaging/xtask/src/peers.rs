@@ -13,10 +13,11 @@ struct Peer {
     package: &'static str,
 }
 
-const DEBIAN: [Peer; 4] = [
+const DEBIAN: [Peer; 5] = [
     Peer { program: "/usr/sbin/ngircd", argument: "--version", package: "ngircd" },
     Peer { program: "/usr/bin/chromium", argument: "--version", package: "chromium" },
     Peer { program: "/usr/bin/bwrap", argument: "--version", package: "bubblewrap" },
+    Peer { program: "/usr/bin/strace", argument: "--version", package: "strace" },
     Peer { program: "/sbin/ip", argument: "-Version", package: "iproute2" },
 ];
 

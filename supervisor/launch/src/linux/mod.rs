@@ -5,6 +5,8 @@ mod credentials;
 mod direct;
 mod elf;
 mod filter;
+#[cfg(test)]
+mod filter_tests;
 mod first;
 mod last;
 mod limits;

@@ -1,0 +1,182 @@
+//! What is in the profile does something, and the compiled programs do what the profile says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use seccompiler::{BpfProgram, sock_filter};
+
+use super::{calls, filter};
+use crate::profile::{self, Condition, Denial, Errno};
+use crate::spec::Role;
+
+/// Registers of a call.
+type Args = [u64; 6];
+
+/// Every set of classes that a unit can be given: that of its role, and at level 1 with what stands in for namespaces.
+fn compositions() -> Vec<Vec<&'static str>> {
+    let mut all = Vec::new();
+    for role in Role::ALL {
+        let own: Vec<&str> = profile::role(role).classes.iter().map(String::as_str).collect();
+        let alone = ["no_shared_ipc"].as_slice();
+        for more in [&[], alone, &["no_shared_ipc", "no_socket"], &["no_shared_ipc", "stream_only"]] {
+            all.push(own.iter().copied().chain(more.iter().copied()).collect());
+        }
+    }
+    all
+}
+
+/// The denials of a composition: (which of the profile's, which of its alternatives, errno class, denial).
+fn denials(classes: &[&str]) -> Vec<(String, Errno, &'static Denial)> {
+    let lists = profile::seccomp();
+    let named = |list: &str, denial: &Denial| format!("{list}: {}", denial.call);
+    let mut all: Vec<_> =
+        lists.eperm.iter().map(|denial| (named("eperm", denial), Errno::Eperm, denial)).collect();
+    all.extend(lists.enosys.iter().map(|denial| (named("enosys", denial), Errno::Enosys, denial)));
+    for name in classes {
+        let class = &lists.classes[*name];
+        all.extend(class.calls.iter().map(|denial| (named(name, denial), class.errno, denial)));
+    }
+    all
+}
+
+fn holds(condition: &Condition, args: &Args) -> bool {
+    let value = args[usize::from(condition.arg)] & 0xffff_ffff;
+    let equal = condition.equals.is_none_or(|wanted| match condition.mask {
+        Some(mask) => value & mask == wanted,
+        None => value == wanted,
+    });
+    equal && condition.unlike.iter().all(|other| value != *other)
+}
+
+/// Alternatives of a denial; one that always holds is one without conditions.
+fn alternatives(denial: &Denial) -> Vec<&[Condition]> {
+    if denial.when.is_empty() { vec![&[]] } else { denial.when.iter().map(Vec::as_slice).collect() }
+}
+
+/// Arguments at which a rule about this call may change its mind.
+fn arguments(call: &str) -> Vec<Args> {
+    let lists = profile::seccomp();
+    let all = lists.eperm.iter().chain(&lists.enosys).chain(lists.classes.values().flat_map(|c| &c.calls));
+    let mut values: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
+    for condition in all.filter(|denial| denial.call == call).flat_map(|denial| denial.when.iter().flatten())
+    {
+        let values = values.entry(usize::from(condition.arg)).or_insert_with(|| BTreeSet::from([0]));
+        values.extend(condition.equals);
+        // The other side of a test of bits, and a value that is in no list.
+        values.extend(condition.mask);
+        values.extend(condition.unlike.iter().copied());
+        values.insert(0x0001_0101);
+    }
+    values.into_iter().fold(vec![[0; 6]], |found, (arg, values)| {
+        let with = |args: &Args, value: u64| {
+            let mut args = *args;
+            args[arg] = value;
+            args
+        };
+        found.iter().flat_map(|args| values.iter().map(move |value| with(args, *value))).collect()
+    })
+}
+
+#[test]
+fn no_rule_is_said_already_by_others() {
+    let lists = profile::seccomp();
+    let mut idle = BTreeSet::new();
+    let mut busy = BTreeSet::new();
+    for classes in compositions() {
+        let denials = denials(&classes);
+        for (i, (name, _, denial)) in denials.iter().enumerate() {
+            for (j, alternative) in alternatives(denial).into_iter().enumerate() {
+                let others = |args: &Args| {
+                    denials.iter().enumerate().filter(|(_, (_, _, d))| d.call == denial.call).any(
+                        |(k, (_, _, d))| {
+                            alternatives(d)
+                                .into_iter()
+                                .enumerate()
+                                .any(|(l, a)| (k, l) != (i, j) && a.iter().all(|c| holds(c, args)))
+                        },
+                    )
+                };
+                let alone = arguments(&denial.call)
+                    .iter()
+                    .any(|args| alternative.iter().all(|c| holds(c, args)) && !others(args));
+                let rule = format!("{name}, alternative {j}");
+                if alone {
+                    busy.insert(rule)
+                } else {
+                    idle.insert(rule)
+                };
+            }
+        }
+    }
+    let redundant: Vec<_> = idle.difference(&busy).collect();
+    assert!(redundant.is_empty(), "these rules deny nothing that others do not deny anyway: {redundant:#?}");
+    let used: BTreeSet<&str> = compositions().into_iter().flatten().collect();
+    let unused: Vec<_> = lists.classes.keys().filter(|name| !used.contains(name.as_str())).collect();
+    assert!(unused.is_empty(), "no role has the classes {unused:?}");
+}
+
+#[test]
+fn a_redundant_rule_would_be_found() {
+    // The check above, by hand: an unconditional rule beside a conditional one of the same call leaves it no work.
+    let text = r#"[{"call": "socket", "why": "all"}, {"call": "socket", "why": "one", "when": [[{"arg": 0, "equals": 1}]]}]"#;
+    let both: Vec<Denial> = serde_json::from_str(text).unwrap();
+    let says = |denial: &Denial, args: &Args| {
+        alternatives(denial).into_iter().any(|a| a.iter().all(|c| holds(c, args)))
+    };
+    assert!(!arguments("socket").iter().any(|args| says(&both[1], args) && !says(&both[0], args)));
+    assert!(arguments("socket").iter().any(|args| says(&both[0], args) && !says(&both[1], args)));
+}
+
+#[test]
+fn the_programs_say_what_the_profile_says() {
+    for classes in compositions() {
+        let programs = filter::programs(profile::seccomp(), &classes).unwrap();
+        let denials = denials(&classes);
+        let calls: BTreeSet<&str> = denials.iter().map(|(_, _, denial)| denial.call.as_str()).collect();
+        for call in calls {
+            let Some(number) = calls::number(call).unwrap() else { continue };
+            for args in arguments(call) {
+                for (program, errno) in programs.iter().zip([Errno::Eperm, Errno::Enosys]) {
+                    let denied =
+                        denials.iter().filter(|(_, e, d)| *e == errno && d.call == call).any(|(_, _, d)| {
+                            alternatives(d).into_iter().any(|a| a.iter().all(|c| holds(c, &args)))
+                        });
+                    let code = if errno == Errno::Eperm { libc::EPERM } else { libc::ENOSYS };
+                    let wanted =
+                        if denied { libc::SECCOMP_RET_ERRNO | code as u32 } else { libc::SECCOMP_RET_ALLOW };
+                    assert_eq!(run(program, number, &args), wanted, "{classes:?} {call} {args:x?}");
+                }
+            }
+        }
+        assert_eq!(run(&programs[0], libc::SYS_read, &[0; 6]), libc::SECCOMP_RET_ALLOW);
+    }
+}
+
+/// What the kernel would do with a program: the instructions that ours have.
+fn run(program: &BpfProgram, number: i64, args: &Args) -> u32 {
+    const ARCH: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+    let word = |offset: u32| match offset {
+        0 => u32::try_from(number).unwrap(),
+        4 => ARCH,
+        _ => {
+            let value = args[(offset as usize - 16) / 8];
+            if offset.is_multiple_of(8) { value as u32 } else { (value >> 32) as u32 }
+        }
+    };
+    let (mut at, mut accumulator) = (0_usize, 0_u32);
+    loop {
+        let sock_filter { code, jt, jf, k } = program[at];
+        at += 1;
+        let jump = |holds: bool| usize::from(if holds { jt } else { jf });
+        match code {
+            0x20 => accumulator = word(k),
+            0x54 => accumulator &= k,
+            0x05 => at += k as usize,
+            0x15 => at += jump(accumulator == k),
+            0x25 => at += jump(accumulator > k),
+            0x35 => at += jump(accumulator >= k),
+            0x45 => at += jump(accumulator & k != 0),
+            0x06 => return k,
+            other => panic!("instruction {other:#x}"),
+        }
+    }
+}
