@@ -3,6 +3,7 @@
 //! The process is a worker of the gateway: it speaks NDJSON JSON-RPC on its standard input, keeps nothing that
 //! must survive it, and starts no other process. [`run`] is all that `main` calls.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -33,6 +34,13 @@ static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 /// # Errors
 /// When the process cannot be sealed or standard input is no socket.
 pub fn run() -> anyhow::Result<ExitCode> {
+    if let Some(answer) =
+        creel_ipc::release::answer(std::env::args_os(), env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    {
+        // Nobody is left to tell that nobody listens.
+        let _closed = std::io::stdout().write_all(answer.as_bytes());
+        return Ok(ExitCode::SUCCESS);
+    }
     creel_seal::seal()?;
     log();
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -96,6 +96,13 @@ impl From<StoreError> for RunError {
 /// # Errors
 /// Why it could not start.
 pub fn run() -> Result<(), RunError> {
+    if let Some(answer) =
+        creel_ipc::release::answer(std::env::args_os(), env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    {
+        // Nobody is left to tell that nobody listens.
+        let _closed = std::io::stdout().write_all(answer.as_bytes());
+        return Ok(());
+    }
     creel_seal::seal()?;
     let mut args = std::env::args_os().skip(1);
     if let (Some(word), Some(database)) = (args.next(), args.next())

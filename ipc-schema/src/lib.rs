@@ -22,6 +22,7 @@ pub mod msg;
 pub mod peer;
 pub mod protected;
 pub mod reach;
+pub mod release;
 pub mod rpc;
 pub mod secret;
 

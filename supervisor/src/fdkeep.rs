@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::fdstore::{self, Stored};
 use crate::upgrade::{Baggage, Lent};
 
+/// Connections that may wait for a gateway; the kernel cuts it down to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
 /// The address of the gateway is not to be had.
 #[derive(Debug, thiserror::Error)]
 #[error("The gateway cannot listen on {address}: {error}.{advice}")]
@@ -43,7 +46,10 @@ struct Port {
 
 impl Port {
     fn open(address: SocketAddr) -> Result<Self, NoPort> {
-        let listener = TcpListener::bind(address).map_err(|error| NoPort::new(address, error))?;
+        let failed = |error| NoPort::new(address, error);
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        // Again, for a longer queue: those in it wait for the next gateway, or for the next supervisor.
+        rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
         fdstore::keep_port(&listener);
         Ok(Self { listener, address })
     }

@@ -1,5 +1,6 @@
 //! The process: seal, log, link, worker.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -26,6 +27,13 @@ struct Args {
 
 /// Runs the worker of this process.
 pub fn main() -> ExitCode {
+    if let Some(answer) =
+        creel_ipc::release::answer(std::env::args_os(), env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    {
+        // Nobody is left to tell that nobody listens.
+        let _closed = std::io::stdout().write_all(answer.as_bytes());
+        return creel_ipc::ExitCode::Ok.into();
+    }
     // First of all: no fork, no exec, and a panic is death.
     let sealed = creel_seal::seal();
     let filter = log();

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use creel_ipc::exit::ExitCode as Code;
@@ -38,6 +39,13 @@ const MAX_LOOKUPS: usize = 48;
 
 /// Seals the process, starts the runtime and serves until the supervisor closes the link or asks to stop.
 pub fn main() -> ExitCode {
+    if let Some(answer) =
+        creel_ipc::release::answer(std::env::args_os(), env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    {
+        // Nobody is left to tell that nobody listens.
+        let _closed = std::io::stdout().write_all(answer.as_bytes());
+        return Code::Ok.into();
+    }
     let filter = EnvFilter::try_from_env("CREEL_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

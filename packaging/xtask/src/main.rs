@@ -45,6 +45,8 @@ enum Command {
     Tidy,
     /// Write `ipc-schema/schema/*.json` anew.
     Schema,
+    /// Write the committed man pages and completions anew.
+    Pages,
     /// Build the web page (needs Node and npm).
     Page,
     /// Make what is handed out: Debian package, archive, Homebrew formula, OCI image (all of them without a flag).
@@ -74,6 +76,7 @@ fn obey(command: Command) -> Result<()> {
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
         Command::Schema => schema::write(),
+        Command::Pages => pages::commit(),
         Command::Page => page::build(true).map(drop),
         Command::Dist(args) => dist::run(&args),
         Command::Chaos(args) => chaos::run(&args),

@@ -25,6 +25,10 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 pub(crate) const ORDER: &str = "test.order";
 
 fn main() -> Outcome {
+    let version = env!("CARGO_PKG_VERSION");
+    if let Some(answer) = creel_ipc::release::answer(std::env::args_os(), "test-worker", version) {
+        return Ok(std::io::Write::write_all(&mut std::io::stdout(), answer.as_bytes())?);
+    }
     let part = std::env::args().nth(1);
     if part.as_deref() == Some(REHEARSE) {
         // It has no database.

@@ -26,6 +26,13 @@ pub struct Controllers {
 }
 
 impl Controllers {
+    /// Those that a folder may use.
+    pub(super) fn listed(folder: &Path) -> Self {
+        let text = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+        let has = |name: &str| text.split_whitespace().any(|word| word == name);
+        Self { memory: has("memory"), pids: has("pids"), cpu: has("cpu") }
+    }
+
     /// Whether a whole unit has limits on memory and tasks.
     pub fn suffice(self) -> bool {
         self.memory && self.pids

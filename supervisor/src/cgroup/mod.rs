@@ -8,7 +8,7 @@
 //! ```
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 mod group;
@@ -82,6 +82,25 @@ impl Drop for Alone {
 /// The part of the tree that was entered, or a sentence on why there is none.
 pub fn here() -> Result<Rc<Groups>, String> {
     HERE.with_borrow(Clone::clone)
+}
+
+/// The folder of the cgroup that a supervisor started here would divide.
+///
+/// # Errors
+/// A sentence on why there is none.
+pub fn place() -> Result<PathBuf, String> {
+    site::find()
+}
+
+/// What the units of a running supervisor have, seen from outside; `None` where they have no cgroups of their own.
+///
+/// # Errors
+/// A sentence on why it cannot be seen.
+pub fn of_units(supervisor: u32) -> Result<Option<(PathBuf, Controllers)>, String> {
+    Ok(site::units(supervisor)?.map(|units| {
+        let controllers = Controllers::listed(&units);
+        (units, controllers)
+    }))
 }
 
 /// Leaves no empty folders behind.

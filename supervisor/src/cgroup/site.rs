@@ -37,6 +37,25 @@ pub(super) fn find() -> Result<PathBuf, String> {
     }
 }
 
+/// The folder of the units of a running supervisor; `None` where it has none.
+///
+/// # Errors
+/// A sentence on why it cannot be seen.
+pub(super) fn units(supervisor: u32) -> Result<Option<PathBuf>, String> {
+    let path = format!("/proc/{supervisor}/cgroup");
+    let own = std::fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}."))?;
+    let mount = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let (Some(own), Some((mount, root))) = (own_path(&own), mounted(&mount)) else { return Ok(None) };
+    let below = own
+        .strip_prefix(&root)
+        .map_err(|_outside| format!("The cgroup {} of the supervisor is not visible here.", own.display()))?;
+    if below.file_name() != Some(OsStr::new(LEAF)) {
+        return Ok(None);
+    }
+    let units = mount.join(below).with_file_name("units");
+    Ok(units.is_dir().then_some(units))
+}
+
 /// The cgroup of a process, from its `/proc/<pid>/cgroup`.
 fn own_path(text: &str) -> Option<PathBuf> {
     text.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from)

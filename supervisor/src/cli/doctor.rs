@@ -37,6 +37,7 @@ pub(crate) fn run(context: &Context, _args: &Args) -> Result<ExitCode, CliError>
 fn gather(context: &Context) -> Facts {
     let paths = &context.paths;
     let (door, running) = ask(context);
+    let supervisor = running.as_ref().map(|running| running.pid);
     let loaded = Loader::new(&Disk, &context.env).within(paths).file(&paths.config);
     let (config, port) = match loaded {
         Ok(mut loaded) => {
@@ -62,6 +63,7 @@ fn gather(context: &Context) -> Facts {
         secrets: secrets.into_iter().filter(existing).map(Entry::at).collect(),
         config: (paths.config.clone(), config),
         missing: facts::missing(&context.env),
+        versions: facts::versions(&context.env),
         logs: (paths.logs(), logs(context)),
         disk: paths.home.ancestors().find(|folder| folder.exists()).and_then(facts::disk),
         clock: (clock::now_ms(), newest),
@@ -69,6 +71,7 @@ fn gather(context: &Context) -> Facts {
         max_user_namespaces: facts::setting("/proc/sys/user/max_user_namespaces"),
         unprivileged_clone: facts::setting("/proc/sys/kernel/unprivileged_userns_clone"),
         apparmor_restricts: facts::setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+        cgroups: facts::cgroups(supervisor),
         measured: creel_launch::probe_levels(),
     }
 }
@@ -84,7 +87,10 @@ fn ask(context: &Context) -> (Door, Option<Running>) {
         Ok(units) => {
             let down = units.units.iter().filter(|unit| !is_up_or_meant_to_be_down(unit));
             let down = down.map(|unit| unit.name.clone()).collect();
-            (Door::Answers, Some(Running { version: units.version, level: units.level, down }))
+            (
+                Door::Answers,
+                Some(Running { pid: units.supervisor_pid, version: units.version, level: units.level, down }),
+            )
         }
         Err(CliError::NotRunning { error, .. }) => match error.kind() {
             ErrorKind::NotFound => (Door::Absent, None),

@@ -84,7 +84,6 @@ pub(crate) struct Text {
 enum Kind {
     SystemUnit,
     UserUnit,
-    GrowingRestarts,
     Sysusers,
     Tmpfiles,
     LaunchAgent,
@@ -184,14 +183,7 @@ fn ground(context: &Context, scope: Scope) -> Result<Ground, ServiceError> {
         user_home,
         lingers: Path::new("/var/lib/systemd/linger").join(&name).exists() && !name.is_empty(),
         user: (name, rustix::process::getuid().as_raw()),
-        version: (manager == Manager::Systemd).then(systemd_version).flatten(),
     })
-}
-
-/// `systemd 252 (252.39-1~deb12u1)`.
-fn systemd_version() -> Option<u32> {
-    let text = perform::output(&["systemctl".to_owned(), "--version".to_owned()]).ok()?;
-    text.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn status(context: &Context, which: Which) -> Result<ExitCode, CliError> {
@@ -253,14 +245,13 @@ fn logs(context: &Context, args: &Logs) -> Result<ExitCode, CliError> {
 }
 
 fn text(out: &Output, args: &Text) -> Result<ExitCode, CliError> {
-    let unit = |scope| Unit { scope, program: args.program.clone(), version: None }.text();
+    let unit = |scope| Unit { scope, program: args.program.clone() }.text();
     let job = |scope| {
         launchd::Job { scope, program: args.program.clone(), user_home: PathBuf::from("/Users/you") }.text()
     };
     out.piece(&match args.kind {
         Kind::SystemUnit => unit(Scope::System),
         Kind::UserUnit => unit(Scope::User),
-        Kind::GrowingRestarts => systemd::growing_restarts(),
         Kind::Sysusers => SYSUSERS.to_owned(),
         Kind::Tmpfiles => TMPFILES.to_owned(),
         Kind::LaunchAgent => job(Scope::User),

@@ -2,16 +2,19 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use creel_config::{Env, Paths};
+use creel_ipc::release;
 use creel_launch::Measured;
 
+use crate::cgroup::{self, Controllers};
 use crate::listener;
 use crate::service::launchd::LABEL;
 use crate::service::plan::UNIT;
 use crate::service::systemd::{PACKAGED_UNIT, SYSTEM_UNIT};
 use crate::uids::{Book, FIRST, LAST};
-use crate::unit::template::Binaries;
+use crate::unit::template::{Binaries, PROGRAMS};
 
 /// A file or folder as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +53,27 @@ pub enum Door {
 /// What the running supervisor says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
+    /// Its process.
+    pub pid: u32,
     /// Its version.
     pub version: String,
     /// The measured isolation level of its units.
     pub level: String,
     /// Units that are down although nobody stopped them.
     pub down: Vec<String>,
+}
+
+/// The cgroups of units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cgroups {
+    /// Units of the running supervisor have some, in this folder and with these controllers.
+    Theirs(PathBuf, Controllers),
+    /// They have none.
+    None,
+    /// Nothing runs; a supervisor started from here would divide this folder, or why it would not.
+    Possible(Result<PathBuf, String>),
+    /// It cannot be seen from here, and why.
+    Unknown(String),
 }
 
 /// Everything that is judged.
@@ -85,6 +103,8 @@ pub struct Facts {
     pub config: (PathBuf, Result<(), String>),
     /// Programs that are not beside this one.
     pub missing: Vec<PathBuf>,
+    /// Versions of the others; `None` when a program does not tell.
+    pub versions: Vec<(PathBuf, Option<String>)>,
     /// What the system says when a line is to be written in the folder of logs.
     pub logs: (PathBuf, Result<(), String>),
     /// Free bytes of the home's disk, and free inodes in hundredths; `None` when it cannot be asked.
@@ -99,6 +119,8 @@ pub struct Facts {
     pub unprivileged_clone: Option<u64>,
     /// `kernel.apparmor_restrict_unprivileged_userns`.
     pub apparmor_restricts: Option<u64>,
+    /// The cgroups of units.
+    pub cgroups: Cgroups,
     /// What a probe unit of this very program was given.
     pub measured: Measured,
 }
@@ -173,11 +195,36 @@ pub fn setting(path: &str) -> Option<u64> {
 /// Programs of a home that are not where they should be.
 pub fn missing(env: &Env) -> Vec<PathBuf> {
     let Ok(binaries) = Binaries::find(env) else { return Vec::new() };
-    let names = ["creel-gateway", "creel-egress", "creel-agent", "creel-channel"];
     let absent = |path: &PathBuf| {
         std::fs::metadata(path).map_or(true, |data| !data.is_file() || data.permissions().mode() & 0o111 == 0)
     };
-    names.map(|name| binaries.path(name)).into_iter().filter(absent).collect()
+    PROGRAMS.iter().map(|name| binaries.path(name)).filter(absent).collect()
+}
+
+/// The versions of the programs beside this one, as they tell it themselves. They are this release's own programs and run
+/// for that moment as this user, with nothing in their environment.
+pub fn versions(env: &Env) -> Vec<(PathBuf, Option<String>)> {
+    let Ok(binaries) = Binaries::find(env) else { return Vec::new() };
+    let present = PROGRAMS.iter().map(|name| binaries.path(name)).filter(|path| path.is_file());
+    present.map(|path| (path.clone(), version(&path))).collect()
+}
+
+/// An old program that does not know the question takes it for a start without a link, and ends.
+fn version(program: &Path) -> Option<String> {
+    let mut asked = Command::new(program);
+    asked.arg("--version").env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let output = asked.output().ok().filter(|output| output.status.success())?;
+    release::version(std::str::from_utf8(&output.stdout).ok()?).map(str::to_owned)
+}
+
+/// What units have, or would have.
+pub fn cgroups(supervisor: Option<u32>) -> Cgroups {
+    let Some(pid) = supervisor else { return Cgroups::Possible(cgroup::place()) };
+    match cgroup::of_units(pid) {
+        Ok(Some((folder, controllers))) => Cgroups::Theirs(folder, controllers),
+        Ok(None) => Cgroups::None,
+        Err(why) => Cgroups::Unknown(why),
+    }
 }
 
 /// The home and what lies in it.

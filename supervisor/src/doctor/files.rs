@@ -89,6 +89,24 @@ pub(super) fn programs(facts: &Facts) -> Check {
     )
 }
 
+pub(super) fn versions(facts: &Facts) -> Check {
+    const NAME: &str = "versions";
+    let other = |(path, told): &(std::path::PathBuf, Option<String>)| match told {
+        Some(version) if version == facts.version => None,
+        Some(version) => Some(format!("{} is of Creel {version}", path.display())),
+        None => Some(format!("{} does not tell its version", path.display())),
+    };
+    let others: Vec<String> = facts.versions.iter().filter_map(other).collect();
+    if others.is_empty() {
+        return Check::ok(NAME, format!("All programs are of Creel {}.", facts.version));
+    }
+    Check::fail(
+        NAME,
+        format!("This program is of Creel {}, and {}.", facts.version, others.join(", ")),
+        "Install all programs of one release, or set CREEL_LIBEXEC to the folder of those that belong together.",
+    )
+}
+
 pub(super) fn logs(facts: &Facts) -> Check {
     const NAME: &str = "logs";
     let (folder, outcome) = &facts.logs;

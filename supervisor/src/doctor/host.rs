@@ -3,7 +3,7 @@
 use creel_launch::Level;
 
 use super::check::Check;
-use super::facts::Facts;
+use super::facts::{Cgroups, Facts};
 
 const MIB: u64 = 1 << 20;
 /// Room below which logs and database fill the disk soon, and below which they may fail at any moment.
@@ -81,6 +81,45 @@ pub(super) fn landlock(facts: &Facts) -> Check {
             "Use Linux 5.13 or newer with landlock among the modules of /sys/kernel/security/lsm (lsm= at boot).",
         ),
         abi => Check::ok(NAME, format!("Landlock ABI {abi} and seccomp hold.")),
+    }
+}
+
+pub(super) fn cgroups(facts: &Facts) -> Check {
+    const NAME: &str = "cgroups";
+    let remedy = "Run Creel as a systemd service, whose unit says Delegate=memory pids cpu (`creel service install`); in a \
+                  container, mount cgroup v2 so that it can be written.";
+    match &facts.cgroups {
+        Cgroups::Theirs(folder, controllers) if controllers.gaps().is_empty() => Check::ok(
+            NAME,
+            format!(
+                "Units have cgroups of their own, with limits on memory, tasks and processor time, in {}.",
+                folder.display()
+            ),
+        ),
+        Cgroups::Theirs(folder, controllers) => Check::warn(
+            NAME,
+            format!(
+                "Units have cgroups of their own in {}, but {}.",
+                folder.display(),
+                controllers.gaps().join("; ")
+            ),
+            remedy,
+        ),
+        Cgroups::None => Check::warn(
+            NAME,
+            "Units have no cgroups of their own: Creel was started where none is delegated to it.",
+            remedy,
+        ),
+        Cgroups::Possible(Ok(folder)) => Check::ok(
+            NAME,
+            format!("Nothing runs; started from here, Creel would divide {}.", folder.display()),
+        ),
+        Cgroups::Possible(Err(why)) => {
+            Check::warn(NAME, format!("Nothing runs; started from here: {why}"), remedy)
+        }
+        Cgroups::Unknown(why) => {
+            Check::warn(NAME, why.clone(), "Look again as the user that Creel runs as, or as root.")
+        }
     }
 }
 

@@ -10,7 +10,7 @@ pub use check::{Check, Verdict};
 pub use facts::Facts;
 
 /// Every check, in the order in which a reader would want to meet them.
-const CHECKS: [fn(&Facts) -> Check; 15] = [
+const CHECKS: [fn(&Facts) -> Check; 17] = [
     running::supervisor,
     running::service,
     running::socket,
@@ -19,11 +19,13 @@ const CHECKS: [fn(&Facts) -> Check; 15] = [
     files::secrets,
     files::configuration,
     files::programs,
+    files::versions,
     files::logs,
     host::disk,
     host::clock,
     host::namespaces,
     host::landlock,
+    host::cgroups,
     host::isolation,
     host::users,
 ];

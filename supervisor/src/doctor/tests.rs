@@ -2,15 +2,16 @@ use std::path::PathBuf;
 
 use creel_launch::{Isolation, Level, Measured};
 
-use super::facts::{Door, Entry, Port, Running};
+use super::facts::{Cgroups, Door, Entry, Port, Running};
 use super::*;
+use crate::cgroup::Controllers;
 
 fn well() -> Facts {
     let entry = |path: &str, mode| Entry { path: path.into(), found: Some((mode, 1000)) };
     Facts {
         uid: 1000,
         version: "0.1.0",
-        running: Some(Running { version: "0.1.0".into(), level: "L3".into(), down: Vec::new() }),
+        running: Some(Running { pid: 7, version: "0.1.0".into(), level: "L3".into(), down: Vec::new() }),
         socket: "/home/creel/run/control.sock".into(),
         door: Door::Answers,
         services: vec![("/etc/systemd/system/creel.service".into(), true)],
@@ -20,6 +21,7 @@ fn well() -> Facts {
         secrets: vec![entry("/home/creel/state/gateway.token", 0o600)],
         config: ("/home/creel/creel.json".into(), Ok(())),
         missing: Vec::new(),
+        versions: vec![("/usr/libexec/creel/creel-agent".into(), Some("0.1.0".into()))],
         logs: ("/home/creel/logs".into(), Ok(())),
         disk: Some((10 << 30, Some(90))),
         clock: (1_795_237_785_083, Some(1_795_237_785_000)),
@@ -27,6 +29,7 @@ fn well() -> Facts {
         max_user_namespaces: Some(15_000),
         unprivileged_clone: None,
         apparmor_restricts: None,
+        cgroups: Cgroups::Theirs("/sys/fs/cgroup/x/units".into(), all()),
         measured: Measured {
             level: Level::L2,
             isolation: Some(isolation()),
@@ -35,6 +38,10 @@ fn well() -> Facts {
             remedies: Vec::new(),
         },
     }
+}
+
+fn all() -> Controllers {
+    Controllers { memory: true, pids: true, cpu: true }
 }
 
 fn isolation() -> Isolation {
@@ -67,6 +74,28 @@ fn each_trouble_is_named_with_a_remedy() {
         ("supervisor", Verdict::Warn, "not running", Facts { running: None, ..well() }),
         ("supervisor", Verdict::Fail, "agent:main", Facts { running: Some(down), ..well() }),
         ("supervisor", Verdict::Warn, "0.0.9", Facts { running: Some(old), ..well() }),
+        (
+            "versions",
+            Verdict::Fail,
+            "creel-agent is of Creel 0.0.9, /y does not tell",
+            Facts {
+                versions: vec![("/x/creel-agent".into(), Some("0.0.9".into())), ("/y".into(), None)],
+                ..well()
+            },
+        ),
+        ("cgroups", Verdict::Warn, "none is delegated", Facts { cgroups: Cgroups::None, ..well() }),
+        (
+            "cgroups",
+            Verdict::Warn,
+            "no memory controller",
+            Facts { cgroups: Cgroups::Theirs("/x".into(), Controllers { memory: false, ..all() }), ..well() },
+        ),
+        (
+            "cgroups",
+            Verdict::Warn,
+            "No cgroup v2 is mounted",
+            Facts { cgroups: Cgroups::Possible(Err("No cgroup v2 is mounted.".into())), ..well() },
+        ),
         ("service", Verdict::Warn, "No service manager", Facts { services: Vec::new(), ..well() }),
         ("service", Verdict::Warn, "not started", Facts { services: vec![("/x".into(), false)], ..well() }),
         ("control socket", Verdict::Fail, "may not be used", Facts { door: Door::Forbidden, ..well() }),

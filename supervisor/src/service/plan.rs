@@ -51,8 +51,6 @@ pub struct Ground {
     pub user_home: PathBuf,
     /// The user's name and number.
     pub user: (String, u32),
-    /// systemd's version, where there is one.
-    pub version: Option<u32>,
     /// A package brings the unit.
     pub packaged: bool,
     /// The user's services run without a login.
@@ -122,7 +120,7 @@ impl Ground {
             ]);
         }
         if !self.packaged || self.scope == Scope::User {
-            let unit = Unit { scope: self.scope, program: self.program.clone(), version: self.version };
+            let unit = Unit { scope: self.scope, program: self.program.clone() };
             steps.push(Step::Write { path: self.file(), text: unit.text() });
         }
         steps.push(self.systemctl(&["daemon-reload"]));
@@ -283,7 +281,6 @@ mod tests {
             program: PathBuf::from("/usr/local/bin/creel"),
             user_home: PathBuf::from("/home/alice"),
             user: ("alice".to_owned(), 1000),
-            version: Some(252),
             packaged: false,
             lingers: false,
         }

@@ -111,7 +111,6 @@ mod tests {
             program: PathBuf::from("/usr/bin/creel"),
             user_home: PathBuf::from("/root"),
             user: ("root".to_owned(), 0),
-            version: Some(252),
             packaged: true,
             lingers: false,
         }

@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::Scope;
 
-/// The version of systemd from which on waiting between restarts can grow.
-pub const GROWING_RESTARTS: u32 = 254;
-
 /// Where the machine's own unit is written.
 pub const SYSTEM_UNIT: &str = "/etc/systemd/system/creel.service";
 
@@ -21,8 +18,6 @@ pub struct Unit {
     pub scope: Scope,
     /// The binary, absolute.
     pub program: PathBuf,
-    /// systemd's version, where it is known; an older one than [`GROWING_RESTARTS`] warns about keys it does not know.
-    pub version: Option<u32>,
 }
 
 impl Unit {
@@ -46,9 +41,6 @@ impl Unit {
             Scope::User => USER_PLACE,
         });
         text.push_str(LIFE);
-        if self.version.is_some_and(|version| version >= GROWING_RESTARTS) {
-            text.push_str(GROWING);
-        }
         text.push_str(TREE);
         text.push_str(match self.scope {
             Scope::System => SYSTEM_WALLS,
@@ -60,13 +52,6 @@ impl Unit {
         });
         text
     }
-}
-
-/// The lines for a systemd that knows them, as a drop-in: a package is for old and new ones.
-pub fn growing_restarts() -> String {
-    format!(
-        "# For systemd {GROWING_RESTARTS} and newer; older ones do not know these keys.\n[Service]\n{GROWING}"
-    )
 }
 
 /// A path as one word of a command line of systemd.
@@ -118,13 +103,13 @@ TimeoutStartSec=90
 TimeoutStopSec=30
 WatchdogSec=30
 Restart=always
-RestartSec=100ms
+# At once: systemd rounds any wait up by as much as a quarter of a second. RestartSteps= is left out although newer ones
+# know it: it counts over the service's whole life, so that the sixth crash of a year would cost the longest wait.
+RestartSec=0
 # The configuration is wrong (78), or somebody said `creel stop` (0): to start it again helps nobody.
 RestartPreventExitStatus=78
 RestartPreventExitStatus=0
 ";
-
-const GROWING: &str = "RestartSteps=5\nRestartMaxDelaySec=30\n";
 
 const TREE: &str = "
 # SIGTERM goes to the supervisor alone, which ends its units in order; what is left then is killed.
@@ -181,21 +166,14 @@ SystemCallArchitectures=native
 mod tests {
     use super::*;
 
-    fn unit(scope: Scope, version: u32) -> String {
-        Unit { scope, program: PathBuf::from("/usr/bin/creel"), version: Some(version) }.text()
+    fn unit(scope: Scope) -> String {
+        Unit { scope, program: PathBuf::from("/usr/bin/creel") }.text()
     }
 
     #[test]
     fn the_units_read_well() {
-        insta::assert_snapshot!("system", unit(Scope::System, 252));
-        insta::assert_snapshot!("user", unit(Scope::User, 257));
-        insta::assert_snapshot!("growing_restarts", growing_restarts());
-    }
-
-    #[test]
-    fn an_old_systemd_meets_no_key_it_does_not_know() {
-        assert!(!unit(Scope::System, 252).contains("RestartSteps"));
-        assert!(unit(Scope::System, 257).contains("RestartSteps=5\nRestartMaxDelaySec=30\n"));
+        insta::assert_snapshot!("system", unit(Scope::System));
+        insta::assert_snapshot!("user", unit(Scope::User));
     }
 
     #[test]

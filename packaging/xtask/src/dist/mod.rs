@@ -15,7 +15,7 @@ mod oci;
 mod stage;
 mod tarball;
 
-pub(crate) use deb::make as make_deb;
+pub(crate) use deb::{make as make_deb, newer as newer_deb};
 pub(crate) use stage::Stage;
 
 #[derive(ClapArgs)]

@@ -31,7 +31,7 @@ impl Stage {
         let stage = Self { root, version: env!("CARGO_PKG_VERSION").to_owned(), release };
         stage.binaries(&built)?;
         stage.texts()?;
-        pages::write(&stage.folder("usr/share/man/man1")?)?;
+        stage.pages()?;
         println!("staged in {}", stage.root.display());
         Ok(stage)
     }
@@ -61,18 +61,24 @@ impl Stage {
             ("usr/lib/systemd/system", "creel.service", &["service", "text", "system-unit"]),
             ("usr/lib/sysusers.d", "creel.conf", &["service", "text", "sysusers"]),
             ("usr/lib/tmpfiles.d", "creel.conf", &["service", "text", "tmpfiles"]),
-            ("usr/share/creel", "growing-restarts.conf", &["service", "text", "growing-restarts"]),
         ];
         for (folder, file, words) in texts {
             self.said(folder, file, words)?;
         }
+        Ok(())
+    }
+
+    /// Man pages and completions, at the places where they are looked for.
+    fn pages(&self) -> Result<()> {
+        let made = super::folder().join("completions");
+        pages::write(&self.folder("usr/share/man/man1")?, &made)?;
         let shells = [
-            ("usr/share/bash-completion/completions", "creel", "bash"),
-            ("usr/share/zsh/vendor-completions", "_creel", "zsh"),
-            ("usr/share/fish/vendor_completions.d", "creel.fish", "fish"),
+            ("usr/share/bash-completion/completions", "creel"),
+            ("usr/share/zsh/vendor-completions", "_creel"),
+            ("usr/share/fish/vendor_completions.d", "creel.fish"),
         ];
-        for (folder, file, shell) in shells {
-            self.said(folder, file, &["completions", shell])?;
+        for (folder, file) in shells {
+            fs::copy(made.join(file), self.folder(folder)?.join(file))?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::programs::Program;
-use super::report::{Outcome, Verdict};
+use super::report::{Outcome, Verdict, not_here};
 use crate::run::target;
 use crate::shell::command;
 
@@ -56,10 +56,11 @@ fn one(program: &Program, test: &str, folder: &std::path::Path) -> Result<Outcom
         .with_context(|| format!("{} cannot be run", program.file.display()))?;
     let passed = ended(child)?;
     let said = std::fs::read_to_string(&path).unwrap_or_default();
-    let verdict = match passed {
-        Some(true) if said.contains("1 passed") => Verdict::Passed,
-        Some(_) => Verdict::Failed(last_lines(&said)),
-        None => {
+    let verdict = match (passed, not_here(&said)) {
+        (Some(true), Some(why)) => Verdict::NotMeasured(why),
+        (Some(true), None) if said.contains("1 passed") => Verdict::Passed,
+        (Some(_), _) => Verdict::Failed(last_lines(&said)),
+        (None, _) => {
             Verdict::Failed(format!("It did not end within {} s.\n{}", LONGEST.as_secs(), last_lines(&said)))
         }
     };

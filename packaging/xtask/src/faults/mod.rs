@@ -26,7 +26,16 @@ pub(crate) fn run(allow_unmeasured: bool) -> Result<()> {
     tests.sort_by_key(|(_, name)| rows::of(name));
     let mut outcomes = host::run(tests)?;
     outcomes.extend(vm::run()?);
-    let report = Report::new(outcomes);
+    judge(&Report::new(outcomes), allow_unmeasured)
+}
+
+/// Runs only those that need a virtual machine.
+pub(crate) fn run_in_vm(allow_unmeasured: bool) -> Result<()> {
+    run::build(false)?;
+    judge(&Report::of_some(vm::run()?), allow_unmeasured)
+}
+
+fn judge(report: &Report, allow_unmeasured: bool) -> Result<()> {
     println!("\n{report}");
     let (failed, unmeasured) = (report.failed(), report.unmeasured());
     if !failed.is_empty() {

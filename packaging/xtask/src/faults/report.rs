@@ -6,6 +6,14 @@ use std::time::Duration;
 
 use super::rows;
 
+/// What a test prints that finds out that it cannot tell.
+const NOT_HERE: &str = "NOT MEASURED HERE: ";
+
+/// Why a test could not tell, in what it printed.
+pub(crate) fn not_here(said: &str) -> Option<String> {
+    said.lines().find_map(|line| line.split_once(NOT_HERE)).map(|(_, why)| why.to_owned())
+}
+
 /// How one test ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
@@ -58,6 +66,13 @@ impl Report {
             }
         }
         Self { rows: rows::all().map(|row| (row, by_row.remove(&row.number).unwrap_or_default())).collect() }
+    }
+
+    /// The same without the rows that none of them is of.
+    pub(crate) fn of_some(outcomes: Vec<Outcome>) -> Self {
+        let Self { mut rows } = Self::new(outcomes);
+        rows.retain(|(_, outcomes)| !outcomes.is_empty());
+        Self { rows }
     }
 
     /// Numbers of rows of which a test failed, or that no test is named after.

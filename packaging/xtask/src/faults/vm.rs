@@ -8,15 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::programs::{self, Program};
-use super::report::{Outcome, Verdict};
+use super::report::{Outcome, Verdict, not_here};
 use crate::run::target;
 use crate::shell::command;
 use crate::vm;
 
 /// What the whole machine may take.
 const LONGEST_S: u32 = 1500;
-/// What a test prints that finds out that it cannot tell.
-const NOT_HERE: &str = "NOT MEASURED HERE: ";
 
 /// Runs one test and notes how it ended.
 const SCRIPT: &str = r#"#!/bin/bash
@@ -112,8 +110,7 @@ fn outcome(share: &Path, verdicts: &str, user: &str, test: &str, end: &str) -> O
     let found = line.into_iter().find(|words| words.get(..2) == Some(&[user, test]));
     let code = found.as_ref().and_then(|words| words.get(2)?.parse::<i32>().ok());
     let seconds = found.as_ref().and_then(|words| words.get(3)?.parse().ok()).unwrap_or(0);
-    let not_here = said.lines().find_map(|line| line.split_once(NOT_HERE)).map(|(_, why)| why.to_owned());
-    let verdict = match (code, not_here) {
+    let verdict = match (code, not_here(&said)) {
         (Some(0), Some(why)) => Verdict::NotMeasured(why),
         (Some(0), None) if said.contains("1 passed") => Verdict::Passed,
         (Some(code), _) => Verdict::Failed(format!("exit code {code}\n{said}")),
