@@ -129,6 +129,26 @@ async fn fault_18_a_worker_floods_the_gateway() -> Result<()> {
 }
 
 #[tokio::test]
+async fn fault_18_a_worker_asks_without_reading_answers() -> Result<()> {
+    let place = Misbehaving::new("requests")?;
+    let creel = place.home.launch()?;
+    with(creel, async |creel: &Creel| {
+        let row = ended(creel, "agent:requests", ExitCause::Protocol).await?;
+        let detail = row.last_exit.and_then(|exit| exit.detail).unwrap_or_default();
+        assert!(detail.contains("floods its link: more than 256 requests"), "{detail}");
+        let gateway = creel.process("gateway").await?;
+        let peak = process::memory(gateway.pid, "VmHWM").context("the gateway has a peak")?;
+        assert!(peak < 128 << 20, "{peak}");
+        assert_eq!(
+            (creel.unit("agent:good").await?.incarnation, creel.unit("gateway").await?.incarnation),
+            (1, 1)
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn fault_11_a_worker_hangs() -> Result<()> {
     let home = TestHome::new()?;
     with(home.start().await?, async |creel: &Creel| {

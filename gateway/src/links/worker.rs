@@ -47,7 +47,7 @@ pub(crate) async fn serve(this: Attached, mut incoming: Incoming) {
     let deadline = Instant::now() + patience;
     let mut welcomed = false;
     let mut strays: (u32, Instant) = (0, Instant::now());
-    let mut closed = false;
+    let (mut closed, mut flooded) = (false, false);
     loop {
         tokio::select! {
             event = incoming.recv() => match event {
@@ -75,6 +75,14 @@ pub(crate) async fn serve(this: Attached, mut incoming: Incoming) {
                         }
                         Greeting::Stale => {}
                         Greeting::Refused => break,
+                    }
+                }
+                // Each request that is answered costs memory until its answer can be written.
+                Some(Event::Request { .. }) if this.floods() => {
+                    if !std::mem::replace(&mut flooded, true) {
+                        let most = Limits::default().inflight;
+                        let detail = format!("It floods its link: more than {most} requests wait for an answer.");
+                        this.fault(ExitCause::Protocol, &detail).await;
                     }
                 }
                 // What was written for an earlier gateway is written again after the welcome.
@@ -268,6 +276,11 @@ impl Attached {
             Role::Channel => channel::begin(self).await,
             _ => self.core.wake.notify_one(),
         }
+    }
+
+    /// Whether more requests wait than a worker may send without an answer, as it was told in its welcome.
+    fn floods(&self) -> bool {
+        u32::try_from(self.link.asked()).unwrap_or(u32::MAX) > Limits::default().inflight
     }
 
     async fn take(&self, event: Event) {

@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -143,6 +143,8 @@ struct NoWriter;
 struct Shared {
     peer: Mutex<Peer>,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Result<Value, RpcError>>>>,
+    /// The peer's requests that have no answer yet, by id: one that is sent again counts once.
+    asked: Mutex<HashSet<u64>>,
     closed: AtomicBool,
     /// Lines that were given to the link and are not written yet.
     unsent: AtomicU64,
@@ -200,6 +202,7 @@ impl Link {
         let shared = Arc::new(Shared {
             peer: Mutex::new(peer),
             waiting: Mutex::default(),
+            asked: Mutex::default(),
             closed: AtomicBool::new(false),
             unsent: AtomicU64::new(0),
             delivering: AtomicBool::new(false),
@@ -272,6 +275,13 @@ impl Link {
         let bytes = lock(&self.shared.peer).respond(id, outcome);
         // A closed link has nobody left to answer to.
         let _closed = self.queue(bytes, Vec::new()).await;
+        // Not before there was room for the answer: a peer that reads none is owed them all.
+        lock(&self.shared.asked).remove(&id);
+    }
+
+    /// The peer's requests that have no answer yet.
+    pub fn asked(&self) -> usize {
+        lock(&self.shared.asked).len()
     }
 
     /// Answers a request of the peer with a typed result.
@@ -431,7 +441,10 @@ fn digest(
             }
             None
         }
-        Arrival::Request { id, method, params } => Some(Event::Request { id, method, params }),
+        Arrival::Request { id, method, params } => {
+            lock(&shared.asked).insert(id);
+            Some(Event::Request { id, method, params })
+        }
         Arrival::Notification { method, params } => {
             let announced = params.get("fds").and_then(Value::as_u64).unwrap_or(0);
             let count = usize::try_from(announced).unwrap_or(0).min(fds.len());
