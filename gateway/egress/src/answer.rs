@@ -34,6 +34,14 @@ impl Answer {
         matches!(&self.state, State::Body(body) if body.is_over())
     }
 
+    /// The server has ended: what is left of a head that never came to its end.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        match &mut self.state {
+            State::Head(head) => std::mem::take(head),
+            _ => Vec::new(),
+        }
+    }
+
     /// What of these bytes goes to the client now.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -145,7 +153,8 @@ mod tests {
 
     fn passed(request: &str, answer: &str, cut: usize) -> (String, bool) {
         let mut reader = Answer::to(request.as_bytes());
-        let out: Vec<u8> = answer.as_bytes().chunks(cut).flat_map(|piece| reader.push(piece)).collect();
+        let mut out: Vec<u8> = answer.as_bytes().chunks(cut).flat_map(|piece| reader.push(piece)).collect();
+        out.extend(reader.rest());
         (String::from_utf8(out).unwrap(), reader.is_over())
     }
 

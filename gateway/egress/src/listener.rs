@@ -64,11 +64,6 @@ async fn accept(listener: TcpListener, way: Arc<Way>, records: mpsc::Sender<Egre
             }
         };
         let (way, records) = (Arc::clone(&way), records.clone());
-        connections.spawn(async move {
-            if let Some(record) = proxy::serve(stream, &way).await {
-                // Whoever takes the records writes them to a file: it is never far behind.
-                let _over = records.send(record).await;
-            }
-        });
+        connections.spawn(async move { proxy::serve(stream, &way, &records).await });
     }
 }

@@ -8,6 +8,7 @@ use creel_ipc::msg::egress::{EgressRecord, EgressVerdict, HostRule};
 use creel_ipc::reach::{Host, Refusal, Target, find, permitted};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::access;
@@ -107,12 +108,14 @@ struct Traces {
     address: Option<IpAddr>,
     rule: Option<String>,
     counts: Counts,
+    /// Whether the client was told that it may go on.
+    answered: bool,
     /// Whether the destination got anything of it.
     passed: bool,
 }
 
-/// Serves one connection and tells how it went; `None` when nothing was asked at all.
-pub(crate) async fn serve(mut client: TcpStream, way: &Way) -> Option<EgressRecord> {
+/// Serves one connection and tells how it went, unless nothing was asked at all.
+pub(crate) async fn serve(mut client: TcpStream, way: &Way, records: &mpsc::Sender<EgressRecord>) {
     let (began, terms, mut traces) = (Instant::now(), way.terms(), Traces::default());
     let limit = terms.meter.budget().connection_seconds;
     let outcome = {
@@ -124,17 +127,35 @@ pub(crate) async fn serve(mut client: TcpStream, way: &Way) -> Option<EgressReco
             None => passage.await,
         }
     };
-    let (verdict, reason) = match &outcome {
-        Ok(()) => (EgressVerdict::Done, None),
-        // A probe of the listener, or a client that changed its mind.
-        Err(ProxyError::Io(_)) if traces.target.is_none() => return None,
-        Err(error) if traces.passed && error.is_decided() => (EgressVerdict::Cut, Some(error.to_string())),
-        Err(error) if error.is_decided() => (EgressVerdict::Denied, Some(error.to_string())),
-        Err(error) => (EgressVerdict::Failed, Some(error.to_string())),
+    // A probe of the listener, or a client that changed its mind.
+    let untold = matches!(&outcome, Err(ProxyError::Io(_))) && traces.target.is_none();
+    let answered = traces.answered;
+    if !untold {
+        // Whoever takes the records writes them to a file: it is never far behind. It hears of a refusal before the
+        // client does, which may end with it.
+        let _over = records.send(record(way, &terms, traces, began, outcome.as_ref().err())).await;
+    }
+    if let (Err(error), false) = (&outcome, answered) {
+        let _gone = timeout(REPLY_TIMEOUT, refuse(&mut client, error)).await;
+    }
+}
+
+fn record(
+    way: &Way,
+    terms: &Terms,
+    traces: Traces,
+    began: Instant,
+    error: Option<&ProxyError>,
+) -> EgressRecord {
+    let verdict = match error {
+        None => EgressVerdict::Done,
+        Some(error) if traces.passed && error.is_decided() => EgressVerdict::Cut,
+        Some(error) if error.is_decided() => EgressVerdict::Denied,
+        Some(_) => EgressVerdict::Failed,
     };
     let (up, down) = traces.counts.both();
     let (host, port) = traces.target.map_or((String::new(), 0), |to| (to.host.to_string(), to.port));
-    Some(EgressRecord {
+    EgressRecord {
         at_ms: access::now_ms(),
         unit: way.unit.clone(),
         account: terms.account.clone(),
@@ -146,9 +167,9 @@ pub(crate) async fn serve(mut client: TcpStream, way: &Way) -> Option<EgressReco
         down,
         ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         verdict,
-        reason,
+        reason: error.map(ToString::to_string),
         more: None,
-    })
+    }
 }
 
 async fn pass(
@@ -157,14 +178,9 @@ async fn pass(
     terms: &Terms,
     traces: &mut Traces,
 ) -> Result<(), ProxyError> {
-    let opened = match open(client, way, terms, traces).await {
-        Ok(opened) => opened,
-        Err(error) => {
-            let _gone = timeout(REPLY_TIMEOUT, refuse(client, &error)).await;
-            return Err(error);
-        }
-    };
-    let Opened { _place, mut server, target, rule, mut first, body } = opened;
+    let Opened { _place, mut server, target, rule, mut first, body } =
+        open(client, way, terms, traces).await?;
+    traces.answered = true;
     if body.is_none() {
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
         if let Err(error) = check_opening(client, &mut first, &target.host, &rule).await {

@@ -92,6 +92,9 @@ impl<'a> Relay<'a> {
                     }
                 }
             }
+            if let Some(answer) = &mut answer {
+                self.write(Way::Down, &mut to_client, &answer.rest()).await?;
+            }
             // A client that is gone needs no end.
             let _gone = to_client.shutdown().await;
             Ok::<_, RelayError>(())

@@ -1,5 +1,6 @@
 //! `sandbox`: what tool runs may touch, and the least isolation under which workers start at all.
 
+use crate::endpoint::HostPattern;
 use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Bytes;
 
@@ -17,6 +18,9 @@ noun! {
         "workspaceAccess" => workspace_access: WorkspaceAccess = WorkspaceAccess::default();
         /// What a tool run reaches of the network.
         "network" => network: ToolNetwork = ToolNetwork::default();
+        /// Hosts that a tool run reaches with `network: "allow-list"`, written as in `egress.allow`. One on this machine or
+        /// in a private network has to be in `egress.allowPrivate` too.
+        "allow" => allow: Vec<HostPattern> = Vec::new();
         /// Memory of one tool run; without a control group of its own, of each of its processes.
         "memory" => memory: Bytes = Bytes(512 << 20), check within_bytes;
         /// Processes of one tool run.
@@ -38,6 +42,8 @@ noun! {
         "workspaceAccess" => workspace_access: Option<WorkspaceAccess> = None;
         /// What a tool run reaches of the network.
         "network" => network: Option<ToolNetwork> = None;
+        /// Hosts that a tool run reaches with `network: "allow-list"`, in place of those of `sandbox`.
+        "allow" => allow: Option<Vec<HostPattern>> = None;
         /// Memory of one tool run; without a control group of its own, of each of its processes.
         "memory" => memory: Option<Bytes> = None, check |given: &Option<Bytes>| given.as_ref().map_or(Ok(()), within_bytes);
         /// Processes of one tool run.
@@ -98,6 +104,10 @@ word! {
     pub enum ToolNetwork = None {
         /// Nothing.
         "none" => None,
+        /// The hosts of `sandbox.allow`, through egress.
+        "allow-list" => AllowList,
+        /// Every host that is not on this machine or in a private network, through egress.
+        "open" => Open,
     }
 }
 
@@ -109,6 +119,9 @@ pub struct ToolPolicy {
     pub workspace_access: WorkspaceAccess,
     /// What it reaches of the network.
     pub network: ToolNetwork,
+    /// The hosts that it reaches.
+    #[serde(skip)]
+    pub allow: Vec<HostPattern>,
     /// Bytes of memory.
     pub memory: u64,
     /// Processes.
@@ -131,6 +144,7 @@ impl ToolPolicy {
                 .or(defaults.workspace_access)
                 .unwrap_or(base.workspace_access),
             network: own.network.or(defaults.network).unwrap_or(base.network),
+            allow: own.allow.as_ref().or(defaults.allow.as_ref()).unwrap_or(&base.allow).clone(),
             memory: own.memory.or(defaults.memory).unwrap_or(base.memory).0,
             pids: own.pids.or(defaults.pids).unwrap_or(base.pids),
             cpu_percent: own.cpu_percent.or(defaults.cpu_percent).or(base.cpu_percent),

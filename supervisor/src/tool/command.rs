@@ -3,12 +3,12 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use creel_config::sandbox::{ToolPolicy, WorkspaceAccess};
+use creel_config::sandbox::{ToolNetwork, ToolPolicy, WorkspaceAccess};
 use creel_ipc::limits::MAX_TOOL_STREAM;
 use creel_ipc::msg::tool::ToolRunParams;
 use creel_ipc::protected;
 use creel_launch::tool::{Foreground, WorkspaceAccess as Shown, spec};
-use creel_launch::{LaunchError, LaunchSpec, Level};
+use creel_launch::{LaunchError, LaunchSpec, Level, Net};
 use serde::{Deserialize, Serialize};
 
 use super::leavings::Look;
@@ -22,6 +22,9 @@ pub struct Command {
     pub wall: Duration,
     /// Bytes that are kept of each stream.
     pub keep: usize,
+    /// The agent whose way out it has, if it has one.
+    #[serde(default)]
+    pub reaches: Option<String>,
     /// Where its workspace is, when it may write there, and where what it leaves goes.
     #[serde(default)]
     pub writes: Option<Writes>,
@@ -107,6 +110,10 @@ pub fn command(
     spec.limits.nproc = Some(u64::from(policy.pids));
     spec.limits.cpu_percent = policy.cpu_percent;
     spec.env.extend(params.env.clone());
+    let reaches = (policy.network != ToolNetwork::None).then(|| params.agent.clone());
+    if reaches.is_some() {
+        spec.net = Net::Listener;
+    }
     if let Some(cwd) = &params.cwd {
         spec.cwd = inside(&spec.cwd, cwd)?;
     }
@@ -117,7 +124,7 @@ pub fn command(
         agent: params.agent.clone(),
         run: params.run.clone(),
     });
-    Ok(Command { spec, wall, keep, writes })
+    Ok(Command { spec, wall, keep, reaches, writes })
 }
 
 fn inside(top: &Path, cwd: &str) -> Result<PathBuf, CommandError> {
@@ -131,7 +138,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use creel_config::Config;
-    use creel_launch::Net;
 
     use super::*;
 

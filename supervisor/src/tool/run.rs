@@ -40,6 +40,8 @@ pub struct Run {
     verdict: Cell<Option<Verdict>>,
     /// Whether the process was reaped.
     reaped: Cell<bool>,
+    /// The agent whose way out it has, if it has one.
+    pub reaches: Option<String>,
     /// What is to be looked at when it has ended.
     pub look: Option<Look>,
     out: Stream,
@@ -60,6 +62,8 @@ pub struct RunState {
     wall: Duration,
     verdict: Option<Verdict>,
     reaped: bool,
+    #[serde(default)]
+    reaches: Option<String>,
     #[serde(default)]
     look: Option<Look>,
     out: (Capture, Characters),
@@ -130,6 +134,7 @@ impl Run {
             wall: command.wall,
             verdict: Cell::new(None),
             reaped: Cell::new(false),
+            reaches: command.reaches.clone(),
             look,
             out: Stream::open(out, fresh())?,
             err: Stream::open(err, fresh())?,
@@ -143,6 +148,7 @@ impl Run {
             wall: self.wall,
             verdict: self.verdict.get(),
             reaped: self.reaped.get(),
+            reaches: self.reaches.clone(),
             look: self.look.clone(),
             out: self.out.state(),
             err: self.err.state(),
@@ -171,6 +177,7 @@ impl Run {
             wall: state.wall,
             verdict: Cell::new(state.verdict.or(killed.then_some(Verdict::Killed))),
             reaped: Cell::new(state.reaped),
+            reaches: state.reaches,
             look: state.look,
             out: Stream::open(out, state.out)?,
             err: Stream::open(err, state.err)?,

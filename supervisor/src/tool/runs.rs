@@ -208,7 +208,7 @@ mod tests {
 
     fn command() -> Command {
         let spec = LaunchSpec::new("tool:x", Role::Tool, vec!["true".into()]);
-        Command { spec, wall: Duration::from_secs(1), keep: 64, writes: None }
+        Command { spec, wall: Duration::from_secs(1), keep: 64, reaches: None, writes: None }
     }
 
     #[test]

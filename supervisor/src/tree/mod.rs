@@ -56,6 +56,7 @@ mod stop;
 mod tools;
 mod upgrade;
 mod usage;
+mod ways;
 mod weights;
 
 pub use event::{Event, Events};
@@ -327,8 +328,12 @@ impl Tree {
             Event::ToolStarted { run, going } => {
                 let now = self.now();
                 self.runs.started(&run, going, now);
+                self.open_way(&run);
             }
-            Event::ToolEnded { run, exit } => self.tool_ended(run, exit),
+            Event::ToolEnded { run, exit } => {
+                self.close_way(&run);
+                self.tool_ended(run, exit);
+            }
             Event::ToolLooked { run, exit, findings } => self.tool_settled(&run, *exit, &findings),
             Event::Upgrade(step) => self.upgrade_step(step),
         }

@@ -246,6 +246,9 @@ impl Tree {
                 _ => self.attach_egress(&unit),
             }
         }
+        if name == EGRESS {
+            self.open_ways();
+        }
         if name == GATEWAY {
             for unit in self.plan_order() {
                 self.announce(&unit);

@@ -175,12 +175,16 @@ impl Tree {
     }
 
     fn tell_egress(&mut self, unit: Option<&Unit>, old: &Plan) {
-        let Some(unit) = unit else { return };
-        if old
-            .unit(&unit.name)
-            .is_some_and(|before| (&before.egress, &before.budget) != (&unit.egress, &unit.budget))
-        {
+        let Some((unit, before)) = unit.and_then(|unit| Some((unit, old.unit(&unit.name)?))) else { return };
+        let budget = before.budget != unit.budget;
+        if budget || before.egress != unit.egress {
             self.allow_egress(unit);
+        }
+        if let (UnitKind::Agent { id, tool_hosts, .. }, UnitKind::Agent { tool_hosts: were, .. }) =
+            (&unit.kind, &before.kind)
+            && (budget || tool_hosts != were)
+        {
+            self.change_ways(id.as_str());
         }
     }
 

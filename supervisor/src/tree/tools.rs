@@ -53,7 +53,7 @@ impl Tree {
         }
         let name = format!("agent:{}", params.agent);
         let kind = self.members.get(&name).map(|member| &member.unit.kind);
-        let Some(UnitKind::Agent { workspace, tools, .. }) = kind else {
+        let Some(UnitKind::Agent { workspace, tools, tool_hosts, .. }) = kind else {
             return Err(bad(format!("There is no agent \"{}\".", params.agent)));
         };
         self.allowed(&name).map_err(|error| RpcError::new(ErrorClass::ConfigFatal, error.to_string()))?;
@@ -62,6 +62,12 @@ impl Tree {
         let quarantine = self.ground.paths.quarantine();
         let mut command = command(params, workspace, tools, self.ground.level, quarantine)
             .map_err(|error| bad(error.to_string()))?;
+        if command.reaches.is_some() {
+            let direct = super::ways::direct(tool_hosts);
+            // Node looks at the variables of a proxy only when it is told to.
+            let told = [("NO_PROXY", direct.as_str()), ("no_proxy", &direct), ("NODE_USE_ENV_PROXY", "1")];
+            command.spec.env.extend(told.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
         // A command is its agent, as far as files and the kernel are concerned.
         command.spec.ids = self.ground.uids.of(&name).map_err(|error| bad(error.to_string()))?;
         Ok(command)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::agents::positions;
 use crate::channels::Channels;
 use crate::config::Config;
+use crate::endpoint::HostPattern;
 use crate::fault::{Fault, did_you_mean};
 use crate::gateway::AuthMode;
 use crate::models::{Api, KNOWN_PROVIDERS};
@@ -323,15 +324,28 @@ impl Check<'_> {
 
     fn egress(&mut self) {
         let config = self.config;
-        if !self.is_whole(&path!["egress", "allow"], config.egress.allow.len()) {
-            return;
-        }
-        for (index, entry) in config.egress.allow.iter().enumerate() {
-            if entry.is_private() {
+        let private = &config.egress.allow_private;
+        if self.is_whole(&path!["egress", "allow"], config.egress.allow.len()) {
+            for (index, entry) in
+                config.egress.allow.iter().enumerate().filter(|(_, entry)| entry.is_private())
+            {
                 self.fault(
                     path!["egress", "allow", index],
                     format!("{} is on this machine or in a private network", entry.host),
                     "move it to egress.allowPrivate if agents may reach it",
+                );
+            }
+        }
+        if self.is_whole(&path!["sandbox", "allow"], config.sandbox.allow.len()) {
+            let meant = |entry: &HostPattern| {
+                private.iter().any(|allowed| (&allowed.host, allowed.port) == (&entry.host, entry.port))
+            };
+            let listed = config.sandbox.allow.iter().enumerate();
+            for (index, entry) in listed.filter(|(_, entry)| entry.is_private() && !meant(entry)) {
+                self.fault(
+                    path!["sandbox", "allow", index],
+                    format!("{} is on this machine or in a private network", entry.host),
+                    "add it to egress.allowPrivate too if commands may reach it",
                 );
             }
         }

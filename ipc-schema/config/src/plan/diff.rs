@@ -78,9 +78,15 @@ impl Plan {
 }
 
 /// What egress has to know.
-fn hosts(plan: &Plan) -> Vec<(&UnitName, &[super::EgressHost], &EgressBudget)> {
-    let told = plan.units.iter().map(|unit| (&unit.name, unit.egress.as_slice(), &unit.budget));
-    told.filter(|(_, hosts, _)| !hosts.is_empty()).collect()
+fn hosts(plan: &Plan) -> Vec<(&UnitName, [&[super::EgressHost]; 2], &EgressBudget)> {
+    let told = plan.units.iter().map(|unit| {
+        let tools = match &unit.kind {
+            UnitKind::Agent { tool_hosts, .. } => tool_hosts.as_slice(),
+            _ => &[],
+        };
+        (&unit.name, [unit.egress.as_slice(), tools], &unit.budget)
+    });
+    told.filter(|(_, hosts, _)| hosts.iter().any(|hosts| !hosts.is_empty())).collect()
 }
 
 /// Why the process has to be replaced.

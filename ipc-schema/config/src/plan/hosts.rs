@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::config::{Config, ResolvedAgent};
 use crate::endpoint::Endpoint;
 use crate::found::{EffectiveProvider, Found};
+use crate::sandbox::ToolNetwork;
 use crate::scalar::Id;
 
 /// One host that a unit may reach.
@@ -63,6 +64,34 @@ pub(super) fn merged(mut hosts: Vec<EgressHost>) -> Vec<EgressHost> {
 }
 
 impl Config {
+    /// The hosts that tool runs of the agent may reach. An entry of `egress.allowPrivate` alone allows nothing here; it
+    /// only lifts the ban of private addresses for what the sandbox lets through.
+    pub(super) fn tool_hosts(&self, agent: &ResolvedAgent) -> Vec<EgressHost> {
+        let policy = &agent.tool_policy;
+        let private = |host: &str, port: u16| {
+            self.egress.allow_private.iter().any(|entry| (entry.host.as_str(), entry.port) == (host, port))
+        };
+        let named = policy.allow.iter();
+        let mut hosts: Vec<EgressHost> = match policy.network {
+            ToolNetwork::None => Vec::new(),
+            ToolNetwork::AllowList | ToolNetwork::Open => named
+                .map(|entry| {
+                    listed(&entry.host, entry.port, private(&entry.host, entry.port), "sandbox.allow")
+                })
+                .collect(),
+        };
+        if policy.network == ToolNetwork::Open {
+            hosts.push(EgressHost {
+                host: "*".to_owned(),
+                port: 0,
+                tls: false,
+                private: false,
+                source: "sandbox.network".to_owned(),
+            });
+        }
+        merged(hosts)
+    }
+
     /// Every provider that the agent may use, and the hosts of `egress`. A provider that only a probe showed
     /// counts when the agent's own models name it.
     pub(super) fn agent_hosts(

@@ -145,6 +145,9 @@ pub enum UnitKind {
         dir: PathBuf,
         /// What one tool run may use.
         tools: ToolPolicy,
+        /// The hosts that a tool run may reach.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        tool_hosts: Vec<EgressHost>,
     },
     /// A platform account.
     #[serde(rename_all = "camelCase")]
@@ -250,6 +253,7 @@ impl Config {
                 workspace: paths.workspace(agent),
                 dir: paths.agent_dir(&agent.id),
                 tools: agent.tool_policy.clone(),
+                tool_hosts: self.tool_hosts(agent),
             },
             egress: self.agent_hosts(agent, found, providers),
             budget: self.egress.budget.terms(),

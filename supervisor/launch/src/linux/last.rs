@@ -134,8 +134,11 @@ impl Last<'_> {
         let mut env = spec.env.clone();
         if let (Net::Listener, Some((_, port))) = (spec.net, &self.listener) {
             // Small letters for the programs of others: curl takes http_proxy in no other form.
-            let small: &[&str] = if spec.role == Role::Tool { &["https_proxy", "http_proxy"] } else { &[] };
-            for name in ["HTTPS_PROXY", "HTTP_PROXY"].iter().chain(small) {
+            let others: &[&str] = match spec.role {
+                Role::Tool => &["https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"],
+                _ => &[],
+            };
+            for name in ["HTTPS_PROXY", "HTTP_PROXY"].iter().chain(others) {
                 env.insert((*name).to_owned(), format!("http://127.0.0.1:{port}"));
             }
         }
