@@ -3,6 +3,7 @@
 //! One program for all of them, so that they link once. Run some by name: `cargo test -p creel-tests irc`.
 
 mod bad_input;
+mod egress;
 mod faults;
 mod irc;
 mod kill_each_kind;
