@@ -244,6 +244,7 @@ async fn workers_are_welcomed_relayed_and_outlive_their_gateway() {
         stderr: String::new(),
         dropped_bytes: 0,
         wall_ms: 1,
+        denials: Vec::new(),
     };
     first.link.answer::<ToolRun>(id, Ok(exit.clone())).await;
     assert_eq!(calling.await.unwrap().unwrap(), exit);

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::hello::{Hello, Ready, Reconfigure, Reject, Renew, Welcome};
-use crate::msg::{Ping, agent, channel, control, egress, event, supervisor, tool};
+use crate::msg::{Ping, agent, channel, control, egress, event, sandbox, supervisor, tool};
 use crate::rpc::{Notify, Request};
 
 /// One method.
@@ -102,6 +102,8 @@ pub fn methods() -> Vec<Method> {
         notify::<control::LogLines>(),
         request::<event::Events>(),
         notify::<event::NewEvent>(),
+        request::<sandbox::SandboxExplain>(),
+        request::<sandbox::SandboxWhy>(),
     ]
 }
 

@@ -442,21 +442,24 @@ complete -c creel -n "__fish_creel_using_subcommand service; and __fish_seen_sub
 complete -c creel -n "__fish_creel_using_subcommand service; and __fish_seen_subcommand_from help" -f -a "logs" -d 'Show what it said to the service manager'
 complete -c creel -n "__fish_creel_using_subcommand service; and __fish_seen_subcommand_from help" -f -a "text" -d 'Print a text that service managers read, for packagers'
 complete -c creel -n "__fish_creel_using_subcommand service; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Also into a pipe'
 never\t'Nowhere'"
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -l json -d 'Print data as JSON'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -s h -l help -d 'Print help'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -f -a "exec" -d 'Run a command in the sandbox of the `exec` tool'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -f -a "test" -d 'Try some sixty deeds in a tool sandbox, and say which were denied'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "exec" -d 'Run a command in the sandbox of the `exec` tool'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "explain" -d 'Show how an agent\'s commands and its worker are confined: measured, with the key behind each line'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "why" -d 'Show what sandboxes denied lately, each as one sentence with rule, path and key'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "test" -d 'Try some sixty deeds in a tool sandbox, and say which were denied'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "quarantine" -d 'What commands left in workspaces and was taken away after the run'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l workspace -d 'The workspace folder, which is also the working directory' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l access -d 'What the command may do in the workspace' -r -f -a "none\t'Nothing: the working directory is the private /tmp'
 ro\t'Read-only'
-rw\t'Writable, `.git` protected'"
+rw\t'Writable, but for what programs of the host and the agent itself obey'"
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l ro -d 'A further folder to show read-only; may be given several times' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l wall -d 'Seconds after which the command is killed' -r
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l level -d 'How strongly to confine it; a sandbox that cannot be built is an error, never a weaker one' -r -f -a "l1\t'Landlock and seccomp, for hosts without user namespaces'
@@ -468,8 +471,29 @@ complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_sub
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Also into a pipe'
 never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l raw -d 'Pass control characters of the output on, which a terminal obeys; without it each becomes a question mark'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l agent -d 'The agent [default: the first]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -s v -l verbose -d 'Also name every denied system call and every variable'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -l agent -d 'Only this agent, its worker and its commands' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -s n -l lines -d 'How many of the newest' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from test" -l level -d 'The level to test [default: the strongest that this machine gives to whoever runs this]' -r -f -a "l1\t'Landlock and seccomp'
 l2\t'The same with namespaces'"
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from test" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
@@ -480,8 +504,23 @@ always\t'Also into a pipe'
 never\t'Nowhere'"
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from test" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -f -a "list" -d 'List everything in quarantine'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -f -a "restore" -d 'Bring one thing back to where it was'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -f -a "drop" -d 'Delete everything of one agent'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Run a command in the sandbox of the `exec` tool'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show how an agent\'s commands and its worker are confined: measured, with the key behind each line'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "why" -d 'Show what sandboxes denied lately, each as one sentence with rule, path and key'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "test" -d 'Try some sixty deeds in a tool sandbox, and say which were denied'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "quarantine" -d 'What commands left in workspaces and was taken away after the run'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand token" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand token" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
@@ -541,4 +580,7 @@ complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcom
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from service" -f -a "logs" -d 'Show what it said to the service manager'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from service" -f -a "text" -d 'Print a text that service managers read, for packagers'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "exec" -d 'Run a command in the sandbox of the `exec` tool'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "explain" -d 'Show how an agent\'s commands and its worker are confined: measured, with the key behind each line'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "why" -d 'Show what sandboxes denied lately, each as one sentence with rule, path and key'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "test" -d 'Try some sixty deeds in a tool sandbox, and say which were denied'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "quarantine" -d 'What commands left in workspaces and was taken away after the run'

@@ -60,6 +60,10 @@ pub fn report(exit: &ToolExit) -> Outcome {
         text.push('\n');
         text.push_str(message);
     }
+    for denial in &exit.denials {
+        text.push_str("\n[sandbox] ");
+        text.push_str(&denial.sentence);
+    }
     let well = exit.cause == ToolCause::Exited && exit.code == Some(0);
     Outcome { text, is_error: !well }
 }
@@ -102,6 +106,7 @@ mod tests {
             stderr: stderr.to_owned(),
             dropped_bytes: 0,
             wall_ms: 1500,
+            denials: Vec::new(),
         }
     }
 

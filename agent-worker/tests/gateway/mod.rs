@@ -64,6 +64,7 @@ pub(crate) fn printed(stdout: &str) -> ToolExit {
         stderr: String::new(),
         dropped_bytes: 0,
         wall_ms: 1,
+        denials: Vec::new(),
     }
 }
 

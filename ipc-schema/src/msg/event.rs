@@ -97,6 +97,8 @@ pub enum EventKind {
     LogDropped,
     /// Lines or events could not be written to the disk; `count` says how many.
     DiskLost,
+    /// A sandbox denied something; `count` says how often.
+    Denied,
     /// Something that this version does not know.
     #[default]
     #[serde(other)]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sandbox::Denial;
 use super::{Empty, notify, request};
 
 request!(
@@ -60,6 +61,9 @@ pub struct ToolExit {
     pub dropped_bytes: u64,
     /// How long it took, in milliseconds.
     pub wall_ms: u64,
+    /// What its sandbox denied it, as far as anybody can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<Denial>,
 }
 
 /// Why a run ended. Since: 1.0.

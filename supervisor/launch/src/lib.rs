@@ -12,6 +12,7 @@ mod levels;
 #[cfg(target_os = "linux")]
 mod linux;
 mod note;
+mod outline;
 mod probes;
 mod profile;
 mod seatbelt;
@@ -27,6 +28,7 @@ pub use launching::{Exit, Launched, Launching, Stdio};
 pub use levels::{Grouped, Measured, probe_levels, probe_levels_in};
 #[cfg(target_os = "linux")]
 pub use linux::succession;
+pub use outline::{Calls, Outline, outline};
 pub use probes::{Probe, probe_tool};
 pub use rustix::process::Signal;
 pub use seatbelt::seatbelt_profile;

@@ -12,6 +12,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::groups::Controllers;
+use crate::denials::Counted;
 
 /// When SIGKILL is sent again to a group that is not empty yet: somebody may have been in the middle of a fork that the
 /// kernel lets pass, or hangs in the kernel.
@@ -112,6 +113,17 @@ impl Group {
     /// Whether the kernel killed something in it for its memory. Known once it is empty.
     pub fn oom(&self) -> bool {
         self.oom.get()
+    }
+
+    /// Forks that were refused and periods in which it was slowed down.
+    pub fn counted(&self) -> Counted {
+        let count = |file: &str, key: &str| {
+            let text = fs::read_to_string(self.path.join(file)).unwrap_or_default();
+            let value = text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+            value.unwrap_or(0)
+        };
+        let (forks, throttled) = (count("pids.events", "max "), count("cpu.stat", "nr_throttled "));
+        Counted { oom: self.oom(), forks, throttled }
     }
 
     /// The kernel tells changes of `populated` as urgent data of the file.

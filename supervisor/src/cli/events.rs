@@ -107,6 +107,7 @@ fn colour(event: &Event) -> Colour {
         | EventKind::Backoff
         | EventKind::Planted
         | EventKind::LimitsNotEnforced
+        | EventKind::Denied
         | EventKind::LogDropped => Colour::Yellow,
         EventKind::Launched
         | EventKind::Stopped

@@ -15,7 +15,9 @@ use super::{Context, quarantine};
 use crate::tool::leavings::Look;
 use crate::{cgroup, clock};
 
+mod explain;
 mod test;
+mod why;
 
 /// Run commands in the tool sandbox, test it, and have it explained.
 #[derive(Debug, clap::Subcommand)]
@@ -31,6 +33,24 @@ pub(crate) enum Command {
                             The exit code is the command's; 128 + n when signal n killed it, 124 when its time was up, 125 when \
                             the sandbox could not be built (then nothing ran).")]
     Exec(Exec),
+    /// Show how an agent's commands and its worker are confined: measured, with the key behind each line
+    ///
+    /// The level and why it is not higher; what is visible and which key shows it; network, limits and who enforces them;
+    /// denied system calls; and what is not enforced here. Runs `true` in the sandbox once. When Creel is not running, the
+    /// configuration file is explained instead.
+    #[command(
+        after_help = "Examples:\n  creel sandbox explain\n  creel sandbox explain --agent research --verbose\n  \
+                            creel sandbox explain --json | jq '.sandboxes[0].limits'"
+    )]
+    Explain(explain::Args),
+    /// Show what sandboxes denied lately, each as one sentence with rule, path and key
+    ///
+    /// What cgroups counted, egress refused and the supervisor ended is exact. The rest is concluded from exit codes and
+    /// from what commands printed, and is marked with `~`: the kernel tells an ordinary service nothing of what Landlock,
+    /// namespaces and seccomp refused. The file tools of agents answer their refusals to the model alone.
+    #[command(after_help = "Examples:\n  creel sandbox why\n  creel sandbox why --agent main -n 5\n  \
+                            creel sandbox why --json | jq '.denials[].sentence'")]
+    Why(why::Args),
     /// Try some sixty deeds in a tool sandbox, and say which were denied
     ///
     /// Real attempts with decoys: files, network, other processes, system calls, privileges and limits; and what must work
@@ -102,6 +122,8 @@ impl From<Level> for creel_launch::Level {
 pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Exec(exec) => execute(context, exec),
+        Command::Explain(args) => explain::run(context, &args),
+        Command::Why(args) => why::run(context, args),
         Command::Test(args) => test::run(context, &args),
         Command::Quarantine(command) => quarantine::run(context, command),
     }

@@ -3,6 +3,7 @@
 use creel_ipc::Request;
 use creel_ipc::msg::control::{Logs, Stop, Upgrade, UpgradeStatus};
 use creel_ipc::msg::event::Events;
+use creel_ipc::msg::sandbox::{SandboxExplain, SandboxWhy};
 use creel_ipc::msg::supervisor::{ConfigReload, UnitRestart, UnitStart, UnitStop, UnitsStatus};
 
 /// What a method does.
@@ -15,10 +16,12 @@ pub enum Access {
 }
 
 /// Every method of the socket. What is not here is not known, whatever else the supervisor could answer.
-pub const METHODS: [(&str, Access); 10] = [
+pub const METHODS: [(&str, Access); 12] = [
     (UnitsStatus::METHOD, Access::Read),
     (Events::METHOD, Access::Read),
     (Logs::METHOD, Access::Read),
+    (SandboxExplain::METHOD, Access::Read),
+    (SandboxWhy::METHOD, Access::Read),
     (UnitRestart::METHOD, Access::Write),
     (UnitStart::METHOD, Access::Write),
     (UnitStop::METHOD, Access::Write),

@@ -112,6 +112,7 @@ impl Run {
             stderr: String::new(),
             dropped_bytes: 0,
             wall_ms: millis(began.elapsed()),
+            denials: Vec::new(),
         })
     }
 
@@ -213,6 +214,7 @@ impl Run {
             stderr,
             dropped_bytes: out_dropped + err_dropped,
             wall_ms: millis(self.began.elapsed()),
+            denials: Vec::new(),
         }
     }
 

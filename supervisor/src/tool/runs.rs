@@ -203,6 +203,7 @@ mod tests {
             stderr: String::new(),
             dropped_bytes: 0,
             wall_ms: 1,
+            denials: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::launch::tell_end;
 use super::member::Member;
 use super::{EGRESS, GATEWAY, Tree, upgrade};
+use crate::denials::Ring;
 use crate::logs::reader::{self, Tap};
 use crate::tool::{Run, Runs};
 use crate::unit::process::Process;
@@ -101,6 +102,7 @@ impl Tree {
             taps,
             put_off: self.upgrade.put_off_launches(),
             runs: self.runs.state(),
+            denials: self.denials.state(),
             going,
             book: self.book.state(),
             upgrade: self.upgrade.state.clone(),
@@ -147,6 +149,7 @@ impl Tree {
             self.put_to_work(name, incarnation, opened, state.welcomed);
         }
         self.runs = Runs::resume(carried.runs);
+        self.denials = Ring::resume(carried.denials);
         for state in carried.going {
             let process = take_process(&inherited, state.process)?;
             let [out, err] = state.pipes;

@@ -314,7 +314,7 @@ fn refused(sentence: &str) -> LaunchError {
 }
 
 /// The launcher's account in the words of the wire.
-pub(super) fn isolation(measured: &creel_launch::Isolation) -> Isolation {
+pub(crate) fn isolation(measured: &creel_launch::Isolation) -> Isolation {
     Isolation {
         level: measured.level.to_string(),
         namespaces: measured.namespaces.clone(),

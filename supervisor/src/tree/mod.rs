@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::cgroup;
 use crate::control::Clients;
+use crate::denials::Ring;
 use crate::fdkeep::FdKeep;
 use crate::journal::Journal;
 use crate::link::{Outgoing, Post};
@@ -51,6 +52,7 @@ mod record;
 mod reload;
 mod requests;
 mod roll;
+mod sandbox;
 mod status;
 mod stop;
 mod tools;
@@ -61,6 +63,7 @@ mod weights;
 
 pub use event::{Event, Events};
 use event::{UnitEvent, What};
+pub(crate) use launch::isolation;
 use member::Member;
 use quiet::Quiet;
 use stop::Stopping;
@@ -97,6 +100,7 @@ pub struct Tree {
     members: BTreeMap<String, Member>,
     keep: FdKeep,
     runs: Runs,
+    denials: Ring,
     book: Book,
     journal: Journal,
     started: Instant,
@@ -164,6 +168,7 @@ impl Tree {
             members,
             keep,
             runs: Runs::default(),
+            denials: Ring::default(),
             book,
             journal,
             started: Instant::now(),

@@ -133,6 +133,7 @@ impl Tree {
             EgressDenied::METHOD if name == EGRESS => {
                 if let Some(denied) = self.read::<EgressDenied>(name, method, params) {
                     let EgressDenied { unit, host, port, reason, count } = &denied;
+                    self.egress_denied(unit, host, *port, reason, *count);
                     if self.book.knows(unit) {
                         let line = format!("[egress: {host}:{port} refused {count} times: {reason}]");
                         self.book.log(unit).line(&line);

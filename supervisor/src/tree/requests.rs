@@ -7,6 +7,7 @@ use creel_ipc::ErrorClass;
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::control::{Stop, Upgrade, UpgradeStatus};
 use creel_ipc::msg::event::EventKind;
+use creel_ipc::msg::sandbox::{SandboxExplain, SandboxWhy};
 use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus};
 use creel_ipc::msg::tool::{ToolKill, ToolRun};
 use creel_ipc::rpc::{Request, RpcError, params};
@@ -44,6 +45,16 @@ impl Tree {
     /// A request over the control socket.
     pub(super) fn control_request(&mut self, link: Link, id: u64, method: &str, given: Value, uid: u32) {
         let outcome = match method {
+            SandboxExplain::METHOD => {
+                let begun = params(method, given).and_then(|given| self.explain(link.clone(), id, &given));
+                match begun {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
+            SandboxWhy::METHOD => {
+                params(method, given).and_then(|given| answer(&self.denials.answer(&given)))
+            }
             Stop::METHOD => {
                 self.stop("the command line", Some(uid));
                 answer(&Empty {})
@@ -110,7 +121,7 @@ impl Tree {
     }
 }
 
-fn answer<T: Serialize>(result: &T) -> Result<Value, RpcError> {
+pub(super) fn answer<T: Serialize>(result: &T) -> Result<Value, RpcError> {
     serde_json::to_value(result)
         .map_err(|error| RpcError::new(ErrorClass::BadRequest, format!("The result is no JSON: {error}.")))
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::event::{Event, Events};
 use super::{GATEWAY, Tree};
+use crate::denials::Terms;
 use crate::link::{Outgoing, Post};
 use crate::tool::Run;
 use crate::tool::command::{Command, command};
@@ -34,7 +35,11 @@ impl Tree {
             Asked::Attached => {}
             Asked::New => match self.compose(&params) {
                 Ok(command) => {
-                    if self.runs.add(params.run, command, (incarnation, id)) {
+                    let Command { spec, wall, keep, .. } = &command;
+                    let (spec, agent) = (spec.clone(), params.agent.clone());
+                    let terms = Terms { agent, spec, wall: *wall, keep: *keep };
+                    if self.runs.add(params.run.clone(), command, (incarnation, id)) {
+                        self.denials.expect(&params.run, terms);
                         self.start_runs();
                     } else {
                         let sentence = "Too many tool runs wait for their turn.";
@@ -46,7 +51,7 @@ impl Tree {
         }
     }
 
-    fn compose(&self, params: &ToolRunParams) -> Result<Command, RpcError> {
+    pub(super) fn compose(&self, params: &ToolRunParams) -> Result<Command, RpcError> {
         let bad = |sentence: String| RpcError::new(ErrorClass::BadRequest, sentence);
         if self.stopping.is_some() {
             return Err(RpcError::new(ErrorClass::Conflict, "Creel is about to stop."));
@@ -118,7 +123,8 @@ impl Tree {
     }
 
     /// A run is over and done with: tells whoever asked, unless that gateway is gone.
-    pub(super) fn tool_settled(&mut self, run: &str, mut exit: ToolExit, findings: &Findings) {
+    pub(super) fn tool_settled(&mut self, run: &str, exit: ToolExit, findings: &Findings) {
+        let mut exit = self.with_denials(run, exit);
         if !findings.is_empty() {
             let told = findings.told();
             if let Some((look, _)) = self.runs.look(run) {
@@ -168,6 +174,7 @@ impl Tree {
                 stderr: String::new(),
                 dropped_bytes: 0,
                 wall_ms: 0,
+                denials: Vec::new(),
             };
             self.tool_settled(&params.run, exit, &Findings::default());
         }

@@ -11,6 +11,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::cgroup::{self, Group};
+use crate::denials::Counted;
 use crate::orphans;
 
 /// A process that runs, and the cgroup of all that it starts; where there is none, the mark that all of them bear.
@@ -36,6 +37,11 @@ impl Process {
     /// Whether the kernel killed something of it for its memory. Known once [`Process::ended`] is over.
     pub fn oom(&self) -> bool {
         self.1.as_ref().is_some_and(|group| group.oom())
+    }
+
+    /// What its cgroup counted; all zero without one.
+    pub fn counted(&self) -> Counted {
+        self.1.as_ref().map(|group| group.counted()).unwrap_or_default()
     }
 
     /// Sends a signal. A process that has ended meanwhile is no failure.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Lent, UpgradeError};
 use crate::control::ClientsState;
+use crate::denials::RingState;
 use crate::fdkeep::KeepState;
 use crate::journal::JournalState;
 use crate::logs::BookState;
@@ -69,6 +70,9 @@ pub struct Carried {
     pub put_off: Vec<(String, u64)>,
     /// Tool runs.
     pub runs: RunsState,
+    /// What sandboxes denied.
+    #[serde(default)]
+    pub denials: RingState,
     /// Tool runs that have a process.
     pub going: Vec<GoingState>,
     /// The logs.

@@ -14,6 +14,7 @@ mod kept;
 mod lock;
 mod logs;
 mod reload;
+mod sandbox;
 mod stop;
 mod tools;
 mod uids;
