@@ -21,13 +21,17 @@ pub(crate) fn install() -> Result<()> {
     if answers("qemu-system-x86_64", "--version") && answers("mmdebstrap", "--version") {
         return Ok(());
     }
+    let needs = "a virtual machine needs the Debian packages qemu-system-x86, mmdebstrap and e2fsprogs";
     if !answers("apt-get", "--version") {
-        bail!("the virtual machine needs qemu-system-x86, mmdebstrap and e2fsprogs: install them first");
+        bail!("{needs}: install them first");
     }
-    must(command("apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    let failed =
+        || format!("{needs}, and apt could not install them (as root, and with a mirror that answers?)");
+    must(command("apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))
+        .with_context(failed)?;
     let packages = ["qemu-system-x86", "mmdebstrap", "e2fsprogs"];
     let mut install = command("apt-get", &["install", "-y", "-qq", "--no-install-recommends"]);
-    must(install.args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
+    must(install.args(packages).env("DEBIAN_FRONTEND", "noninteractive")).with_context(failed)
 }
 
 impl Guest {
@@ -35,7 +39,9 @@ impl Guest {
     pub(crate) fn of(suite: &'static str) -> Result<Self> {
         let images = std::env::var_os("CREEL_VM").map_or_else(|| root().join("target/vm"), PathBuf::from);
         let folder = images.join(suite);
-        must(command("tests/vm/build-image.sh", &[]).arg(&folder).arg(suite))?;
+        must(command("tests/vm/build-image.sh", &[]).arg(&folder).arg(suite)).with_context(|| {
+            format!("the image of Debian {suite} cannot be built: that needs root and a Debian mirror that has {suite}")
+        })?;
         Ok(Self { folder, suite })
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::Stage;
-use crate::shell::{command, must};
+use crate::shell::{answers, command, must};
 
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -32,6 +32,10 @@ pub(super) fn make(stage: &Stage) -> Result<PathBuf> {
     fs::write(layout.join("index.json"), index(&manifest, &stage.version))?;
     let archive = super::folder().join(format!("creel-{}-oci-{}.tar", stage.version, architecture()));
     super::tar(&layout, &archive, &["."], &[])?;
+    // Somebody else's eyes, where there are some.
+    if answers("skopeo", "--version") {
+        must(command("skopeo", &["inspect", "--raw"]).arg(format!("oci-archive:{}", archive.display())))?;
+    }
     Ok(archive)
 }
 

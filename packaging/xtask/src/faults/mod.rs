@@ -32,7 +32,11 @@ pub(crate) fn run(allow_unmeasured: bool) -> Result<()> {
 /// Runs only those that need a virtual machine.
 pub(crate) fn run_in_vm(allow_unmeasured: bool) -> Result<()> {
     run::build(false)?;
-    judge(&Report::of_some(vm::run()?), allow_unmeasured)
+    let outcomes = vm::run()?;
+    if outcomes.is_empty() {
+        bail!("no test of a row was found that needs a virtual machine");
+    }
+    judge(&Report::of_some(outcomes), allow_unmeasured)
 }
 
 fn judge(report: &Report, allow_unmeasured: bool) -> Result<()> {
