@@ -136,6 +136,21 @@ pub(crate) fn stage(
     stage.map(StageProcess::Spawned).at(Stage::Spawn, || "The launcher stage cannot be started")
 }
 
+/// Forks a stage from this very process, where that is sound: it has no other thread, whose locks the stage would find taken.
+pub(crate) fn forked(
+    link: OwnedFd,
+    stdio: Stdio,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<StageProcess, LaunchError> {
+    #[cfg(target_os = "linux")]
+    if std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1) {
+        let forked = crate::linux::nursery::fork([link, stdio.stdout, stdio.stderr], cgroup);
+        let (pid, pidfd) = forked.at(Stage::Spawn, || "The launcher stage cannot be forked")?;
+        return Ok(StageProcess::Hatched { pid, pidfd });
+    }
+    stage(link, stdio, cgroup)
+}
+
 /// This very binary with another first argument. No `pre_exec`, no uid, no groups: std then uses `posix_spawn`, which runs no
 /// code of ours after a fork.
 fn rerun(arg: &str) -> Command {

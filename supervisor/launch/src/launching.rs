@@ -98,6 +98,24 @@ impl Launching {
         stdio: Stdio,
         cgroup: Option<BorrowedFd<'_>>,
     ) -> Result<Self, LaunchError> {
+        Self::begin_by(hatching::stage, spec, stdio, cgroup)
+    }
+
+    /// The same from a process with a single thread, which is forked instead of executed anew.
+    pub(crate) fn begin_forked(
+        spec: &LaunchSpec,
+        stdio: Stdio,
+        cgroup: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, LaunchError> {
+        Self::begin_by(hatching::forked, spec, stdio, cgroup)
+    }
+
+    fn begin_by(
+        stage: fn(OwnedFd, Stdio, Option<BorrowedFd<'_>>) -> Result<StageProcess, LaunchError>,
+        spec: &LaunchSpec,
+        stdio: Stdio,
+        cgroup: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, LaunchError> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .at(Stage::Spawn, || "No launch socket can be made; the open-files limit may be reached")?;
@@ -107,7 +125,7 @@ impl Launching {
             .at(Stage::Policy, || "The policy cannot be handed to the launcher stage")?;
         // Without namespaces the stage becomes the unit; with them the unit is cloned into the cgroup.
         let cgroup = cgroup.filter(|_| spec.level < Level::L2);
-        let stage = hatching::stage(theirs, stdio, cgroup)?;
+        let stage = stage(theirs, stdio, cgroup)?;
         Ok(Self {
             socket: ours,
             stage: Some(stage),

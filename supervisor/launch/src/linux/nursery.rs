@@ -1,7 +1,8 @@
 //! The nursery: a run of this binary that is executed once, prepares what all launches share, and then only forks. Each
 //! fork is a launcher stage like any other, without the price of an exec. It passes descriptors on and never reads a policy.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::Errno;
@@ -66,13 +67,32 @@ fn is_quiet(socket: &OwnedFd) -> bool {
     poll(&mut fds, PollTimeout::from(QUIET_MS)) == Ok(0)
 }
 
-fn become_stage([link, stdout, stderr]: [OwnedFd; 3], in_cgroup: bool) -> ! {
-    let placed = rustix::stdio::dup2_stdin(&link)
-        .and_then(|()| rustix::stdio::dup2_stdout(&stdout))
-        .and_then(|()| rustix::stdio::dup2_stderr(&stderr));
+/// Forks a stage from a process of one thread that is no nursery: a command line.
+pub(crate) fn fork(fds: [OwnedFd; 3], cgroup: Option<BorrowedFd<'_>>) -> io::Result<(i32, OwnedFd)> {
+    match sys::clone(0, libc::SIGCHLD, cgroup)? {
+        Cloned::Child => {
+            // The first process of a tool keeps this memory.
+            sys::forget_environment();
+            place(&fds);
+            // Not only on exec: our end of the link must be open in our process alone.
+            let _ = sys::close_from(3, false);
+            stage::run(cgroup.is_some())
+        }
+        Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
+    }
+}
+
+fn become_stage(fds: [OwnedFd; 3], in_cgroup: bool) -> ! {
+    place(&fds);
+    drop(fds);
+    stage::run(in_cgroup)
+}
+
+fn place([link, stdout, stderr]: &[OwnedFd; 3]) {
+    let placed = rustix::stdio::dup2_stdin(link)
+        .and_then(|()| rustix::stdio::dup2_stdout(stdout))
+        .and_then(|()| rustix::stdio::dup2_stderr(stderr));
     if placed.is_err() {
         sys::leave(1);
     }
-    drop((link, stdout, stderr));
-    stage::run(in_cgroup)
 }

@@ -131,6 +131,22 @@ pub(crate) fn close_from(first: u32, only_on_exec: bool) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Overwrites the environment that this process was given, for one that goes on without an exec.
+pub(crate) fn forget_environment() {
+    unsafe extern "C" {
+        static mut environ: *mut *mut libc::c_char;
+    }
+    // SAFETY: only a forked launcher stage calls this: one thread, and nobody in it reads the environment any more. The array
+    // ends in null, and each entry is a NUL-terminated string in memory of this process that may be written.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            libc::memset((*at).cast(), 0, libc::strlen(*at));
+            at = at.add(1);
+        }
+    }
+}
+
 /// Gives every signal its default action and unblocks all: an ignored signal would stay ignored across exec.
 pub(crate) fn default_signals() {
     for signal in 1..=libc::SIGRTMAX() {
