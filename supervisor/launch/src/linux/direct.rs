@@ -2,14 +2,14 @@
 //! express it refuses. And level 0, which the operator must have written.
 
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::first::Realm;
 use super::last::Last;
 use super::ruleset::{Grant, Ports, Rules};
 use super::stage::{ports, supervisor_lives, with_first_process};
-use super::{credentials, elf, filter, network, sys};
+use super::{credentials, elf, filter, network, scratch, sys};
 use crate::error::{At as _, LaunchError, Stage};
 use crate::profile::{self, Execute, RoleProfile};
 use crate::spec::{Access, Ids, LaunchSpec, Net, Role};
@@ -36,7 +36,7 @@ pub(crate) fn launch(
         Net::Host => {}
     }
     let programs = filter::programs(profile::seccomp(), &classes)?;
-    let scratch = if profile.stub { Some(scratch()?) } else { None };
+    let (scratch, lock) = if profile.stub { Some(scratch::make()?) } else { None }.unzip();
     let ports = match ports(profile, spec, listener.as_ref().map(|(_, port)| *port)) {
         // There is no namespace here to do it.
         Ports::Any if spec.net != Net::Host => Ports::Connect(Vec::new()),
@@ -49,14 +49,14 @@ pub(crate) fn launch(
         "no namespaces: background processes are ended by their first process, not by the kernel".to_owned(),
     );
     let rules = rules(spec, profile, scratch.as_deref());
-    let clean = scratch.clone();
+    let clean: Option<PathBuf> = scratch.clone();
     let last = Last { spec, socket, listener, rules, ports, programs, namespaces: Vec::new(), gaps, scratch };
     if !profile.stub {
         return last.run();
     }
     nix::sys::prctl::set_child_subreaper(true)
         .at(Stage::Session, || "The first process cannot become a subreaper")?;
-    with_first_process(last, &Realm::Subreaper, move || {
+    with_first_process(last, &Realm::Subreaper(lock), move || {
         if let Some(dir) = clean {
             let _ = std::fs::remove_dir_all(dir);
         }
@@ -166,18 +166,6 @@ fn rules(spec: &LaunchSpec, profile: &RoleProfile, scratch: Option<&Path>) -> Ru
         rules.allow(scratch, Grant::WriteExecute);
     }
     rules
-}
-
-/// A folder of the unit's own in place of the private /tmp. Its name is new or the launch fails.
-fn scratch() -> Result<PathBuf, LaunchError> {
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let path = std::env::temp_dir().join(format!("creel-{}-{now:x}", std::process::id()));
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&path)
-        .at(Stage::Root, || format!("The scratch folder {} cannot be made", path.display()))?;
-    Ok(path)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The first process of a tool unit: passes signals on, reaps, ends as its child ends. With it ends the pid namespace, or,
 //! where there is none, it ends every descendant itself.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -15,8 +16,8 @@ use super::sys;
 pub(crate) enum Realm {
     /// Process 1 of a pid namespace: the kernel ends the rest.
     Namespace,
-    /// A subreaper on the host: it ends the rest.
-    Subreaper,
+    /// A subreaper on the host: it ends the rest. It holds this as long as it lives.
+    Subreaper(Option<OwnedFd>),
 }
 
 const PASSED_ON: [Signal; 6] =
@@ -36,9 +37,13 @@ pub(crate) fn prepare() -> nix::Result<SigSet> {
     Ok(set)
 }
 
-/// Waits until `child` ends and then leaves with its exit code, or 128 + signal. Holds no descriptor and no capability.
+/// Waits until `child` ends and then leaves with its exit code, or 128 + signal. Holds no capability, and no descriptor but what its realm does.
 pub(crate) fn keep(child: Pid, signals: &SigSet, realm: &Realm, at_end: impl FnOnce()) -> ! {
-    let _ = sys::close_from(0, false);
+    let held = match realm {
+        Realm::Subreaper(Some(lock)) => u32::from(rustix::stdio::dup2_stdin(lock).is_ok()),
+        _ => 0,
+    };
+    let _ = sys::close_from(held, false);
     let code = loop {
         match signals.wait() {
             Ok(Signal::SIGCHLD) => {
@@ -50,12 +55,12 @@ pub(crate) fn keep(child: Pid, signals: &SigSet, realm: &Realm, at_end: impl FnO
             Ok(Signal::SIGQUIT) => break 128 + Signal::SIGKILL as i32,
             Ok(signal) => match realm {
                 Realm::Namespace => drop(kill(Pid::from_raw(-1), signal)),
-                Realm::Subreaper => drop(nix::sys::signal::killpg(child, signal)),
+                Realm::Subreaper(_) => drop(nix::sys::signal::killpg(child, signal)),
             },
             Err(_) => break 125,
         }
     };
-    if matches!(realm, Realm::Subreaper) {
+    if matches!(realm, Realm::Subreaper(_)) {
         sweep();
     }
     at_end();

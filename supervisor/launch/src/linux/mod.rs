@@ -14,6 +14,7 @@ mod network;
 pub(crate) mod nursery;
 mod root;
 mod ruleset;
+mod scratch;
 pub(crate) mod shed;
 pub(crate) mod stage;
 pub mod succession;

@@ -268,7 +268,7 @@ pub(crate) fn with_first_process(
     at_end: impl FnOnce(),
 ) -> Result<std::convert::Infallible, LaunchError> {
     let signals = first::prepare().at(Stage::Session, || "The first process cannot be prepared")?;
-    if matches!(realm, Realm::Subreaper) {
+    if matches!(realm, Realm::Subreaper(_)) {
         credentials::sweep_with_parent()?;
     }
     let mut last = Some(last);
