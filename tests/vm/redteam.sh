@@ -19,7 +19,7 @@ attack() {
   echo "# $name took $((SECONDS - from)) s: $(grep '^==' "$out/$name.txt")"
 }
 # All at once, and patient: most of the time goes into starting Python on an emulated machine.
-suite="python3 -B $place/redteam/run.py --wall 20"
+suite="python3 -B $place/redteam/run.py --wall 15 --slack 20"
 
 wanted="L3-root L2-user"
 attack L3-root $suite --owner 64742 --json "$out/L3-root.json" -- systemd-run --quiet --scope -p Delegate=yes -- $(exec_at l3) &
