@@ -230,6 +230,8 @@ async fn workers_are_welcomed_relayed_and_outlive_their_gateway() {
         cwd: None,
         env: Default::default(),
         wall_ms: None,
+        session: None,
+        main: false,
     };
     let link = agent.link.clone();
     let calling = tokio::spawn(async move { link.call::<ToolRun>(&run).await });

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use creel_config::plan::{EgressHost, Plan, Unit, UnitKind};
-use creel_config::sandbox::{Floor, SandboxMode};
+use creel_config::sandbox::Floor;
 use creel_ipc::msg::sandbox::{DeniedCalls, Explanation, Limit, Sandboxed, Visible};
 use creel_ipc::msg::tool::ToolRunParams;
 use creel_launch::{Access, LaunchSpec, Level, Measured, Net, Role, outline};
@@ -75,6 +75,8 @@ impl<'a> Ground<'a> {
             cwd: None,
             env: BTreeMap::new(),
             wall_ms: None,
+            session: None,
+            main: false,
         };
         let of = format!("commands of agent:{id}");
         let (commands, spec) = match compose(&params) {
@@ -92,7 +94,7 @@ impl<'a> Ground<'a> {
         };
         let told = Explanation {
             agent: id.to_owned(),
-            mode: if supervision.mode == SandboxMode::Off { "off" } else { "on" }.to_owned(),
+            mode: supervision.mode.word().to_owned(),
             floor: match supervision.floor {
                 Floor::L1 => Level::L1,
                 Floor::L2 => Level::L2,

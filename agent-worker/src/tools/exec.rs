@@ -31,6 +31,8 @@ pub fn plan(run: String, arguments: &Value, default_wall_ms: u64) -> Result<Tool
         cwd: None,
         env: std::collections::BTreeMap::new(),
         wall_ms: timeout.or((default_wall_ms > 0).then_some(default_wall_ms)),
+        session: None,
+        main: false,
     })
 }
 

@@ -259,9 +259,11 @@ pub(super) mod tools {
     use creel_ipc::msg::tool::{ToolExit, ToolKill, ToolKillParams, ToolOutput, ToolRun, ToolRunParams};
     use creel_ipc::{ErrorClass, RpcError};
     use creel_link::{CallError, Link};
+    use sha2::{Digest as _, Sha256};
 
     use super::Attached;
     use crate::core::Core;
+    use crate::route;
 
     fn supervisor(core: &Core) -> Result<Link, RpcError> {
         let missing = || RpcError::new(ErrorClass::Transient, "The supervisor does not answer.");
@@ -279,6 +281,14 @@ pub(super) mod tools {
         may_run(&this)?;
         this.name().clone_into(&mut params.agent);
         let run = params.run.clone();
+        let lane = lane(&this, &run);
+        let settings = this.core.settings();
+        params.main =
+            lane.as_ref().is_some_and(|lane| *lane == route::main_key(&settings.config, this.name()));
+        params.session = lane.map(|lane| {
+            let digest = Sha256::digest(lane.as_bytes());
+            digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+        });
         let owner =
             this.core.state().tool_runs.entry(run.clone()).or_insert_with(|| this.unit.clone()).clone();
         if owner != this.unit {
@@ -290,6 +300,13 @@ pub(super) mod tools {
         let outcome = supervisor(&this.core)?.call::<ToolRun>(&params).await.map_err(wire);
         this.core.state().tool_runs.remove(&run);
         outcome
+    }
+
+    /// The session of a run: that of the turn it is named after, if this agent has that turn.
+    fn lane(this: &Attached, run: &str) -> Option<String> {
+        let (turn, _) = run.rsplit_once(':')?;
+        let state = this.core.state();
+        state.turns.get(turn).filter(|turn| turn.agent == this.name()).map(|turn| turn.lane.clone())
     }
 
     /// The worker is told which tools it has; one that was taken over may not care.

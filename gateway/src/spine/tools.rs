@@ -19,6 +19,8 @@ async fn asked(config: &str) -> ErrorClass {
         cwd: None,
         env: Default::default(),
         wall_ms: None,
+        session: None,
+        main: false,
     };
     match agent.link.call::<ToolRun>(&params).await {
         Err(CallError::Refused(error)) => error.class(),

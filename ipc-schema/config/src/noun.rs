@@ -71,7 +71,8 @@ macro_rules! noun {
     };
 }
 
-/// A set of words: `"word" => Variant`, with the default named first. Words after `not built:` are refused by name.
+/// A set of words: `"word" => Variant`, with the default named first. Words after `not built:` are refused by name,
+/// and those after `formerly:` with the word to write instead.
 macro_rules! word {
     (
         $(#[doc = $about:literal])*
@@ -79,6 +80,7 @@ macro_rules! word {
             $( $(#[doc = $doc:literal])* $word:literal => $variant:ident, )*
         }
         $( not built: $($unbuilt:literal),+ )?
+        $( formerly: $($old:literal => $new:literal),+ )?
     ) => {
         $(#[doc = $about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -114,6 +116,10 @@ macro_rules! word {
                         );
                         None
                     } )?
+                    $( $( Some($old) => {
+                        at.fault(node.mark, format!("\"{}\" is no value of this key any more", $old), format!("write \"{}\"", $new));
+                        None
+                    } )+ )?
                     Some(other) => {
                         let hint = at.hint(other, Self::WORDS);
                         at.fault(

@@ -104,6 +104,11 @@ impl Paths {
         self.home.join("quarantine")
     }
 
+    /// The homes of tool runs.
+    pub fn sandboxes(&self) -> PathBuf {
+        self.home.join("sandboxes")
+    }
+
     /// The logs of all units.
     pub fn logs(&self) -> PathBuf {
         self.home.join("logs")

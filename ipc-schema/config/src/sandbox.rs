@@ -1,21 +1,42 @@
 //! `sandbox`: what tool runs may touch, and the least isolation under which workers start at all.
 
+use std::collections::BTreeMap;
+
 use crate::endpoint::HostPattern;
 use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Bytes;
+use crate::unbuilt::Unbuilt;
+
+pub mod bind;
+pub mod docker;
+
+pub use bind::Bind;
+pub use docker::Docker;
 
 noun! {
     /// Isolation of workers, and the policy of tool runs that agents inherit.
     pub struct Sandbox {
         /// The least measured level; below it workers are not started.
         "floor" => floor: Floor = Floor::default();
-        /// `off` runs workers and tools without isolation. Only the operator can write that.
+        /// `off` runs workers and tools without isolation, `non-main` the commands of main sessions. Only the operator can
+        /// write that.
         "mode" => mode: SandboxMode = SandboxMode::default();
         /// Whether workers start only where the memory and the tasks of whole units can be bounded (cgroup v2 with
         /// the controllers memory and pids).
         "requireLimits" => require_limits: bool = false;
         /// What a tool run sees of the agent's own workspace.
         "workspaceAccess" => workspace_access: WorkspaceAccess = WorkspaceAccess::default();
+        /// Who shares the home folder of tool runs, which outlives them.
+        "scope" => scope: SandboxScope = SandboxScope::default();
+        /// Folders and files of the host inside tool runs, each as `/host:/inside:ro` or `:rw`. Secrets, Creel's own folders,
+        /// other agents' workspaces and sockets are refused.
+        "binds" => binds: Vec<Bind> = Vec::new();
+        /// Variables of tool runs. Whoever can ask the agent can read them: no place for secrets.
+        "env" => env: BTreeMap<String, String> = BTreeMap::new(), check variables;
+        /// Not built yet: bytes of the workspace.
+        "disk" => disk: Unbuilt = Unbuilt;
+        /// Not built yet: files of the workspace.
+        "inodes" => inodes: Unbuilt = Unbuilt;
         /// What a tool run reaches of the network.
         "network" => network: ToolNetwork = ToolNetwork::default();
         /// Hosts that a tool run reaches with `network: "allow-list"`, written as in `egress.allow`. One on this machine or
@@ -40,12 +61,22 @@ noun! {
     pub struct AgentSandbox {
         /// What a tool run sees of the agent's own workspace.
         "workspaceAccess" => workspace_access: Option<WorkspaceAccess> = None;
+        /// Whether its commands are isolated: those of all sessions, of all but the main one, of none.
+        "mode" => mode: Option<SandboxMode> = None;
+        /// Who shares the home folder of tool runs, which outlives them.
+        "scope" => scope: Option<SandboxScope> = None;
+        /// Further folders and files of the host inside tool runs.
+        "binds" => binds: Vec<Bind> = Vec::new();
+        /// Further variables of tool runs.
+        "env" => env: BTreeMap<String, String> = BTreeMap::new(), check variables;
+        /// What was written for Docker.
+        "docker" => docker: Docker = Docker::default();
         /// What a tool run reaches of the network.
         "network" => network: Option<ToolNetwork> = None;
         /// Hosts that a tool run reaches with `network: "allow-list"`, in place of those of `sandbox`.
         "allow" => allow: Option<Vec<HostPattern>> = None;
         /// Memory of one tool run; without a control group of its own, of each of its processes.
-        "memory" => memory: Option<Bytes> = None, check |given: &Option<Bytes>| given.as_ref().map_or(Ok(()), within_bytes);
+        "memory" => memory: Option<Bytes> = None, check within_bytes_if_given;
         /// Processes of one tool run.
         "pids" => pids: Option<u32> = None, check within_if_given(1, 65_536);
         /// Processor time of one tool run in hundredths of one processor.
@@ -54,6 +85,24 @@ noun! {
         "wallSeconds" => wall_seconds: Option<u32> = None, check within_if_given(1, 86_400);
         /// Bytes of output that are kept of a tool run.
         "outputBytes" => output_bytes: Option<Bytes> = None;
+    }
+}
+
+fn within_bytes_if_given(bytes: &Option<Bytes>) -> Result<(), (String, String)> {
+    bytes.as_ref().map_or(Ok(()), within_bytes)
+}
+
+fn variables(given: &BTreeMap<String, String>) -> Result<(), (String, String)> {
+    let shaped =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let bad =
+        given.iter().find(|(name, value)| !shaped(name) || name.starts_with("LD_") || value.contains('\0'));
+    match bad {
+        None => Ok(()),
+        Some((name, _)) => Err((
+            format!("\"{name}\" cannot be a variable of tool runs"),
+            "use letters, digits and _, and no name that begins with LD_".into(),
+        )),
     }
 }
 
@@ -79,11 +128,26 @@ word! {
 
 word! {
     /// Whether units are isolated.
-    pub enum SandboxMode = On {
-        /// At the best level that the machine offers.
-        "on" => On,
-        /// Not at all.
+    pub enum SandboxMode = All {
+        /// All, at the best level that the machine offers.
+        "all" => All,
+        /// All but the commands of main sessions, which have the rights of Creel itself.
+        "non-main" => NonMain,
+        /// None.
         "off" => Off,
+    }
+    formerly: "on" => "all"
+}
+
+word! {
+    /// Who shares the home folder of tool runs.
+    pub enum SandboxScope = Agent {
+        /// Each session has its own.
+        "session" => Session,
+        /// Each agent has its own.
+        "agent" => Agent,
+        /// All agents share one.
+        "shared" => Shared,
     }
 }
 
@@ -115,6 +179,16 @@ word! {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolPolicy {
+    /// Whose commands are isolated.
+    pub mode: SandboxMode,
+    /// Who shares the home folder.
+    pub scope: SandboxScope,
+    /// What it sees of the host besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub binds: Vec<Bind>,
+    /// Variables.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
     /// What it sees of the agent's workspace.
     pub workspace_access: WorkspaceAccess,
     /// What it reaches of the network.
@@ -138,16 +212,45 @@ pub struct ToolPolicy {
 impl ToolPolicy {
     /// The policy of one agent: its own words first, then `agents.defaults.sandbox`, then `sandbox`.
     pub fn compose(base: &Sandbox, defaults: &AgentSandbox, own: &AgentSandbox) -> Self {
+        let layers = [own, defaults];
+        let docker = layers.map(|layer| &layer.docker);
+        let (mut binds, mut env) = (base.binds.clone(), base.env.clone());
+        for layer in layers.into_iter().rev() {
+            binds.extend(layer.docker.binds.iter().flatten().chain(&layer.binds).cloned());
+            env.extend(layer.docker.env.iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+            env.extend(layer.env.clone());
+        }
+        // What is said once more, nearer to the agent, wins.
+        let mut seen = std::collections::BTreeSet::new();
+        binds.reverse();
+        binds.retain(|bind| seen.insert(bind.inside.clone()));
+        binds.reverse();
+        let [own_docker, defaults_docker] = docker;
+        let own_memory = own.memory.or(own_docker.memory);
+        let own_pids = own.pids.or(own_docker.pids_limit);
+        let own_cpu = own.cpu_percent.or(own_docker.cpu_percent());
         Self {
+            mode: own.mode.or(defaults.mode).unwrap_or(base.mode),
+            scope: own.scope.or(defaults.scope).unwrap_or(base.scope),
+            binds,
+            env,
             workspace_access: own
                 .workspace_access
                 .or(defaults.workspace_access)
                 .unwrap_or(base.workspace_access),
-            network: own.network.or(defaults.network).unwrap_or(base.network),
+            network: own
+                .network
+                .or(own_docker.network)
+                .or(defaults.network)
+                .or(defaults_docker.network)
+                .unwrap_or(base.network),
             allow: own.allow.as_ref().or(defaults.allow.as_ref()).unwrap_or(&base.allow).clone(),
-            memory: own.memory.or(defaults.memory).unwrap_or(base.memory).0,
-            pids: own.pids.or(defaults.pids).unwrap_or(base.pids),
-            cpu_percent: own.cpu_percent.or(defaults.cpu_percent).or(base.cpu_percent),
+            memory: own_memory.or(defaults.memory).or(defaults_docker.memory).unwrap_or(base.memory).0,
+            pids: own_pids.or(defaults.pids).or(defaults_docker.pids_limit).unwrap_or(base.pids),
+            cpu_percent: own_cpu
+                .or(defaults.cpu_percent)
+                .or(defaults_docker.cpu_percent())
+                .or(base.cpu_percent),
             wall_seconds: own.wall_seconds.or(defaults.wall_seconds).unwrap_or(base.wall_seconds),
             output_bytes: own.output_bytes.or(defaults.output_bytes).unwrap_or(base.output_bytes).0,
         }

@@ -36,6 +36,12 @@ pub struct ToolRunParams {
     /// Milliseconds it may take; the operator's limit applies when it is smaller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_ms: Option<u64>,
+    /// Names the session, without telling which it is: hexadecimal digits. Filled in by the gateway. Since: 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Whether it is the agent's main session. Filled in by the gateway. Since: 1.0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub main: bool,
 }
 
 /// How a run ended. Since: 1.0.

@@ -3,15 +3,18 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use creel_config::sandbox::{ToolNetwork, ToolPolicy, WorkspaceAccess};
+use creel_config::Paths;
+use creel_config::sandbox::{SandboxMode, SandboxScope, ToolNetwork, ToolPolicy, WorkspaceAccess};
 use creel_ipc::limits::MAX_TOOL_STREAM;
 use creel_ipc::msg::tool::ToolRunParams;
 use creel_ipc::protected;
 use creel_launch::tool::{Foreground, WorkspaceAccess as Shown, spec};
-use creel_launch::{LaunchError, LaunchSpec, Level, Net};
+use creel_launch::{Access, LaunchError, LaunchSpec, Level, Net, View};
 use serde::{Deserialize, Serialize};
 
+use super::binds::{self, BindError};
 use super::leavings::Look;
+use crate::place;
 
 /// One command, ready to be launched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,19 +68,65 @@ pub enum CommandError {
     /// A folder of the policy is not there.
     #[error("{0}")]
     Folder(#[from] LaunchError),
+    /// A bind of the policy is refused.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The home of the runs cannot be made.
+    #[error("The home folder of the sandbox cannot be made: {0}. The operator must look after it.")]
+    Home(std::io::Error),
+}
+
+/// Where the commands of one agent run.
+#[derive(Debug)]
+pub struct Site<'a> {
+    /// Its workspace.
+    pub workspace: &'a Path,
+    /// What the operator allows.
+    pub policy: &'a ToolPolicy,
+    /// The measured level.
+    pub level: Level,
+    /// The folders of Creel.
+    pub paths: &'a Paths,
+    /// The workspaces of all agents.
+    pub workspaces: Vec<&'a Path>,
+}
+
+/// Where a command finds its home.
+const HOME: &str = "/home/creel";
+
+impl Site<'_> {
+    /// The level of one run: none for what the operator keeps out of the sandbox.
+    fn level(&self, main: bool) -> Level {
+        match self.policy.mode {
+            SandboxMode::Off => Level::L0,
+            SandboxMode::NonMain if main => Level::L0,
+            SandboxMode::NonMain | SandboxMode::All => self.level,
+        }
+    }
+
+    /// The folder that the runs of one scope share as their home.
+    fn home(&self, params: &ToolRunParams) -> Option<PathBuf> {
+        let all = self.paths.sandboxes();
+        match self.policy.scope {
+            SandboxScope::Shared => Some(all.join("shared")),
+            SandboxScope::Agent => Some(all.join("agent").join(&params.agent)),
+            // Of a session that nobody names nothing is kept.
+            SandboxScope::Session => {
+                let named = |key: &&String| !key.is_empty() && key.bytes().all(|b| b.is_ascii_hexdigit());
+                let key = params.session.as_ref().filter(named)?;
+                Some(all.join("session").join(&params.agent).join(key))
+            }
+        }
+    }
 }
 
 /// Composes the command of one agent.
 ///
 /// # Errors
 /// What is wrong with the request.
-pub fn command(
-    params: &ToolRunParams,
-    workspace: &Path,
-    policy: &ToolPolicy,
-    level: Level,
-    quarantine: PathBuf,
-) -> Result<Command, CommandError> {
+pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, CommandError> {
+    let Site { workspace, policy, .. } = *site;
+    let level = site.level(params.main);
     if params.argv.first().is_none_or(String::is_empty) {
         return Err(CommandError::Empty);
     }
@@ -109,7 +158,22 @@ pub fn command(
     spec.limits.data = Some(policy.memory);
     spec.limits.nproc = Some(u64::from(policy.pids));
     spec.limits.cpu_percent = policy.cpu_percent;
+    for bind in &policy.binds {
+        let forbidden = binds::forbidden(site.paths, site.workspaces.iter().copied());
+        spec.fs.push(binds::view(bind, &forbidden)?);
+    }
+    // At level L1 nothing can appear elsewhere than where it is, and HOME stays the run's own scratch folder.
+    if let Some(home) = site.home(params).filter(|_| level != Level::L1) {
+        place::private(&home).map_err(CommandError::Home)?;
+        let at = if level == Level::L0 { home.clone() } else { PathBuf::from(HOME) };
+        spec.env.insert("HOME".to_owned(), at.to_string_lossy().into_owned());
+        if access == Shown::None {
+            spec.cwd.clone_from(&at);
+        }
+        spec.fs.push(View { path: home, at, access: Access::Rw });
+    }
     spec.env.extend(params.env.clone());
+    spec.env.extend(policy.env.clone());
     let reaches = (policy.network != ToolNetwork::None).then(|| params.agent.clone());
     if reaches.is_some() {
         spec.net = Net::Listener;
@@ -120,7 +184,7 @@ pub fn command(
     let keep = usize::try_from(policy.output_bytes).unwrap_or(usize::MAX).min(MAX_TOOL_STREAM);
     let writes = (access == Shown::Rw && level > Level::L0).then(|| Writes {
         workspace: workspace.to_owned(),
-        quarantine,
+        quarantine: site.paths.quarantine(),
         agent: params.agent.clone(),
         run: params.run.clone(),
     });
@@ -149,12 +213,60 @@ mod tests {
             cwd: None,
             env: BTreeMap::new(),
             wall_ms: None,
+            session: None,
+            main: false,
         }
     }
 
     fn compose(params: &ToolRunParams) -> Result<Command, CommandError> {
-        let policy = Config::default().agents().remove(0).tool_policy;
-        command(params, &std::env::temp_dir(), &policy, Level::L2, "/nowhere".into())
+        compose_as(params, |_| ())
+    }
+
+    fn compose_as(
+        params: &ToolRunParams,
+        change: impl FnOnce(&mut ToolPolicy),
+    ) -> Result<Command, CommandError> {
+        let home = tempfile::tempdir().unwrap();
+        let overrides = creel_config::Overrides { home: Some(home.path().to_owned()), ..Default::default() };
+        let paths = Paths::compose(&overrides, None, None).unwrap();
+        let mut policy = Config::default().agents().remove(0).tool_policy;
+        change(&mut policy);
+        let workspace = std::env::temp_dir();
+        let site = Site {
+            workspace: &workspace,
+            policy: &policy,
+            level: Level::L2,
+            paths: &paths,
+            workspaces: Vec::new(),
+        };
+        command(params, &site)
+    }
+
+    #[test]
+    fn a_scope_has_a_home_of_its_own_and_only_what_the_operator_opens_is_open() {
+        let home = |scope, session: Option<&str>| {
+            let asked = ToolRunParams { session: session.map(str::to_owned), ..request(&["true"]) };
+            let command = compose_as(&asked, |policy| policy.scope = scope).unwrap();
+            let view = command.spec.fs.iter().find(|view| view.at == Path::new(HOME));
+            view.map(|view| {
+                view.path.components().rev().take(2).map(|p| p.as_os_str().to_owned()).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(home(SandboxScope::Agent, Some("aa")), home(SandboxScope::Agent, Some("bb")));
+        assert_ne!(home(SandboxScope::Session, Some("aa")), home(SandboxScope::Session, Some("bb")));
+        assert_eq!(home(SandboxScope::Session, Some("../x")), None);
+        assert_eq!(home(SandboxScope::Session, None), None);
+
+        let level = |mode, main| {
+            let asked = ToolRunParams { main, ..request(&["true"]) };
+            compose_as(&asked, |policy| policy.mode = mode).unwrap().spec.level
+        };
+        assert_eq!([level(SandboxMode::All, true), level(SandboxMode::All, false)], [Level::L2, Level::L2]);
+        assert_eq!(
+            [level(SandboxMode::NonMain, true), level(SandboxMode::NonMain, false)],
+            [Level::L0, Level::L2]
+        );
+        assert_eq!(level(SandboxMode::Off, false), Level::L0);
     }
 
     #[test]

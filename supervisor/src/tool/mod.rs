@@ -1,5 +1,6 @@
 //! Tool runs: one confined command each, asked for by the gateway and idempotent by the run's id.
 
+pub mod binds;
 pub mod capture;
 pub mod command;
 pub mod leavings;

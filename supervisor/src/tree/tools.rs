@@ -15,7 +15,7 @@ use super::{GATEWAY, Tree};
 use crate::denials::Terms;
 use crate::link::{Outgoing, Post};
 use crate::tool::Run;
-use crate::tool::command::{Command, command};
+use crate::tool::command::{Command, Site, command};
 use crate::tool::leavings::Findings;
 use crate::tool::runs::Asked;
 use crate::unit::At;
@@ -64,9 +64,14 @@ impl Tree {
         self.allowed(&name).map_err(|error| RpcError::new(ErrorClass::ConfigFatal, error.to_string()))?;
         crate::place::granted(workspace)
             .map_err(|error| bad(format!("The workspace cannot be used: {error}.")))?;
-        let quarantine = self.ground.paths.quarantine();
-        let mut command = command(params, workspace, tools, self.ground.level, quarantine)
-            .map_err(|error| bad(error.to_string()))?;
+        let site = Site {
+            workspace,
+            policy: tools,
+            level: self.ground.level,
+            paths: &self.ground.paths,
+            workspaces: self.settings.plan.workspaces(),
+        };
+        let mut command = command(params, &site).map_err(|error| bad(error.to_string()))?;
         if command.reaches.is_some() {
             let direct = super::ways::direct(tool_hosts);
             // Node looks at the variables of a proxy only when it is told to.

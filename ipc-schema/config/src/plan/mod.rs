@@ -196,6 +196,17 @@ impl Plan {
     pub fn unit(&self, name: &UnitName) -> Option<&Unit> {
         self.units.iter().find(|unit| unit.name == *name)
     }
+
+    /// The workspaces of all agents.
+    pub fn workspaces(&self) -> Vec<&std::path::Path> {
+        self.units
+            .iter()
+            .filter_map(|unit| match &unit.kind {
+                UnitKind::Agent { workspace, .. } => Some(workspace.as_path()),
+                _ => None,
+            })
+            .collect()
+    }
 }
 
 impl Config {

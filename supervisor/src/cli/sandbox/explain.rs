@@ -1,14 +1,13 @@
 //! `creel sandbox explain`.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use creel_config::disk::Disk;
 use creel_config::plan::UnitKind;
 use creel_config::sandbox::SandboxMode;
 use creel_config::shape::Shape as _;
-use creel_config::{Config, Loader, Show};
+use creel_config::{Config, Loader, Paths, Show};
 use creel_ipc::msg::sandbox::{ExplainParams, Explanation, SandboxExplain, Sandboxed};
 use creel_ipc::msg::tool::ToolRunParams;
 use creel_launch::{LaunchSpec, Launching, Level, Stdio};
@@ -22,7 +21,7 @@ use super::super::{Context, OK};
 use crate::cgroup::Controllers;
 use crate::explain::Ground;
 use crate::settings::Source;
-use crate::tool::command::{Command, command};
+use crate::tool::command::{Command, Site, command};
 
 /// Explain the sandbox of an agent.
 #[derive(Debug, clap::Args)]
@@ -73,8 +72,7 @@ fn alone(context: &Context, asked: &ExplainParams) -> Result<Explanation, CliErr
         measured: measured.as_ref(),
         controllers: Controllers::default(),
     };
-    let quarantine = context.paths.quarantine();
-    let compose = |params: &ToolRunParams| compose(&settings.plan, params, level, quarantine);
+    let compose = |params: &ToolRunParams| compose(&settings.plan, params, level, &context.paths);
     let (mut told, spec, _) = ground.explain(asked.agent.as_deref(), compose).map_err(CliError::Usage)?;
     if let (Some(commands), Ok(spec)) = (told.sandboxes.first_mut(), spec) {
         match try_out(&spec) {
@@ -89,7 +87,7 @@ fn compose(
     plan: &creel_config::Plan,
     params: &ToolRunParams,
     level: Level,
-    quarantine: PathBuf,
+    paths: &Paths,
 ) -> Result<Command, String> {
     let own = plan.units.iter().find_map(|unit| match &unit.kind {
         UnitKind::Agent { id, workspace, tools, .. } if id.as_str() == params.agent => {
@@ -104,7 +102,9 @@ fn compose(
             workspace.display()
         ));
     }
-    command(params, workspace, tools, level, quarantine).map_err(|error| error.to_string())
+    let workspaces = plan.workspaces();
+    let site = Site { workspace, policy: tools, level, paths, workspaces };
+    command(params, &site).map_err(|error| error.to_string())
 }
 
 fn try_out(spec: &LaunchSpec) -> Result<creel_ipc::msg::unit::Isolation, String> {
@@ -288,7 +288,7 @@ mod tests {
         };
         Explanation {
             agent: "main".into(),
-            mode: "on".into(),
+            mode: "all".into(),
             floor: "L1".into(),
             level: "L2".into(),
             denied: 15,
