@@ -5,21 +5,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use creel_config::plan::UnitName;
-use creel_config::sandbox::SandboxMode;
 use creel_ipc::hello::Role;
-use creel_ipc::msg::event::{Event as Told, EventKind};
 use creel_ipc::msg::supervisor::UnitChanged;
 use creel_ipc::msg::unit::{ExitCause, UnitState};
 use creel_launch::{Level, Measured};
 use tokio::sync::mpsc;
 
-use crate::cgroup;
 use crate::control::Clients;
 use crate::denials::Ring;
 use crate::fdkeep::FdKeep;
@@ -44,6 +40,7 @@ mod carry;
 pub mod event;
 mod held;
 mod launch;
+mod level;
 mod member;
 mod orphaned;
 mod peers;
@@ -199,30 +196,6 @@ impl Tree {
     /// What was wrong with the operator's file, when the tree starts on the last good copy.
     pub fn set_config_error(&mut self, error: String) {
         self.config_error = Some(error);
-    }
-
-    /// Measures the level once, and only if it is needed.
-    fn measure(&mut self) {
-        if self.settings.plan.supervision.mode == SandboxMode::Off {
-            tracing::warn!("sandbox.mode is \"off\": units run without any isolation.");
-            self.ground.level = Level::L0;
-            let sentence = "L0: sandbox.mode is \"off\".";
-            self.journal.record(Told::told(EventKind::IsolationMeasured, sentence));
-            return;
-        }
-        let measured = self.measured.get_or_insert_with(measured);
-        self.ground.level = measured.level;
-        tracing::info!("Isolation level {} ({} escape attempts denied).", measured.level, measured.denied);
-        let told = format!("{}: {} escape attempts denied.", measured.level, measured.denied);
-        self.journal.record(Told::told(EventKind::IsolationMeasured, told));
-        if measured.level < Level::L3 && !measured.reasons.is_empty() {
-            self.journal.record(Told::told(EventKind::LimitsNotEnforced, measured.reasons.join(" ")));
-        }
-        if measured.level < Level::L2 {
-            for sentence in measured.reasons.iter().chain(&measured.remedies) {
-                tracing::warn!("{sentence}");
-            }
-        }
     }
 
     /// Starts every unit and keeps it running until somebody asks to stop.
@@ -476,19 +449,6 @@ impl Tree {
     fn member_named(&mut self, name: &UnitName) -> Option<&mut Member> {
         self.members.get_mut(&name.to_string())
     }
-}
-
-/// Level 3 is only tried where a whole unit can be given limits.
-fn measured() -> Measured {
-    let group = cgroup::here().and_then(|groups| {
-        let gaps = groups.controllers().gaps();
-        if !groups.controllers().suffice() {
-            return Err(format!("{}.", gaps.join("; ")));
-        }
-        let limits = cgroup::Limits { memory: Some(256 << 20), tasks: Some(64), ..Default::default() };
-        groups.make("selftest", 0, &limits).map_err(|error| format!("No cgroup can be made: {error}."))
-    });
-    creel_launch::probe_levels_in(group.as_ref().map(|group| group.as_fd()).map_err(Clone::clone))
 }
 
 async fn beat(heartbeat: Option<&mut tokio::time::Interval>) {
