@@ -178,6 +178,19 @@ async fn curl_git_npm_and_pip_reach_what_the_operator_allowed() -> Result<()> {
             site.url("simple/")
         );
         assert_eq!(run(&home, &mut said, &pip).await?, "tool said: 7");
+        // The command line tells the same.
+        let told = home.home.cli(&["egress", "log", "--unit", "tools:main", "--json"]).await?;
+        assert!(told.success()?.lines().count() >= 5, "{}", told.stdout);
+        let url = format!("localhost:{}", site.port);
+        let test = home.home.cli(&["egress", "test", &url, "--unit", "tools:main"]).await?;
+        assert!(test.success()?.contains("sandbox.allow"), "{}", test.stdout);
+        let model = home.model.openai_url();
+        let model = model.trim_start_matches("http://").split('/').next().unwrap_or_default();
+        let test = home.home.cli(&["egress", "test", model, "--unit", "agent:main", "--connect", "--json"]).await?;
+        assert_eq!(test.json()?["connected"], json!(model), "{}", test.stdout);
+        let test = home.home.cli(&["egress", "test", "169.254.169.254:80"]).await?;
+        assert_eq!(test.code, Some(1));
+        assert!(test.stdout.contains("no rule of agent:main allows"), "{}", test.stdout);
         let lines = log(&home);
         let ours: Vec<_> = lines.iter().filter(|line| line["account"] == "tools:main").collect();
         assert!(ours.len() >= 5, "{lines:?}");

@@ -13,12 +13,16 @@ struct Peer {
     package: &'static str,
 }
 
-const DEBIAN: [Peer; 5] = [
+const DEBIAN: [Peer; 9] = [
     Peer { program: "/usr/sbin/ngircd", argument: "--version", package: "ngircd" },
     Peer { program: "/usr/bin/chromium", argument: "--version", package: "chromium" },
     Peer { program: "/usr/bin/bwrap", argument: "--version", package: "bubblewrap" },
     Peer { program: "/usr/bin/strace", argument: "--version", package: "strace" },
     Peer { program: "/sbin/ip", argument: "-Version", package: "iproute2" },
+    Peer { program: "curl", argument: "--version", package: "curl" },
+    Peer { program: "git", argument: "--version", package: "git" },
+    Peer { program: "openssl", argument: "version", package: "openssl" },
+    Peer { program: "/usr/bin/pip3", argument: "--version", package: "python3-pip" },
 ];
 
 /// Supervisors that ours is compared with. They may be missing from the machine of who only runs the tests.

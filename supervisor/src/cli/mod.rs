@@ -14,6 +14,7 @@ mod completions;
 mod config;
 mod control;
 mod doctor;
+mod egress;
 mod error;
 mod events;
 mod gateway;
@@ -126,6 +127,9 @@ enum Command {
     /// Run Creel as a service of this machine or of yourself
     #[command(subcommand)]
     Service(service::Command),
+    /// See and try what units reach outside
+    #[command(subcommand)]
+    Egress(egress::Command),
     /// Run commands in the tool sandbox, and test it
     #[command(subcommand)]
     Sandbox(sandbox::Command),
@@ -211,6 +215,7 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Config(command) => config::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),
         Command::Service(command) => service::run(&context, command),
+        Command::Egress(command) => egress::run(&context, command),
         Command::Sandbox(command) => sandbox::run(&context, command),
         Command::Token(args) => token::run(&context, &args),
         Command::Completions(args) => completions::run(&context, &args),

@@ -2,6 +2,7 @@
 
 use creel_ipc::Request;
 use creel_ipc::msg::control::{Logs, Stop, Upgrade, UpgradeStatus};
+use creel_ipc::msg::egress::EgressTest;
 use creel_ipc::msg::event::Events;
 use creel_ipc::msg::sandbox::{SandboxExplain, SandboxWhy};
 use creel_ipc::msg::supervisor::{ConfigReload, UnitRestart, UnitStart, UnitStop, UnitsStatus};
@@ -16,7 +17,7 @@ pub enum Access {
 }
 
 /// Every method of the socket. What is not here is not known, whatever else the supervisor could answer.
-pub const METHODS: [(&str, Access); 12] = [
+pub const METHODS: [(&str, Access); 13] = [
     (UnitsStatus::METHOD, Access::Read),
     (Events::METHOD, Access::Read),
     (Logs::METHOD, Access::Read),
@@ -29,6 +30,8 @@ pub const METHODS: [(&str, Access); 12] = [
     (Stop::METHOD, Access::Write),
     (UpgradeStatus::METHOD, Access::Read),
     (Upgrade::METHOD, Access::Write),
+    // Makes egress ask a name server, and connect.
+    (EgressTest::METHOD, Access::Write),
 ];
 
 /// What a method does; `None` when it does not exist here.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use creel_ipc::ErrorClass;
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::control::{Stop, Upgrade, UpgradeStatus};
+use creel_ipc::msg::egress::EgressTest;
 use creel_ipc::msg::event::EventKind;
 use creel_ipc::msg::sandbox::{SandboxExplain, SandboxWhy};
 use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus};
@@ -20,7 +21,7 @@ use crate::link::Outgoing;
 use crate::unit::machine;
 
 /// How long a client of the control socket may take to take its answer.
-const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Tree {
     /// A request of gateway or egress.
@@ -45,6 +46,10 @@ impl Tree {
     /// A request over the control socket.
     pub(super) fn control_request(&mut self, link: Link, id: u64, method: &str, given: Value, uid: u32) {
         let outcome = match method {
+            EgressTest::METHOD => match params(method, given) {
+                Ok(asked) => return self.egress_test(link, id, asked),
+                Err(error) => Err(error),
+            },
             SandboxExplain::METHOD => {
                 let begun = params(method, given).and_then(|given| self.explain(link.clone(), id, &given));
                 match begun {

@@ -1,14 +1,25 @@
 //! The ways out of tool runs: their listeners are egress's as long as they run.
 
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
 
-use creel_config::plan::{EgressHost, UnitKind};
-use creel_ipc::msg::egress::{EgressAllow, EgressAttach, EgressDetach, EgressTerms, HostRule};
+use creel_config::plan::EgressHost;
+use creel_ipc::msg::egress::{
+    EgressAllow, EgressAttach, EgressDetach, EgressTerms, EgressTest, EgressTestParams, HostRule,
+};
+use creel_ipc::rpc::RpcError;
+use creel_link::{CallError, Link};
+use tokio::time::timeout;
 
+use super::requests::WRITE_DEADLINE;
 use super::{EGRESS, Tree};
 use crate::link::Outgoing;
 use crate::tool::runs::Going;
 use crate::unit::template;
+
+/// How long egress may look a name up and try to connect.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The incarnation of a run's listener: a run has one life.
 const ONLY: u64 = 1;
@@ -70,17 +81,29 @@ impl Tree {
     /// What the runs of an agent may reach; nothing, when there is no such agent any more.
     fn reach(&self, agent: &str) -> (Vec<HostRule>, EgressTerms) {
         let member = self.members.get(&format!("agent:{agent}"));
-        let Some((UnitKind::Agent { tool_hosts, .. }, unit)) =
-            member.map(|member| (&member.unit.kind, &member.unit))
-        else {
-            return Default::default();
-        };
-        let terms = EgressTerms {
-            key: "`sandbox.allow`".to_owned(),
-            account: Some(format!("tools:{agent}")),
-            ..template::terms(unit)
-        };
-        (tool_hosts.iter().cloned().map(HostRule::from).collect(), terms)
+        member.and_then(|member| template::tool_reach(&member.unit)).unwrap_or_default()
+    }
+
+    /// Asks egress what it would say to a connection, and answers who asked.
+    pub(super) fn egress_test(&self, client: Link, id: u64, asked: EgressTestParams) {
+        let egress = self.members.get(EGRESS).filter(|egress| egress.welcomed().is_some());
+        let egress = egress.and_then(|egress| egress.peer.as_ref()).map(|peer| peer.link.clone());
+        let answers = Rc::clone(&self.answers);
+        answers.set(answers.get() + 1);
+        tokio::task::spawn_local(async move {
+            let outcome = match egress {
+                None => Err(RpcError::retry_after("egress is not running now.", 1000)),
+                Some(egress) => match timeout(PATIENCE, egress.call::<EgressTest>(&asked)).await {
+                    Ok(Ok(result)) => super::requests::answer(&result),
+                    Ok(Err(CallError::Refused(error))) => Err(error),
+                    Ok(Err(error)) => Err(RpcError::retry_after(error.to_string(), 1000)),
+                    Err(_elapsed) => Err(RpcError::retry_after("egress did not answer in time.", 1000)),
+                },
+            };
+            // A client that does not read loses its answer, not our time.
+            let _late = timeout(WRITE_DEADLINE, client.respond(id, outcome)).await;
+            answers.set(answers.get() - 1);
+        });
     }
 }
 

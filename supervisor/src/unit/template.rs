@@ -201,6 +201,17 @@ pub fn terms(unit: &Unit) -> EgressTerms {
     EgressTerms { key, account: None, budget: unit.budget.clone() }
 }
 
+/// What egress is told about the commands of an agent; `None` for other units.
+pub fn tool_reach(unit: &Unit) -> Option<(Vec<HostRule>, EgressTerms)> {
+    let UnitKind::Agent { id, tool_hosts, .. } = &unit.kind else { return None };
+    let terms = EgressTerms {
+        key: "`sandbox.allow` (with `sandbox.network: \"allow-list\"`)".to_owned(),
+        account: Some(format!("tools:{id}")),
+        budget: unit.budget.clone(),
+    };
+    Some((tool_hosts.iter().cloned().map(HostRule::from).collect(), terms))
+}
+
 /// The folder of the access log, which egress writes.
 pub fn access_folder(paths: &Paths) -> PathBuf {
     paths.logs().join("egress")
