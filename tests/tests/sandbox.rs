@@ -257,3 +257,13 @@ async fn a_run_that_takes_too_much_ends_alone() -> Result<()> {
     )
     .await
 }
+
+#[tokio::test]
+async fn a_terminal_gets_no_escape_sequences_of_a_model() -> Result<()> {
+    place_and(json!({}), async |_, creel, _| {
+        let said = creel.cli(&["agent", "--message", "echo a\u{1b}]52;c;cnQ=\u{7}b\u{9b}31m ü"]).await?;
+        assert_eq!(said.success()?.trim_end(), "a?]52;c;cnQ=?b?31m ü");
+        Ok(())
+    })
+    .await
+}

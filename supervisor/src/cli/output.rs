@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::error::CliError;
+use super::table::lines;
 
 /// How to print.
 #[derive(Debug, Clone)]
@@ -69,7 +70,8 @@ impl Output {
             let json = serde_json::json!({ "error": error.to_string() });
             self.note(json);
         } else {
-            self.note(format_args!("creel: {error}"));
+            // Much of it is what somebody else said: a model's server, a command, a sender.
+            self.note(format_args!("creel: {}", lines(&error.to_string())));
         }
     }
 

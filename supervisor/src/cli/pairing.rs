@@ -7,7 +7,7 @@ use serde_json::json;
 use super::error::CliError;
 use super::session::ago;
 use super::socket::Socket;
-use super::table::columns;
+use super::table::{columns, plain};
 use super::{Context, OK};
 
 /// Let people who asked for it write to you.
@@ -47,9 +47,9 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliEr
             context.out.data(&answer, || {
                 let mut rows = vec![["CODE", "CHANNEL", "SENDER", "ASKED"].map(str::to_owned).to_vec()];
                 for request in answer["requests"].as_array().into_iter().flatten() {
-                    let text = |key: &str| request[key].as_str().unwrap_or("-").to_owned();
+                    let text = |key: &str| plain(request[key].as_str().unwrap_or("-"));
                     let sender = match request["senderName"].as_str() {
-                        Some(name) => format!("{name} ({})", text("senderId")),
+                        Some(name) => format!("{} ({})", plain(name), text("senderId")),
                         None => text("senderId"),
                     };
                     rows.push(vec![text("code"), text("channel"), sender, ago(&request["createdAtMs"])]);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::socket::{Frame, Socket};
-use super::table::columns;
+use super::table::{columns, lines, plain};
 use super::{Context, OK};
 
 /// Send one message to an agent and print its reply while it is written.
@@ -75,7 +75,7 @@ fn progress(context: &Context, payload: &Value, printed: &mut bool) -> Result<Op
     match payload["state"].as_str() {
         Some("delta") if !context.out.is_json() => {
             if let Some(text) = payload["deltaText"].as_str().filter(|text| !text.is_empty()) {
-                context.out.piece(text)?;
+                context.out.piece(&lines(text))?;
                 *printed = true;
             }
             Ok(None)
@@ -84,7 +84,7 @@ fn progress(context: &Context, payload: &Value, printed: &mut bool) -> Result<Op
             if *printed {
                 context.out.line("")?;
             } else {
-                context.out.data(payload, || text_of(payload))?;
+                context.out.data(payload, || lines(&text_of(payload)))?;
             }
             Ok(Some(OK))
         }
@@ -105,7 +105,7 @@ pub(crate) fn list(context: &Context, args: &List) -> Result<ExitCode, CliError>
     context.out.data(&answer, || {
         let mut rows = vec![["KEY", "AGENT", "CHANNEL", "UPDATED"].map(str::to_owned).to_vec()];
         for session in answer["sessions"].as_array().into_iter().flatten() {
-            let text = |key: &str| session[key].as_str().unwrap_or("-").to_owned();
+            let text = |key: &str| plain(session[key].as_str().unwrap_or("-"));
             rows.push(vec![text("key"), text("agentId"), text("channel"), ago(&session["updatedAt"])]);
         }
         columns(&rows)

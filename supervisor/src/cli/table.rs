@@ -37,6 +37,11 @@ pub(crate) fn plain(text: &str) -> String {
     out
 }
 
+/// The same for text of several lines, which keeps them.
+pub(crate) fn lines(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '?' } else { c }).collect()
+}
+
 /// Characters of a cell that are seen: colour sequences are not.
 pub(crate) fn seen(cell: &str) -> usize {
     let mut count = 0;
@@ -94,6 +99,7 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {
+        assert_eq!(lines("a\tb\n\u{1b}[2Jc\r\u{9b}1mä"), "a\tb\n?[2Jc??1mä");
         assert_eq!(plain("a\tb\u{1b}[2Jc\u{9b}1mä"), "a b\\u{1b}[2Jc\\u{9b}1mä");
     }
 
