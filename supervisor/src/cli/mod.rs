@@ -160,8 +160,22 @@ pub fn main() -> std::process::ExitCode {
     code
 }
 
+fn parse() -> Result<Cli, clap::Error> {
+    match sandbox::Command::plain_run(std::env::args_os().skip(1)) {
+        Some(command) => Ok(Cli {
+            home: None,
+            config: None,
+            port: None,
+            json: false,
+            color: ColourWhen::Auto,
+            command: Command::Sandbox(command),
+        }),
+        None => Cli::try_parse(),
+    }
+}
+
 fn command() -> std::process::ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` are errors to clap, too; they go to stdout and end well.

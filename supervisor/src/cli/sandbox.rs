@@ -1,11 +1,13 @@
 //! `creel sandbox`.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser as _;
 use creel_ipc::protected;
 use creel_launch::tool::{EXIT_LAUNCH, Foreground, WorkspaceAccess, run_foreground};
 use creel_launch::{LaunchSpec, Role};
@@ -62,6 +64,32 @@ pub(crate) enum Command {
     /// What commands left in workspaces and was taken away after the run
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+}
+
+/// `creel sandbox exec OPTIONS -- CMD` read by itself: to build the whole command line with all its help takes as long as a fifth
+/// of such a run.
+#[derive(Debug, clap::Parser)]
+#[command(name = "creel sandbox exec", disable_help_flag = true)]
+struct Alone {
+    #[command(flatten)]
+    exec: Exec,
+}
+
+impl Command {
+    /// What these arguments of the program mean, if they are nothing but a plain run; all else is for the whole command line.
+    pub(crate) fn plain_run(args: impl Iterator<Item = OsString>) -> Option<Self> {
+        let args: Vec<OsString> = args.collect();
+        let rest = args.strip_prefix(&["sandbox".into(), "exec".into()])?;
+        let options = rest.split(|arg| arg == "--").next().filter(|options| options.len() < rest.len())?;
+        let own = ["--workspace", "--access", "--ro", "--wall", "--level", "--raw"];
+        let known = |arg: &OsString| {
+            let text = arg.to_str()?;
+            (!text.starts_with('-') || own.contains(&text)).then_some(())
+        };
+        options.iter().try_for_each(known)?;
+        let words = std::iter::once(OsString::from("creel sandbox exec")).chain(rest.iter().cloned());
+        Alone::try_parse_from(words).ok().map(|alone| Self::Exec(alone.exec))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -180,4 +208,55 @@ fn code(code: i32) -> ExitCode {
 fn limits() -> cgroup::Limits {
     let built_in = LaunchSpec::new("tool:foreground", Role::Tool, Vec::new()).limits;
     cgroup::Limits { memory: built_in.data, tasks: built_in.nproc, cpu_percent: Some(100), cpu_weight: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Cli;
+    use super::*;
+
+    fn plain(words: &[&str]) -> Option<Command> {
+        Command::plain_run(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn a_plain_run_means_the_same_to_both_readers() {
+        let words = [
+            "sandbox",
+            "exec",
+            "--workspace",
+            "/w",
+            "--ro",
+            "/a",
+            "--ro",
+            "/b",
+            "--wall",
+            "9",
+            "--raw",
+            "--",
+            "ls",
+            "-la",
+            "--json",
+        ];
+        let whole = Cli::try_parse_from(["creel"].into_iter().chain(words)).unwrap();
+        let super::super::Command::Sandbox(whole) = whole.command else { panic!("another command") };
+        assert_eq!(format!("{:?}", plain(&words).unwrap()), format!("{whole:?}"));
+    }
+
+    #[test]
+    fn everything_else_is_left_to_the_whole_command_line() {
+        for words in [
+            &["sandbox", "exec", "--json", "--", "id"][..],
+            &["sandbox", "exec", "--home", "/x", "--", "id"],
+            &["sandbox", "exec", "--help", "--", "id"],
+            &["sandbox", "exec", "id"],
+            &["sandbox", "exec", "--wall", "x", "--", "id"],
+            &["sandbox", "exec", "--"],
+            &["sandbox", "test"],
+            &["--json", "sandbox", "exec", "--", "id"],
+            &["up"],
+        ] {
+            assert!(plain(words).is_none(), "{words:?}");
+        }
+    }
 }
