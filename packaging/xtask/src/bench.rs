@@ -9,7 +9,8 @@ use crate::{peers, run};
 #[derive(ClapArgs)]
 #[command(
     after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench supervise      beside s6, runit, supervisord \
-                        and the smallest tokio supervisor\n  cargo xtask bench restart hundred"
+                        and the smallest tokio supervisor\n  cargo xtask bench sandbox        \
+                        beside bubblewrap and firejail\n  cargo xtask bench restart hundred"
 )]
 pub(crate) struct Args {
     /// What to measure; everything when absent.
@@ -20,6 +21,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let names: Vec<&str> = args.names.iter().map(String::as_str).collect();
     if names.is_empty() || names.contains(&"supervise") {
         peers::install_supervisors()?;
+    }
+    if names.is_empty() || names.contains(&"sandbox") {
+        peers::install_sandboxes()?;
+        must(&mut command(
+            "cargo",
+            &["build", "--release", "--package", "creel-launch", "--example", "launch-probe"],
+        ))?;
     }
     let binaries = run::build(true)?;
     let bench = ["build", "--release", "--package", "creel-tests", "--bin", "bench", "--examples"];

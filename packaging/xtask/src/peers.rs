@@ -32,6 +32,18 @@ const SUPERVISORS: [Peer; 3] = [
     Peer { program: "/usr/bin/supervisord", argument: "--version", package: "supervisor" },
 ];
 
+/// Sandboxes that ours is compared with.
+const SANDBOXES: [Peer; 2] = [
+    Peer { program: "/usr/bin/bwrap", argument: "--version", package: "bubblewrap" },
+    Peer { program: "/usr/bin/firejail", argument: "--version", package: "firejail" },
+];
+
+/// Installs the sandboxes that ours is compared with, where they are missing.
+pub(crate) fn install_sandboxes() -> Result<()> {
+    let missing: Vec<_> = SANDBOXES.iter().filter(|peer| !Path::new(peer.program).is_file()).collect();
+    from_debian(&missing)
+}
+
 /// Installs the supervisors that ours is compared with, where they are missing.
 pub(crate) fn install_supervisors() -> Result<()> {
     let missing: Vec<_> = SUPERVISORS.iter().filter(|peer| !Path::new(peer.program).is_file()).collect();

@@ -61,6 +61,9 @@ fn main() -> Result<()> {
     if flood::is_the_unit() {
         return flood::be_the_unit();
     }
+    if sandbox::is_inside() {
+        return sandbox::open_and_close();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run())
 }
