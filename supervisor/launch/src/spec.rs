@@ -79,7 +79,7 @@ impl LaunchSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// One command of an agent, or a stdio server: may fork, has a first process that reaps.
+    /// One command of an agent: may fork, has a first process that reaps.
     Tool,
     /// The gateway.
     Gateway,
@@ -89,11 +89,33 @@ pub enum Role {
     Agent,
     /// One channel account.
     Channel,
+    /// One account of a platform whose library brings a runtime of its own.
+    #[serde(rename = "heavy-channel")]
+    HeavyChannel,
+    /// A stdio MCP server or a plugin: a stranger's program that stays, and may start processes.
+    Plugin,
+    /// A program beside a channel, such as signal-cli.
+    Helper,
 }
 
 impl Role {
     /// All roles, for tests and tables.
-    pub const ALL: [Self; 5] = [Self::Tool, Self::Gateway, Self::Egress, Self::Agent, Self::Channel];
+    pub const ALL: [Self; 8] = [
+        Self::Tool,
+        Self::Gateway,
+        Self::Egress,
+        Self::Agent,
+        Self::Channel,
+        Self::HeavyChannel,
+        Self::Plugin,
+        Self::Helper,
+    ];
+
+    /// Whether units of the role are programs of strangers: they know none of our conventions, and may start processes.
+    #[must_use]
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Self::Tool | Self::Plugin | Self::Helper)
+    }
 
     /// The name in policies and profiles.
     #[must_use]
@@ -104,6 +126,9 @@ impl Role {
             Self::Egress => "egress",
             Self::Agent => "agent",
             Self::Channel => "channel",
+            Self::HeavyChannel => "heavy-channel",
+            Self::Plugin => "plugin",
+            Self::Helper => "helper",
         }
     }
 }

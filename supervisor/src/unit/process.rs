@@ -142,7 +142,7 @@ pub fn begin(spec: &LaunchSpec, stdio: Stdio, incarnation: u64) -> Result<Beginn
 fn weight(role: Role) -> u32 {
     match role {
         Role::Gateway | Role::Egress => 200,
-        Role::Agent | Role::Channel => 100,
+        Role::Agent | Role::Channel | Role::HeavyChannel | Role::Plugin | Role::Helper => 100,
         Role::Tool => 50,
     }
 }

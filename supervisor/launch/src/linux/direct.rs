@@ -12,7 +12,7 @@ use super::stage::{ports, supervisor_lives, with_first_process};
 use super::{credentials, elf, filter, network, scratch, sys};
 use crate::error::{At as _, LaunchError, Stage};
 use crate::profile::{self, Execute, RoleProfile};
-use crate::spec::{Access, Ids, LaunchSpec, Net, Role};
+use crate::spec::{Access, Ids, LaunchSpec, Net};
 
 /// Launches at L1.
 pub(crate) fn launch(
@@ -117,8 +117,10 @@ fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<Stri
             ));
         }
     }
-    if spec.net == Net::Listener && spec.role == Role::Tool {
-        return refuse("At level L1 a tool cannot have network access.".to_owned());
+    if spec.net == Net::Listener && spec.role.is_foreign() {
+        return refuse(
+            "At level L1 a tool, a plugin or a helper program cannot have network access.".to_owned(),
+        );
     }
     match abi {
         6.. => {}
@@ -171,7 +173,7 @@ fn rules(spec: &LaunchSpec, profile: &RoleProfile, scratch: Option<&Path>) -> Ru
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Level, View};
+    use crate::spec::{Level, Role, View};
 
     fn spec(role: Role) -> LaunchSpec {
         LaunchSpec { level: Level::L1, ..LaunchSpec::new("tool:x", role, vec!["true".into()]) }

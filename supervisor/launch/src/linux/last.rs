@@ -135,7 +135,9 @@ impl Last<'_> {
         if let (Net::Listener, Some((_, port))) = (spec.net, &self.listener) {
             // Small letters for the programs of others: curl takes http_proxy in no other form.
             let others: &[&str] = match spec.role {
-                Role::Tool => &["https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"],
+                Role::Tool | Role::Plugin | Role::Helper => {
+                    &["https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"]
+                }
                 _ => &[],
             };
             for name in ["HTTPS_PROXY", "HTTP_PROXY"].iter().chain(others) {

@@ -86,7 +86,8 @@ fn easier_to_kill(role: Role) {
     let own: i32 = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     let more = match role {
         Role::Tool => 500,
-        Role::Agent | Role::Channel => 300,
+        Role::Plugin | Role::Helper => 400,
+        Role::Agent | Role::Channel | Role::HeavyChannel => 300,
         Role::Gateway | Role::Egress => 100,
     };
     // Only a wish: making oneself easier to kill is everybody's right.

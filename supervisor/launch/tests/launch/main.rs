@@ -12,6 +12,7 @@ mod levels;
 mod lifetime;
 mod network;
 mod nursery;
+mod roles;
 mod trial;
 
 /// Runs before `main`: the test harness must not see the arguments of the launcher stage and of the trials.
