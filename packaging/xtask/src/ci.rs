@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::shell::{answers, command, must};
-use crate::{redteam, tests, tidy};
+use crate::{redteam, service, tests, tidy};
 
 pub(crate) fn run() -> Result<()> {
     must(&mut command("cargo", &["fmt", "--all", "--check"]))?;
@@ -16,5 +16,7 @@ pub(crate) fn run() -> Result<()> {
     // which CI need not have. docs/contributing.md says when they are checked.
     must(&mut command("cargo", &["deny", "check", "bans", "licenses", "sources"]))?;
     tests::run(&tests::Args::all())?;
-    redteam::run(&redteam::Args::ci())
+    redteam::run(&redteam::Args::ci())?;
+    // Not the virtual machines: emulated, they may take longer than all of this. docs/contributing.md says when they are run.
+    service::here()
 }

@@ -30,7 +30,9 @@ pub(crate) struct Args {
 enum Suite {
     /// The fault matrix: a verdict for each of its 57 rows.
     Faults,
-    /// The Debian package, under systemd on this machine and on two releases of Debian in virtual machines: as root.
+    /// The Debian package under this machine's own systemd, in namespaces: as root, half a minute after the build.
+    Package,
+    /// The same, and on two releases of Debian in virtual machines.
     Service,
     /// Whatever needs a virtual machine: rows of the fault matrix, and the Debian package on two releases of Debian.
     Vm,
@@ -46,6 +48,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match args.suite {
         Some(Suite::Faults) => return faults::run(args.allow_unmeasured),
+        Some(Suite::Package) => return service::here(),
         Some(Suite::Service) => return service::run(),
         Some(Suite::Vm) => return vm(args.allow_unmeasured),
         None => {}
