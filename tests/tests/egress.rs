@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use creel_kit::TelegramHome;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -262,6 +263,34 @@ async fn nothing_but_the_listener_leads_out_of_a_command() -> Result<()> {
         for host in ["evil.example.org", "169.254.169.254", "127.0.0.2"] {
             assert!(denied.iter().any(|line| line["host"] == host), "{host} is not in the log: {denied:?}");
         }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_command_gets_its_way_back_when_egress_falls() -> Result<()> {
+    let home = TelegramHome::new().await?;
+    let workspace = home.home.path().join("workspace");
+    let site = Site::start(home.home.scratch(), &workspace).await?;
+    site.put("hello", b"hello again\n")?;
+    home.home.configure(site.allowed())?;
+    with(home.start().await?, async |creel| {
+        let url = site.url("hello");
+        home.say(
+            1,
+            &format!(
+                "tool touch began; while [ ! -e go ]; do sleep 0.1; done; curl -sS --cacert ca.pem {url}"
+            ),
+        )?;
+        creel_kit::until("the command runs", creel_kit::deadline::PATIENCE, async || {
+            Ok(workspace.join("began").exists().then_some(()))
+        })
+        .await?;
+        let killed = creel.kill("egress", Signal::SIGKILL).await?;
+        creel.wait_replaced("egress", killed).await?;
+        std::fs::write(workspace.join("go"), "")?;
+        assert_eq!(home.wait_said(1, 1).await?, ["tool said: hello again"]);
         Ok(())
     })
     .await

@@ -164,6 +164,28 @@ async fn a_tunnel_reaches_an_allowed_host_and_carries_both_ways() {
 }
 
 #[tokio::test]
+async fn a_websocket_goes_through_a_tunnel() {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+    let (target, port) = target().await;
+    let running = running(vec![rule(port, true, false)]).await;
+    let server = tokio::spawn(async move {
+        let (stream, _) = target.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let said = socket.next().await.unwrap().unwrap();
+        socket.send(said).await.unwrap();
+        socket.close(None).await.unwrap();
+    });
+    let stream = tunnel(running.proxy, &format!("127.0.0.1:{port}")).await;
+    let url = format!("ws://127.0.0.1:{port}/");
+    let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+    let said = Message::text("x".repeat(100_000));
+    socket.send(said.clone()).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), said);
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_tunnel_carries_is_not_read_as_a_request() {
     let (target, port) = target().await;
     let running = running(vec![rule(port, true, false)]).await;
