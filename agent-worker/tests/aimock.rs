@@ -93,7 +93,7 @@ async fn tools(api: &str) {
     assert_eq!(requests.len(), 2);
     let second = requests[1].to_string();
     assert!(second.contains("remember the milk") && second.contains("[exit code 0]"), "{second}");
-    assert_eq!(requests[0]["tools"].as_array().map(Vec::len), Some(4), "{}", requests[0]);
+    assert_eq!(requests[0]["tools"].as_array().map(Vec::len), Some(5), "{}", requests[0]);
 }
 
 #[tokio::test]

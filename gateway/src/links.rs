@@ -2,6 +2,7 @@
 
 mod agent;
 mod channel;
+mod processes;
 mod supervisor;
 mod watchdog;
 mod worker;

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::hello::{Hello, Ready, Reconfigure, Reject, Renew, Welcome};
-use crate::msg::{Ping, agent, channel, control, egress, event, sandbox, supervisor, tool};
+use crate::msg::{Ping, agent, channel, control, egress, event, process, sandbox, supervisor, tool};
 use crate::rpc::{Notify, Request};
 
 /// One method.
@@ -75,6 +75,11 @@ pub fn methods() -> Vec<Method> {
         request::<tool::ToolRun>(),
         notify::<tool::ToolOutput>(),
         request::<tool::ToolKill>(),
+        request::<process::ProcessStart>(),
+        request::<process::ProcessPoll>(),
+        request::<process::ProcessList>(),
+        request::<process::ProcessWrite>(),
+        request::<process::ProcessKill>(),
         notify::<supervisor::GatewayListen>(),
         notify::<supervisor::UnitAttached>(),
         notify::<supervisor::UnitGone>(),

@@ -8,6 +8,8 @@ pub const MAX_FRAME: usize = 1024 * 1024;
 /// Bytes of output kept of each of a tool run's two streams. Two of them still fit a frame when every byte
 /// needs a six-byte escape.
 pub const MAX_TOOL_STREAM: usize = 64 * 1024;
+/// Bytes of a background process's output in one answer.
+pub const MAX_PROCESS_TEXT: usize = 64 * 1024;
 /// Bytes of one transcript entry's text; longer tool results are cut before they are journalled.
 pub const MAX_ENTRY: usize = 128 * 1024;
 /// Milliseconds a worker has from its start to its `hello`, and a gateway to its `welcome`.

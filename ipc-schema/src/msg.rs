@@ -9,6 +9,7 @@ pub mod control;
 pub mod egress;
 pub mod event;
 pub mod policy;
+pub mod process;
 pub mod sandbox;
 pub mod supervisor;
 pub mod tool;

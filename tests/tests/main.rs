@@ -2,6 +2,7 @@
 //!
 //! One program for all of them, so that they link once. Run some by name: `cargo test -p creel-tests irc`.
 
+mod background;
 mod bad_input;
 mod egress;
 mod faults;

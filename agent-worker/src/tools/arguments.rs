@@ -35,6 +35,29 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// A text that may be missing.
+    ///
+    /// # Errors
+    /// A sentence for the model.
+    pub fn given_text(&self, name: &str) -> Result<Option<&'a str>, String> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.text(name).map(Some),
+        }
+    }
+
+    /// Yes or no; no when it is missing.
+    ///
+    /// # Errors
+    /// A sentence for the model.
+    pub fn flag(&self, name: &str) -> Result<bool, String> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.wrong(name, "true or false", other)),
+        }
+    }
+
     /// A number of at least 1 that may be missing.
     ///
     /// # Errors

@@ -8,12 +8,29 @@ use super::{Outcome, arguments::Arguments, truncate};
 /// Bytes of the error output that are shown beside the output itself.
 const MAX_STDERR: usize = 16 * 1024;
 
+/// What `exec` waits for a command with a terminal, or one that is to run on, before it leaves it, milliseconds.
+const YIELD: u64 = 10_000;
+/// What it waits for one that is to run in the background at once: a command that cannot be run says so.
+const AT_ONCE: u64 = 300;
+
+/// A call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The command.
+    pub command: ToolRunParams,
+    /// After so many milliseconds it is left running; without it is waited for to its end.
+    pub leave_after: Option<u64>,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+}
+
 /// The run of a call, or the sentence for the model. `run` is unique to the turn's step.
 ///
 /// # Errors
 /// A sentence for the model.
-pub fn plan(run: String, arguments: &Value, default_wall_ms: u64) -> Result<ToolRunParams, String> {
-    let arguments = Arguments::of("exec", arguments, &["command", "timeout"])?;
+pub fn plan(run: String, arguments: &Value, default_wall_ms: u64) -> Result<Plan, String> {
+    let known = ["command", "workdir", "timeout", "background", "yieldMs", "pty"];
+    let arguments = Arguments::of("exec", arguments, &known)?;
     let command = arguments.text("command")?;
     if command.trim().is_empty() {
         return Err("The argument `command` of `exec` is empty.".to_owned());
@@ -24,16 +41,25 @@ pub fn plan(run: String, arguments: &Value, default_wall_ms: u64) -> Result<Tool
         );
     }
     let timeout = arguments.count("timeout")?.map(|seconds| seconds.saturating_mul(1000));
-    Ok(ToolRunParams {
+    let (terminal, patience) = (arguments.flag("pty")?, arguments.count("yieldMs")?);
+    let leave_after = match (arguments.flag("background")?, patience) {
+        (true, _) => Some(AT_ONCE),
+        (false, Some(patience)) => Some(patience),
+        (false, None) => terminal.then_some(YIELD),
+    };
+    // Whoever waits for the end has the agent's time; what runs on has the operator's for that.
+    let wall_ms = timeout.or((leave_after.is_none() && default_wall_ms > 0).then_some(default_wall_ms));
+    let command = ToolRunParams {
         run,
         agent: String::new(),
         argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()],
-        cwd: None,
+        cwd: arguments.given_text("workdir")?.map(str::to_owned),
         env: std::collections::BTreeMap::new(),
-        wall_ms: timeout.or((default_wall_ms > 0).then_some(default_wall_ms)),
+        wall_ms,
         session: None,
         main: false,
-    })
+    };
+    Ok(Plan { command, leave_after, terminal })
 }
 
 /// What the model reads of a run that ended.
@@ -70,7 +96,7 @@ pub fn report(exit: &ToolExit) -> Outcome {
     Outcome { text, is_error: !well }
 }
 
-fn ending(exit: &ToolExit) -> String {
+pub(super) fn ending(exit: &ToolExit) -> String {
     match (exit.cause, exit.code, exit.signal) {
         (ToolCause::Exited, Some(code), _) => format!("[exit code {code}]"),
         (ToolCause::Exited, None, _) => "[ended]".to_owned(),
@@ -135,9 +161,17 @@ mod tests {
 
     #[test]
     fn the_run_of_a_call() {
-        let run = plan("t1:2".to_owned(), &json!({"command": "ls", "timeout": 5}), 30_000).unwrap();
+        let of = |arguments: Value| plan("t1:2".to_owned(), &arguments, 30_000).unwrap();
+        let Plan { command: run, leave_after, .. } = of(json!({"command": "ls", "timeout": 5}));
         assert_eq!((run.run.as_str(), run.wall_ms, run.argv[2].as_str()), ("t1:2", Some(5000), "ls"));
-        assert_eq!(plan("r".to_owned(), &json!({"command": "ls"}), 30_000).unwrap().wall_ms, Some(30_000));
+        assert_eq!(leave_after, None);
+        assert_eq!(of(json!({"command": "ls"})).command.wall_ms, Some(30_000));
+        let left = of(json!({"command": "ls", "background": true, "workdir": "src"}));
+        assert_eq!((left.command.wall_ms, left.leave_after), (None, Some(AT_ONCE)));
+        assert_eq!(left.command.cwd.as_deref(), Some("src"));
+        let terminal = of(json!({"command": "ls", "pty": true, "timeout": 60}));
+        assert_eq!((terminal.command.wall_ms, terminal.leave_after), (Some(60_000), Some(YIELD)));
+        assert_eq!(of(json!({"command": "ls", "yieldMs": 50})).leave_after, Some(50));
         for wrong in [json!({"command": ""}), json!({"command": "a\0b"}), json!({"cmd": "ls"}), json!([])] {
             plan("r".to_owned(), &wrong, 0).unwrap_err();
         }

@@ -10,6 +10,7 @@ use crate::model::ToolSpec;
 pub mod arguments;
 pub mod edit;
 pub mod exec;
+pub mod process;
 pub mod read;
 pub mod truncate;
 pub mod workspace;
@@ -139,14 +140,39 @@ fn catalog() -> Vec<ToolSpec> {
         ToolSpec {
             name: "exec",
             description: "Run a shell command (`/bin/sh -c`) in the tool sandbox, in the workspace. It has no \
-                          network. Shows the end of what it printed, and its exit code.",
+                          network. Shows the end of what it printed, and its exit code. With `background` or \
+                          `yieldMs` it may run on; use `process` for it then.",
             schema: json!({
                 "type": "object",
                 "properties": {
                     "command": {"type": "string", "description": "The command line"},
-                    "timeout": {"type": "integer", "minimum": 1, "description": "Seconds it may take"}
+                    "workdir": {"type": "string", "description": "Folder in the workspace"},
+                    "timeout": {"type": "integer", "minimum": 1, "description": "Seconds it may take"},
+                    "background": {"type": "boolean", "description": "Leave it running"},
+                    "yieldMs": {"type": "integer", "minimum": 1, "description": "Leave it running after so many milliseconds"},
+                    "pty": {"type": "boolean", "description": "Give it a terminal"}
                 },
                 "required": ["command"],
+                "additionalProperties": false
+            }),
+        },
+        ToolSpec {
+            name: "process",
+            description: "Look after commands that `exec` left running: list them, poll what is new of one, see its \
+                          log, write to its input, end it.",
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "action": {"type": "string", "enum": ["list", "poll", "log", "write", "submit", "send-keys", "kill"]},
+                    "sessionId": {"type": "string", "description": "Which one; not for list"},
+                    "data": {"type": "string", "description": "What to write; submit adds a newline"},
+                    "eof": {"type": "boolean", "description": "Close its input after that"},
+                    "keys": {"type": "array", "items": {"type": "string"}, "description": "For a terminal: characters, Enter, C-c, Up, ..."},
+                    "timeout": {"type": "integer", "minimum": 1, "description": "Milliseconds that poll waits for news"},
+                    "offset": {"type": "integer", "minimum": 1, "description": "First line of log"},
+                    "limit": {"type": "integer", "minimum": 1, "description": "Number of lines of log"}
+                },
+                "required": ["action"],
                 "additionalProperties": false
             }),
         },
@@ -186,10 +212,15 @@ mod tests {
 
     #[test]
     fn a_deny_wins_and_no_list_means_all() {
-        assert_eq!(names(&policy(&[], &[])), ["read", "write", "edit", "exec"]);
+        assert_eq!(names(&policy(&[], &[])), ["read", "write", "edit", "exec", "process"]);
         assert_eq!(names(&policy(&["read", "exec"], &["exec"])), ["read"]);
         assert_eq!(names(&policy(&["group:fs"], &["write"])), ["read", "edit"]);
         assert_eq!(names(&policy(&["*"], &["*"])), [""; 0]);
+        assert_eq!(
+            names(&policy(&[], &["exec"])),
+            ["read", "write", "edit"],
+            "without commands there are none to look after"
+        );
     }
 
     #[test]

@@ -5,20 +5,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use creel_ipc::msg::agent::{AgentConfig, ToolPhase, TurnTool};
+use creel_ipc::msg::process::{
+    ProcessKill, ProcessKillParams, ProcessList, ProcessListParams, ProcessPoll, ProcessPollParams,
+    ProcessStart, ProcessStartParams, ProcessStatus, ProcessWrite, ProcessWriteParams,
+};
 use creel_ipc::msg::tool::{ToolKill, ToolKillParams, ToolOutput, ToolRun};
 use creel_link::{CallError, Link};
+use tokio::time::Instant;
 
 use super::action::{Call, Trust};
+use crate::tools::exec::Plan;
+use crate::tools::process::Action;
 use crate::tools::workspace::Workspace;
-use crate::tools::{self, Outcome, edit, exec, read, write};
+use crate::tools::{self, Outcome, edit, exec, process, read, write};
+
+/// Answers in which all that is kept of a process fits.
+const PARTS: usize = 8;
+/// How often to look what a process does.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Commands that run, by run id: what they print is passed on to whoever watches.
 #[derive(Debug, Clone, Default)]
-pub struct Runs(Arc<Mutex<HashMap<String, TurnTool>>>);
+pub struct Runs {
+    going: Arc<Mutex<HashMap<String, TurnTool>>>,
+    /// How far the model has read what processes printed.
+    read: Arc<Mutex<HashMap<String, u64>>>,
+}
 
 impl Runs {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, TurnTool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.going.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Turns a run's output into a turn's event. `None` when the run is not ours any more.
@@ -68,6 +88,7 @@ pub async fn run(
     let exists = config.tools.allows(&call.name);
     match call.name.as_str() {
         "exec" if exists => command(&link, &runs, &config, &turn, &call).await,
+        "process" if exists => process(&link, &runs, &turn, &call).await,
         "read" | "write" | "edit" if exists => {
             // A disk may hang; the link and the other turns must not hang with it.
             let done = tokio::task::spawn_blocking(move || file(&config.workspace, &call, trust)).await;
@@ -94,16 +115,117 @@ fn file(workspace: &str, call: &Call, trust: Trust) -> Outcome {
 
 async fn command(link: &Link, runs: &Runs, config: &AgentConfig, turn: &str, call: &Call) -> Outcome {
     let run = run_id(turn, call.step);
-    let params = match exec::plan(run.clone(), &call.arguments, config.tools.exec_wall_ms) {
-        Ok(params) => params,
+    let plan = match exec::plan(run.clone(), &call.arguments, config.tools.exec_wall_ms) {
+        Ok(plan) => plan,
         Err(sentence) => return Outcome::error(sentence),
     };
-    let _entered = runs.enter(&run, turn, call);
-    match link.call::<ToolRun>(&params).await {
-        Ok(exit) => exec::report(&exit),
-        Err(CallError::Refused(error)) => Outcome::error(format!("The command was not run: {error}")),
-        Err(error) => Outcome::error(format!("The command's outcome is unknown: {error}")),
+    let outcome = match plan {
+        Plan { command, leave_after: Some(patience), terminal } => {
+            started(link, runs, ProcessStartParams { command, terminal }, patience).await
+        }
+        Plan { command, leave_after: None, .. } => {
+            let _entered = runs.enter(&run, turn, call);
+            link.call::<ToolRun>(&command).await.map(|exit| exec::report(&exit))
+        }
+    };
+    outcome.unwrap_or_else(|error| match error {
+        CallError::Refused(error) => Outcome::error(format!("The command was not run: {error}")),
+        error => Outcome::error(format!("The command's outcome is unknown: {error}")),
+    })
+}
+
+/// Starts a process and waits for its end, but not for long.
+async fn started(
+    link: &Link,
+    runs: &Runs,
+    params: ProcessStartParams,
+    patience: u64,
+) -> Result<Outcome, CallError> {
+    let process = link.call::<ProcessStart>(&params).await?.process;
+    let status = news(link, process, 0, patience, |status| status.exit.is_some()).await?;
+    runs.read().insert(status.process.clone(), status.next);
+    Ok(match status.exit {
+        Some(_) => process::report(&status),
+        None => process::left_running(&status),
+    })
+}
+
+/// How a process is, as soon as it is as awaited, at the latest after so many milliseconds.
+async fn news(
+    link: &Link,
+    process: String,
+    from: u64,
+    patience: u64,
+    awaited: impl Fn(&ProcessStatus) -> bool,
+) -> Result<ProcessStatus, CallError> {
+    let deadline = Instant::now() + Duration::from_millis(patience);
+    // The gateway fills in whose it is.
+    let params = ProcessPollParams { process, agent: String::new(), from };
+    loop {
+        let status = link.call::<ProcessPoll>(&params).await?;
+        if awaited(&status) || Instant::now() >= deadline {
+            return Ok(status);
+        }
+        tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The tool `process`.
+async fn process(link: &Link, runs: &Runs, turn: &str, call: &Call) -> Outcome {
+    let action = match process::plan(&call.arguments) {
+        Ok(action) => action,
+        Err(sentence) => return Outcome::error(sentence),
+    };
+    match acted(link, runs, action, run_id(turn, call.step)).await {
+        Ok(outcome) => outcome,
+        Err(CallError::Refused(error)) => Outcome::error(error.message),
+        Err(error) => Outcome::error(format!("The outcome is unknown: {error}")),
+    }
+}
+
+/// `key` names the step, so that doing it again does nothing.
+async fn acted(link: &Link, runs: &Runs, action: Action, key: String) -> Result<Outcome, CallError> {
+    let agent = String::new();
+    Ok(match action {
+        Action::List => {
+            process::list(&link.call::<ProcessList>(&ProcessListParams { agent }).await?.processes)
+        }
+        Action::Poll(session, patience) => {
+            let from = runs.read().get(&session).copied().unwrap_or(0);
+            let awaited = |status: &ProcessStatus| status.exit.is_some() || !status.text.is_empty();
+            let status = news(link, session, from, patience, awaited).await?;
+            runs.read().insert(status.process.clone(), status.next);
+            process::report(&status)
+        }
+        Action::Log(session, first, limit) => {
+            let mut whole = news(link, session, 0, 0, |_| true).await?;
+            // One that prints faster than it can be read would go on for ever.
+            for _ in 0..PARTS {
+                let more = news(link, whole.process.clone(), whole.next, 0, |_| true).await?;
+                if more.text.is_empty() {
+                    break;
+                }
+                whole.text.push_str(&more.text);
+                whole.next = more.next;
+            }
+            process::log(&whole, first, limit)
+        }
+        Action::Write(process, text, eof) => {
+            let asked = text.len() as u64;
+            let params = ProcessWriteParams { process, agent, key, text, eof };
+            let written = link.call::<ProcessWrite>(&params).await?.bytes;
+            match written == asked {
+                true => Outcome::ok(format!("{written} bytes were written.")),
+                false => Outcome::error(format!(
+                    "Only {written} of {asked} bytes were written: it does not read what it was given before."
+                )),
+            }
+        }
+        Action::Kill(process) => {
+            link.call::<ProcessKill>(&ProcessKillParams { process, agent }).await?;
+            Outcome::ok("It is told to end, with everything it started.")
+        }
+    })
 }
 
 /// Kills a command, without waiting for it longer than the answer usually takes.

@@ -16,6 +16,7 @@ use creel_link::Event;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::processes;
 use super::worker::Attached;
 use crate::core::{Core, channel_unit, now_ms};
 use crate::hub::CoreEvent;
@@ -110,11 +111,11 @@ async fn answer(this: Attached, id: u64, method: String, params: Value) {
         TurnDone::METHOD => reply::<TurnDone, _, _>(&this, id, params, done).await,
         ToolRun::METHOD => reply::<ToolRun, _, _>(&this, id, params, tools::run).await,
         ToolKill::METHOD => reply::<ToolKill, _, _>(&this, id, params, tools::kill).await,
-        _ => this.link.respond(id, Err(RpcError::no_method(&method))).await,
+        _ => processes::process(&this, id, &method, params).await,
     }
 }
 
-async fn reply<M, F, A>(this: &Attached, id: u64, params: Value, work: F)
+pub(super) async fn reply<M, F, A>(this: &Attached, id: u64, params: Value, work: F)
 where
     M: Request,
     F: FnOnce(Attached, M::Params) -> A,
@@ -265,12 +266,12 @@ pub(super) mod tools {
     use crate::core::Core;
     use crate::route;
 
-    fn supervisor(core: &Core) -> Result<Link, RpcError> {
+    pub(in crate::links) fn supervisor(core: &Core) -> Result<Link, RpcError> {
         let missing = || RpcError::new(ErrorClass::Transient, "The supervisor does not answer.");
         core.supervisor.clone().ok_or_else(missing)
     }
 
-    fn wire(error: CallError) -> RpcError {
+    pub(in crate::links) fn wire(error: CallError) -> RpcError {
         match error {
             CallError::Refused(error) => error,
             other => RpcError::new(other.class(), other.to_string()),
@@ -279,16 +280,8 @@ pub(super) mod tools {
 
     pub(crate) async fn run(this: Attached, mut params: ToolRunParams) -> Result<ToolExit, RpcError> {
         may_run(&this)?;
-        this.name().clone_into(&mut params.agent);
+        attribute(&this, &mut params);
         let run = params.run.clone();
-        let lane = lane(&this, &run);
-        let settings = this.core.settings();
-        params.main =
-            lane.as_ref().is_some_and(|lane| *lane == route::main_key(&settings.config, this.name()));
-        params.session = lane.map(|lane| {
-            let digest = Sha256::digest(lane.as_bytes());
-            digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
-        });
         let owner =
             this.core.state().tool_runs.entry(run.clone()).or_insert_with(|| this.unit.clone()).clone();
         if owner != this.unit {
@@ -302,6 +295,19 @@ pub(super) mod tools {
         outcome
     }
 
+    /// Says whose a command is, whatever the worker said.
+    pub(in crate::links) fn attribute(this: &Attached, params: &mut ToolRunParams) {
+        this.name().clone_into(&mut params.agent);
+        let lane = lane(this, &params.run);
+        let settings = this.core.settings();
+        params.main =
+            lane.as_ref().is_some_and(|lane| *lane == route::main_key(&settings.config, this.name()));
+        params.session = lane.map(|lane| {
+            let digest = Sha256::digest(lane.as_bytes());
+            digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+        });
+    }
+
     /// The session of a run: that of the turn it is named after, if this agent has that turn.
     fn lane(this: &Attached, run: &str) -> Option<String> {
         let (turn, _) = run.rsplit_once(':')?;
@@ -310,7 +316,7 @@ pub(super) mod tools {
     }
 
     /// The worker is told which tools it has; one that was taken over may not care.
-    fn may_run(this: &Attached) -> Result<(), RpcError> {
+    pub(in crate::links) fn may_run(this: &Attached) -> Result<(), RpcError> {
         let agent = this.core.settings().config.agent(this.name());
         if agent.is_some_and(|agent| agent.wire_tools().allows(EXEC)) {
             return Ok(());

@@ -53,6 +53,10 @@ noun! {
         "wallSeconds" => wall_seconds: u32 = 30, check within(1, 86_400);
         /// Bytes of output that are kept of a tool run.
         "outputBytes" => output_bytes: Bytes = Bytes(1 << 20);
+        /// Processes that one agent may have in the background.
+        "backgroundRuns" => background_runs: u32 = 8, check within(0, 64);
+        /// Seconds after which a process in the background is ended.
+        "backgroundSeconds" => background_seconds: u32 = 3600, check within(1, 604_800);
     }
 }
 
@@ -85,6 +89,10 @@ noun! {
         "wallSeconds" => wall_seconds: Option<u32> = None, check within_if_given(1, 86_400);
         /// Bytes of output that are kept of a tool run.
         "outputBytes" => output_bytes: Option<Bytes> = None;
+        /// Processes that it may have in the background.
+        "backgroundRuns" => background_runs: Option<u32> = None, check within_if_given(0, 64);
+        /// Seconds after which a process in the background is ended.
+        "backgroundSeconds" => background_seconds: Option<u32> = None, check within_if_given(1, 604_800);
     }
 }
 
@@ -207,6 +215,10 @@ pub struct ToolPolicy {
     pub wall_seconds: u32,
     /// Bytes of output that are kept.
     pub output_bytes: u64,
+    /// Processes in the background.
+    pub background_runs: u32,
+    /// Seconds until one of them is ended.
+    pub background_seconds: u32,
 }
 
 impl ToolPolicy {
@@ -253,6 +265,11 @@ impl ToolPolicy {
                 .or(base.cpu_percent),
             wall_seconds: own.wall_seconds.or(defaults.wall_seconds).unwrap_or(base.wall_seconds),
             output_bytes: own.output_bytes.or(defaults.output_bytes).unwrap_or(base.output_bytes).0,
+            background_runs: own.background_runs.or(defaults.background_runs).unwrap_or(base.background_runs),
+            background_seconds: own
+                .background_seconds
+                .or(defaults.background_seconds)
+                .unwrap_or(base.background_seconds),
         }
     }
 }

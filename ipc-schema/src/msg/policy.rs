@@ -6,12 +6,15 @@ use super::agent::ToolPolicy;
 /// The tool that runs commands, and the other name that it goes by.
 pub const EXEC: &str = "exec";
 const BASH: &str = "bash";
+/// The tool for commands that run on; nothing without [`EXEC`].
+pub const PROCESS: &str = "process";
 
 impl ToolPolicy {
     /// Whether a tool may be used. A deny wins; an empty list of allowed ones means all.
     pub fn allows(&self, tool: &str) -> bool {
         let lists = |list: &[String]| list.iter().any(|entry| names(entry, tool));
-        !lists(&self.deny) && (self.allow.is_empty() || lists(&self.allow))
+        let allowed = !lists(&self.deny) && (self.allow.is_empty() || lists(&self.allow));
+        allowed && (tool != PROCESS || self.allows(EXEC))
     }
 }
 
@@ -19,7 +22,7 @@ impl ToolPolicy {
 fn names(entry: &str, tool: &str) -> bool {
     match entry {
         "group:fs" => matches!(tool, "read" | "write" | "edit"),
-        "group:runtime" => tool == EXEC,
+        "group:runtime" => matches!(tool, EXEC | PROCESS),
         _ => fits(entry, tool) || (tool == EXEC && fits(entry, BASH)),
     }
 }
@@ -73,6 +76,7 @@ mod tests {
             assert!(!policy(&["exec"], &[deny]).allows(EXEC), "{deny}");
             assert!(deny == "*" || policy(&[], &[deny]).allows("read"), "{deny}");
         }
+        assert!(policy(&["group:runtime"], &[]).allows(PROCESS) && !policy(&[], &["bash"]).allows(PROCESS));
         assert!(policy(&["re*"], &[]).allows("read") && !policy(&["re*"], &[]).allows("write"));
         assert!(policy(&["group:fs"], &[]).allows("edit") && !policy(&["group:fs"], &[]).allows(EXEC));
     }

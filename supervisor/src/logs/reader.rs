@@ -19,8 +19,33 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
 }
 
+/// What output can be read from.
+pub trait Source {
+    /// Waits until there is something to read, or nothing more to come.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn readable(&self) -> impl Future<Output = io::Result<()>>;
+
+    /// Reads what is there; 0 at the end.
+    ///
+    /// # Errors
+    /// What the system said, or [`io::ErrorKind::WouldBlock`].
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+impl Source for Receiver {
+    async fn readable(&self) -> io::Result<()> {
+        Self::readable(self).await
+    }
+
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::try_read(self, buffer)
+    }
+}
+
 /// Reads what is there and hands it on; the number of bytes, 0 at the end.
-async fn read_some(pipe: &Receiver, take: &mut impl FnMut(&[u8])) -> io::Result<usize> {
+async fn read_some(pipe: &impl Source, take: &mut impl FnMut(&[u8])) -> io::Result<usize> {
     loop {
         pipe.readable().await?;
         let read = BUFFER.with_borrow_mut(|buffer| {
@@ -110,7 +135,7 @@ impl Tap {
 }
 
 /// Collects a pipe until its end or until `DRAIN` after `ended`.
-pub async fn collect(pipe: &Receiver, ended: oneshot::Receiver<()>, mut take: impl FnMut(&[u8])) {
+pub async fn collect(pipe: &impl Source, ended: oneshot::Receiver<()>, mut take: impl FnMut(&[u8])) {
     let deadline = async {
         let _dropped_too = ended.await;
         tokio::time::sleep(DRAIN).await;

@@ -12,7 +12,9 @@ use creel_launch::tool::{Foreground, WorkspaceAccess as Shown, spec};
 use creel_launch::{Access, LaunchError, LaunchSpec, Level, Net, View};
 use serde::{Deserialize, Serialize};
 
+use super::background::Owner;
 use super::binds::{self, BindError};
+use super::ends::Input;
 use super::leavings::Look;
 use crate::place;
 
@@ -31,6 +33,12 @@ pub struct Command {
     /// Where its workspace is, when it may write there, and where what it leaves goes.
     #[serde(default)]
     pub writes: Option<Writes>,
+    /// Where its input comes from.
+    #[serde(default)]
+    pub input: Input,
+    /// Whose it is, when nobody waits for it.
+    #[serde(default)]
+    pub background: Option<Owner>,
 }
 
 /// A workspace that a run may write.
@@ -188,7 +196,7 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
         agent: params.agent.clone(),
         run: params.run.clone(),
     });
-    Ok(Command { spec, wall, keep, reaches, writes })
+    Ok(Command { spec, wall, keep, reaches, writes, input: Input::None, background: None })
 }
 
 fn inside(top: &Path, cwd: &str) -> Result<PathBuf, CommandError> {

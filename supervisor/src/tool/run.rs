@@ -1,21 +1,21 @@
 //! One tool run, from its launch to the last byte of its output.
 
-use std::cell::{Cell, RefCell};
-use std::io;
+use std::cell::{Cell, Ref, RefCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 use creel_ipc::msg::tool::{ToolCause, ToolExit};
-use creel_launch::{Exit, LaunchError, Signal, Stdio};
+use creel_launch::{Exit, LaunchError, Signal};
 use serde::{Deserialize, Serialize};
-use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::capture::{Capture, Characters};
 use super::command::{Command, Writes};
+use super::ends::{self, Output};
 use super::leavings::Look;
+use super::scroll::Scroll;
 use crate::logs::reader;
 use crate::unit::process::{self, Process, spawn_error};
 
@@ -46,11 +46,15 @@ pub struct Run {
     pub look: Option<Look>,
     out: Stream,
     err: Stream,
+    /// Its standard input, as long as that is open.
+    input: RefCell<Option<OwnedFd>>,
+    /// What it printed, if somebody may come back for it.
+    scroll: Option<RefCell<Scroll>>,
 }
 
 #[derive(Debug)]
 struct Stream {
-    pipe: Receiver,
+    pipe: Output,
     capture: RefCell<Capture>,
     characters: RefCell<Characters>,
 }
@@ -68,6 +72,18 @@ pub struct RunState {
     look: Option<Look>,
     out: (Capture, Characters),
     err: (Capture, Characters),
+    scroll: Option<Scroll>,
+}
+
+/// The descriptors of a run: output, errors, and input as long as that is open.
+#[derive(Debug)]
+pub struct RunFds {
+    /// Output.
+    pub out: OwnedFd,
+    /// Errors.
+    pub err: OwnedFd,
+    /// Input.
+    pub input: Option<OwnedFd>,
 }
 
 impl Stream {
@@ -75,7 +91,7 @@ impl Stream {
         pipe: impl Into<OwnedFd>,
         (capture, characters): (Capture, Characters),
     ) -> Result<Self, LaunchError> {
-        let pipe = reader::receiver(pipe)
+        let pipe = Output::watch(pipe.into())
             .map_err(|error| spawn_error(&error, "The command's output cannot be watched"))?;
         Ok(Self { pipe, capture: RefCell::new(capture), characters: RefCell::new(characters) })
     }
@@ -117,15 +133,7 @@ impl Run {
     }
 
     async fn begin(command: &Command, began: Instant) -> Result<Self, LaunchError> {
-        let pipe = || {
-            io::pipe().map_err(|error| spawn_error(&error, "No pipe can be made for the command's output"))
-        };
-        let (out, stdout) = pipe()?;
-        let (err, stderr) = pipe()?;
-        let stdin = std::fs::File::open("/dev/null");
-        let stdin = stdin.map_err(|error| spawn_error(&error, "/dev/null cannot be opened"))?;
-        let stdio =
-            Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
+        let (stdio, ours) = ends::open(command.input)?;
         let look = command.writes.as_ref().map(Writes::look);
         let launching = process::begin(&command.spec, stdio, 1)?;
         let fresh = || (Capture::new(command.keep), Characters::default());
@@ -137,9 +145,32 @@ impl Run {
             reaped: Cell::new(false),
             reaches: command.reaches.clone(),
             look,
-            out: Stream::open(out, fresh())?,
-            err: Stream::open(err, fresh())?,
+            out: Stream::open(ours.out, fresh())?,
+            err: Stream::open(ours.err, fresh())?,
+            input: RefCell::new(ours.input),
+            scroll: command.background.is_some().then(RefCell::default),
         })
+    }
+
+    /// Writes to its input what fits; the number of bytes. `eof` closes the input of a pipe after that; a terminal is to
+    /// be sent its own sign for it.
+    ///
+    /// # Errors
+    /// A sentence, when it has no input or does not read any more.
+    pub fn write(&self, text: &str, eof: bool) -> Result<usize, String> {
+        let mut input = self.input.borrow_mut();
+        let fd = input.as_ref().ok_or("Its input is closed.")?;
+        let written =
+            ends::write(fd, text.as_bytes()).map_err(|error| format!("It reads no input: {error}."))?;
+        if eof && written == text.len() && !matches!(self.out.pipe, Output::Terminal(_)) {
+            *input = None;
+        }
+        Ok(written)
+    }
+
+    /// What it printed.
+    pub fn scroll(&self) -> Option<Ref<'_, Scroll>> {
+        self.scroll.as_ref().map(RefCell::borrow)
     }
 
     /// What the program after this one needs to go on.
@@ -153,12 +184,18 @@ impl Run {
             look: self.look.clone(),
             out: self.out.state(),
             err: self.err.state(),
+            scroll: self.scroll.as_ref().map(|scroll| scroll.borrow().clone()),
         }
     }
 
     /// The pipes: output and errors.
     pub fn pipes(&self) -> [BorrowedFd<'_>; 2] {
         [self.out.pipe.as_fd(), self.err.pipe.as_fd()]
+    }
+
+    /// Its input.
+    pub fn input(&self) -> Ref<'_, Option<OwnedFd>> {
+        self.input.borrow()
     }
 
     /// Goes on where the program before this one stopped. `killed`: it was told to end the run.
@@ -168,7 +205,7 @@ impl Run {
     pub fn resume(
         state: RunState,
         process: Process,
-        [out, err]: [OwnedFd; 2],
+        RunFds { out, err, input }: RunFds,
         killed: bool,
     ) -> Result<Rc<Self>, LaunchError> {
         let now = Instant::now();
@@ -182,6 +219,8 @@ impl Run {
             look: state.look,
             out: Stream::open(out, state.out)?,
             err: Stream::open(err, state.err)?,
+            input: RefCell::new(input),
+            scroll: state.scroll.map(RefCell::new),
         }))
     }
 
@@ -190,6 +229,12 @@ impl Run {
     pub async fn attend(&self, kill: oneshot::Receiver<()>, printed: impl Fn(String)) -> ToolExit {
         let (out_ended, out_end) = oneshot::channel();
         let (err_ended, err_end) = oneshot::channel();
+        let printed = |text: String| {
+            if let Some(scroll) = &self.scroll {
+                scroll.borrow_mut().push(&text);
+            }
+            printed(text);
+        };
         let read_out = self.out.read(out_end, &printed);
         let read_err = self.err.read(err_end, &printed);
         let verdict = async {

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use creel_ipc::msg::process::{ProcessStatus, ProcessWriteParams};
 use creel_ipc::msg::tool::ToolExit;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::background::Background;
 use super::command::Command;
 use super::leavings::Look;
 use super::run::Run;
@@ -31,6 +33,8 @@ pub struct Runs {
     going: BTreeMap<String, Going>,
     queue: VecDeque<(String, Command)>,
     done: VecDeque<(String, At, ToolExit)>,
+    /// Those of them that nobody waits for.
+    background: Background,
 }
 
 /// A run that has not ended.
@@ -50,6 +54,8 @@ pub struct RunsState {
     waiters: BTreeMap<String, Vec<Waiter>>,
     queue: VecDeque<(String, Command)>,
     done: VecDeque<(String, At, ToolExit)>,
+    #[serde(default)]
+    background: Background,
 }
 
 impl Going {
@@ -97,13 +103,13 @@ impl Runs {
         true
     }
 
-    /// The next run to be started, if there is a place for it.
+    /// The next run to be started, if there is a place for it. One in the background takes no place.
     pub fn take_next(&mut self) -> Option<(String, Command, oneshot::Receiver<()>)> {
-        let running = self.going.values().filter(|going| going.running).count();
-        if running >= CONCURRENT {
-            return None;
-        }
-        let (run, command) = self.queue.pop_front()?;
+        let running =
+            self.going.iter().filter(|(run, going)| going.running && !self.background.has(run)).count();
+        let full = running >= CONCURRENT;
+        let next = self.queue.iter().position(|(_, command)| !full || command.background.is_some())?;
+        let (run, command) = self.queue.remove(next)?;
         let (kill, killed) = oneshot::channel();
         let going = self.going.get_mut(&run)?;
         going.running = true;
@@ -122,6 +128,11 @@ impl Runs {
     pub fn ended(&mut self, run: &str, exit: ToolExit, now: At) -> Vec<Waiter> {
         let Some(going) = self.going.remove(run) else { return Vec::new() };
         self.forget(now);
+        if self.background.has(run) {
+            let scroll = going.run.as_ref().and_then(|(run, _)| run.scroll().map(|scroll| scroll.clone()));
+            self.background.ended(run, exit, scroll.unwrap_or_default(), now);
+            return going.waiters;
+        }
         if self.done.len() >= KEPT {
             self.done.pop_front();
         }
@@ -158,14 +169,19 @@ impl Runs {
     /// What the program after this one needs to go on; the runs themselves come with their descriptors.
     pub fn state(&self) -> RunsState {
         let waiters = self.going.iter().map(|(id, going)| (id.clone(), going.waiters.clone()));
-        RunsState { waiters: waiters.collect(), queue: self.queue.clone(), done: self.done.clone() }
+        RunsState {
+            waiters: waiters.collect(),
+            queue: self.queue.clone(),
+            done: self.done.clone(),
+            background: self.background.clone(),
+        }
     }
 
     /// Goes on where the program before this one stopped. What was running there comes with [`Runs::go_on`].
     pub fn resume(state: RunsState) -> Self {
         let waiting = |waiters| Going { waiters, kill: None, running: false, run: None };
         let going = state.waiters.into_iter().map(|(id, waiters)| (id, waiting(waiters)));
-        Self { going: going.collect(), queue: state.queue, done: state.done }
+        Self { going: going.collect(), queue: state.queue, done: state.done, background: state.background }
     }
 
     /// A run that goes on; what tells it to end.
@@ -181,7 +197,59 @@ impl Runs {
         self.going.iter()
     }
 
+    /// Adds a run that nobody waits for; nothing when it was added before.
+    ///
+    /// # Errors
+    /// A sentence, when the agent has as many as it may have.
+    pub fn add_background(
+        &mut self,
+        run: &str,
+        command: Command,
+        most: usize,
+        now: At,
+    ) -> Result<(), String> {
+        let Some(owner) = &command.background else { return Ok(()) };
+        self.forget(now);
+        if !self.background.add(run, owner, most, now)? {
+            return Ok(());
+        }
+        self.going
+            .insert(run.to_owned(), Going { waiters: Vec::new(), kill: None, running: false, run: None });
+        self.queue.push_back((run.to_owned(), command));
+        Ok(())
+    }
+
+    /// Those that nobody waits for.
+    pub fn background(&self) -> &Background {
+        &self.background
+    }
+
+    /// How a process of an agent is, with what it printed from a place on; nothing when the agent has none of that name.
+    pub fn poll(&self, agent: &str, run: &str, from: u64, now: At) -> Option<ProcessStatus> {
+        let scroll =
+            self.going.get(run).and_then(|going| going.run.as_ref()).and_then(|(run, _)| run.scroll());
+        self.background.status(agent, run, scroll.as_deref(), from, now)
+    }
+
+    /// Writes to a process of an agent. The same key is done once.
+    ///
+    /// # Errors
+    /// A sentence, when nothing can be written.
+    pub fn write(&mut self, params: &ProcessWriteParams) -> Result<usize, String> {
+        let running = self.going.get(&params.process).and_then(|going| going.run.as_ref());
+        let entry =
+            self.background.of_mut(&params.agent, &params.process).ok_or("There is no such process.")?;
+        if let Some(written) = entry.written(&params.key) {
+            return Ok(written);
+        }
+        let (run, _) = running.ok_or("It does not run.")?;
+        let written = run.write(&params.text, params.eof)?;
+        entry.note(&params.key, written);
+        Ok(written)
+    }
+
     fn forget(&mut self, now: At) {
+        self.background.forget(now);
         self.done.retain(|(_, at, _)| now.saturating_sub(*at) < KEPT_FOR);
     }
 }
@@ -192,6 +260,7 @@ mod tests {
     use creel_launch::{LaunchSpec, Role};
 
     use super::*;
+    use crate::tool::ends::Input;
 
     fn exit() -> ToolExit {
         ToolExit {
@@ -209,7 +278,15 @@ mod tests {
 
     fn command() -> Command {
         let spec = LaunchSpec::new("tool:x", Role::Tool, vec!["true".into()]);
-        Command { spec, wall: Duration::from_secs(1), keep: 64, reaches: None, writes: None }
+        Command {
+            spec,
+            wall: Duration::from_secs(1),
+            keep: 64,
+            reaches: None,
+            writes: None,
+            input: Input::None,
+            background: None,
+        }
     }
 
     #[test]

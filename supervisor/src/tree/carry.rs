@@ -14,6 +14,7 @@ use super::member::Member;
 use super::{EGRESS, GATEWAY, Tree, upgrade};
 use crate::denials::Ring;
 use crate::logs::reader::{self, Tap};
+use crate::tool::run::RunFds;
 use crate::tool::{Run, Runs};
 use crate::unit::process::Process;
 use crate::upgrade::carried::{FORMAT, GoingState, LinkState, MemberState, ProcessState, TapState};
@@ -73,6 +74,7 @@ impl Tree {
                 at: *at,
                 process: lend_process(&mut baggage, &run.process)?,
                 pipes: [baggage.lend(&out)?, baggage.lend(&err)?],
+                input: run.input().as_ref().map(|input| baggage.lend(input)).transpose()?,
                 killed,
                 run: run.state(),
             });
@@ -153,9 +155,10 @@ impl Tree {
         for state in carried.going {
             let process = take_process(&inherited, state.process)?;
             let [out, err] = state.pipes;
-            let pipes = [inherited.get(out.0)?, inherited.get(err.0)?];
+            let input = state.input.map(|input| inherited.get(input.0)).transpose()?;
+            let fds = RunFds { out: inherited.get(out.0)?, err: inherited.get(err.0)?, input };
             let unwatched = |error: LaunchError| UpgradeError::Unreadable(error.to_string());
-            let run = Run::resume(state.run, process, pipes, state.killed).map_err(unwatched)?;
+            let run = Run::resume(state.run, process, fds, state.killed).map_err(unwatched)?;
             self.go_on_with(state.id, run, state.at);
         }
         for (name, member) in &self.members {

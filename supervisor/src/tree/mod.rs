@@ -44,6 +44,7 @@ mod level;
 mod member;
 mod orphaned;
 mod peers;
+mod processes;
 mod quiet;
 mod record;
 mod reload;

@@ -165,6 +165,7 @@ impl Tree {
 
     fn leave(&mut self, name: &str) {
         self.set_held(name, false);
+        self.kill_processes_of(name);
         let Some(member) = self.members.get_mut(name) else { return };
         member.leaving = true;
         if member.machine.state() == UnitState::Stopped {

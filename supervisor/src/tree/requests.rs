@@ -8,6 +8,7 @@ use creel_ipc::msg::Empty;
 use creel_ipc::msg::control::{Stop, Upgrade, UpgradeStatus};
 use creel_ipc::msg::egress::EgressTest;
 use creel_ipc::msg::event::EventKind;
+use creel_ipc::msg::process::{ProcessKill, ProcessList, ProcessPoll, ProcessStart, ProcessWrite};
 use creel_ipc::msg::sandbox::{SandboxExplain, SandboxWhy};
 use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus};
 use creel_ipc::msg::tool::{ToolKill, ToolRun};
@@ -38,6 +39,17 @@ impl Tree {
                 self.tool_kill(&given);
                 answer(&Empty {})
             }),
+            ProcessStart::METHOD => {
+                params(method, given).and_then(|given| answer(&self.process_start(given)?))
+            }
+            ProcessPoll::METHOD => {
+                params(method, given).and_then(|given| answer(&self.process_poll(&given)?))
+            }
+            ProcessList::METHOD => params(method, given).and_then(|given| answer(&self.process_list(&given))),
+            ProcessWrite::METHOD => {
+                params(method, given).and_then(|given| answer(&self.process_write(&given)?))
+            }
+            ProcessKill::METHOD => params(method, given).and_then(|given| answer(&self.process_kill(given)?)),
             _ => self.common(method, given, None),
         };
         self.post(name, Outgoing::Answer(id, outcome));
@@ -108,6 +120,9 @@ impl Tree {
         tracing::info!("{unit} is {done} on request.");
         self.record_order(kind, &unit, uid);
         self.set_held(&unit, held);
+        if held {
+            self.kill_processes_of(&unit);
+        }
         self.apply(&unit, event);
         answer(&Empty {})
     }

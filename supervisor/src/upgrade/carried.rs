@@ -163,6 +163,9 @@ pub struct GoingState {
     pub process: ProcessState,
     /// Its output and errors.
     pub pipes: [Lent; 2],
+    /// Its input.
+    #[serde(default)]
+    pub input: Option<Lent>,
     /// Whether it was told to end.
     pub killed: bool,
     /// The rest.

@@ -216,7 +216,9 @@ fn accounts(ids: Ids) -> Result<(), LaunchError> {
 }
 
 fn devices(profile: &RoleProfile) -> Result<(), LaunchError> {
-    for name in DEVICES {
+    // A name for the terminal that the unit was given, if it was given one.
+    let terminal = rustix::termios::isatty(rustix::stdio::stdin()).then_some("tty");
+    for name in DEVICES.into_iter().chain(terminal) {
         let at = format!("dev/{name}");
         std::fs::write(&at, "")
             .and_then(|()| mount_bind(format!("/dev/{name}"), &at).map_err(io::Error::from))

@@ -279,6 +279,8 @@ pub(crate) fn with_first_process(
         let socket = last.socket;
         let outcome = credentials::die_with_parent().and_then(|()| {
             let _ = rustix::process::setsid();
+            // Where its input is a terminal, it is this session's: keys like Ctrl-C become signals, and jobs can be controlled.
+            let _ = rustix::process::ioctl_tiocsctty(rustix::stdio::stdin());
             last.run()
         });
         fail(socket, outcome)
@@ -340,7 +342,8 @@ pub(crate) fn ports(profile: &RoleProfile, spec: &LaunchSpec, listener: Option<u
 pub(crate) fn own_pipes(ids: Ids) {
     use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
     for fd in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
-        if fstat(fd).is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Fifo) {
+        let pipe = fstat(fd).is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Fifo);
+        if pipe || rustix::termios::isatty(fd) {
             let _ = fchown(fd, Some(Uid::from_raw(ids.uid)), Some(Gid::from_raw(ids.gid)));
         }
     }
