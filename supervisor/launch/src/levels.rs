@@ -214,7 +214,8 @@ fn remedies_for(error: &LaunchError, host: &Host) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if host.in_container {
+    let namespaces = !matches!(error.stage, Stage::Landlock | Stage::Seccomp);
+    if host.in_container && namespaces {
         found.push(
             "Creel runs inside a container whose runtime forbids namespaces: start it with --security-opt seccomp=unconfined \
              --security-opt systempaths=unconfined, or run Creel on the host."
@@ -226,6 +227,8 @@ fn remedies_for(error: &LaunchError, host: &Host) -> Vec<String> {
             Stage::Landlock => {
                 "Boot with Landlock: add landlock to the lsm= list of the kernel command line.".to_owned()
             }
+            Stage::Seccomp => "Run a kernel with CONFIG_SECCOMP_FILTER; in a container, a runtime that does not forbid seccomp(2)."
+                .to_owned(),
             _ => "To accept the weaker level L1 instead, set `sandbox.floor` to \"L1\".".to_owned(),
         });
     }
@@ -250,5 +253,10 @@ mod tests {
         assert!(remedies_for(&refused(), &root)[0].contains("sandbox.floor"));
         let docker = Host { in_container: true, ..Host::default() };
         assert!(remedies_for(&refused(), &docker)[0].contains("container"));
+        // A container is not to blame for what its kernel lacks.
+        for (stage, word) in [(Stage::Landlock, "lsm="), (Stage::Seccomp, "CONFIG_SECCOMP_FILTER")] {
+            let error = LaunchError { stage, ..refused() };
+            assert!(remedies_for(&error, &docker)[0].contains(word), "{stage}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod cgroup;
 mod control;
+mod deprived;
 mod events;
 mod fall;
 mod handover;

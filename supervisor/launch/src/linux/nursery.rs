@@ -46,10 +46,17 @@ pub(crate) fn run() -> ! {
         let fds = <[OwnedFd; 3]>::try_from(fds);
         let Ok(fds) = fds else { sys::leave(1) };
         // CLONE_PARENT: the stage is the supervisor's own child, as if the supervisor had started it.
-        let told = match sys::clone(libc::CLONE_PARENT, 0, cgroup.as_ref().map(OwnedFd::as_fd)) {
+        let mut in_cgroup = cgroup.is_some();
+        let mut cloned = sys::clone(libc::CLONE_PARENT, 0, cgroup.as_ref().map(OwnedFd::as_fd));
+        if in_cgroup && cloned.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOSYS)) {
+            // Without clone3 nobody is born in a cgroup: the stage goes there by itself.
+            in_cgroup = false;
+            cloned = sys::clone(libc::CLONE_PARENT, 0, None);
+        }
+        let told = match cloned {
             Ok(Cloned::Child) => {
                 drop(socket);
-                become_stage(fds, cgroup.is_some())
+                become_stage(fds, in_cgroup)
             }
             Ok(Cloned::Parent { pid, pidfd }) => note::send(&socket, &Hatched::Stage(pid), &[pidfd.as_fd()]),
             Err(error) => note::send(&socket, &Hatched::Refused(error.raw_os_error().unwrap_or(0)), &[]),

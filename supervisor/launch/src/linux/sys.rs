@@ -32,7 +32,13 @@ pub(crate) fn clone(
     }
     // SAFETY: the struct is valid for the size given and `pidfd` outlives the call. Without CLONE_VM the child has its own
     // copy of this single-threaded process, so going on in Rust is sound.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    let mut pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    if pid == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) && cgroup.is_none() {
+        // The runtime of a container may hide clone3, whose flags it cannot look into. Only the cgroup needs it.
+        let flags = libc::c_long::from(flags | libc::CLONE_PIDFD | exit_signal);
+        // SAFETY: as above; no stack, and `pidfd` where CLONE_PIDFD has the kernel write it. The other two are unused.
+        pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, &raw mut pidfd, 0_usize, 0_usize) };
+    }
     match pid {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Cloned::Child),

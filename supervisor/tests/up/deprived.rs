@@ -1,0 +1,125 @@
+//! Landlock, user namespaces and seccomp taken away, one at a time: Creel refuses below the floor and says what to do, and
+//! what it shows is never more than what the kernel says.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::home::{Home, creel, example};
+
+fn without(what: &str, config: &str) -> Home {
+    let mut home = Home::new(config);
+    home.prefix = vec![example("deprived").display().to_string(), what.to_owned()];
+    home.start();
+    home
+}
+
+/// The same as an ordinary user: a root supervisor gives its units users of their own, which level 1 cannot do for folders
+/// that exist.
+fn without_as_anybody(what: &str, config: &str) -> Home {
+    let mut home = Home::new(config);
+    home.prefix = vec![example("deprived").display().to_string(), what.to_owned()];
+    if rustix::process::geteuid().is_root() {
+        const ANYBODY: u32 = 12_345;
+        for below in ["", "home", "home/creel.json", "libexec"] {
+            std::os::unix::fs::chown(home.path(below), Some(ANYBODY), Some(ANYBODY)).unwrap();
+        }
+        let become_anybody = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"];
+        home.prefix.splice(0..0, become_anybody.map(str::to_owned));
+    }
+    home.start();
+    home
+}
+
+/// Why a worker does not run.
+fn refusal(home: &mut Home, unit: &str) -> String {
+    let row = home.wait_unit(unit, "refused", |row| row["lastExit"]["cause"] == "launch_failed");
+    assert!(row["pid"].is_null() && row["isolation"].is_null(), "{row}");
+    row["lastExit"]["detail"].as_str().unwrap().to_owned()
+}
+
+/// `creel sandbox test` where something is taken away.
+fn tested(what: &str) -> (String, Option<i32>) {
+    let mut command = Command::new(example("deprived"));
+    command.arg(what).arg(creel()).args(["sandbox", "test"]).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
+/// What a unit claims, beside what the kernel says of its process.
+fn claims_no_more_than_the_kernel(unit: &Value) {
+    let pid = unit["pid"].as_u64().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let isolation = &unit["isolation"];
+    assert!(
+        isolation["seccompFilters"].as_u64().unwrap() <= field("Seccomp_filters:").parse().unwrap(),
+        "{unit}"
+    );
+    assert_eq!(isolation["noNewPrivs"], field("NoNewPrivs:") == "1", "{unit}");
+    let claimed = isolation["namespaces"].as_array().unwrap();
+    for space in claimed {
+        let link =
+            |who: &str| std::fs::read_link(format!("/proc/{who}/ns/{}", space.as_str().unwrap())).unwrap();
+        assert_ne!(link(&pid.to_string()), link("self"), "{unit} claims {space}");
+    }
+}
+
+/// The kernel's reasons depend on the machine; what must not change is what an operator reads.
+fn without_the_machine(text: &str) -> String {
+    let cgroup = text.find("L3: ").map(|from| {
+        let until = text.get(from..).and_then(|rest| rest.find(" L2: ")).map_or(text.len(), |at| from + at);
+        text.replacen(text.get(from..until).unwrap(), "L3: […]", 1)
+    });
+    cgroup.unwrap_or_else(|| text.to_owned())
+}
+
+#[test]
+fn without_landlock_nothing_runs_and_the_kernel_line_is_named() {
+    let mut home = without("landlock", "{gateway: {port: PORT}}");
+    let why = refusal(&mut home, "agent:main");
+    let status = home.status();
+    assert_eq!(status["level"], "L0", "{status}");
+    assert!(why.contains("lsm="), "{why}");
+    assert!(status["units"].as_array().unwrap().iter().all(|unit| unit["isolation"].is_null()), "{status}");
+    assert_eq!(home.processes(), Vec::<u32>::new(), "not even the gateway");
+    let (text, code) = tested("landlock");
+    assert_eq!(code, Some(1), "{text}");
+    insta::assert_snapshot!(format!("{}\n━━━\n{text}", without_the_machine(&why)));
+}
+
+#[test]
+fn without_seccomp_nothing_runs() {
+    let mut home = without("seccomp", "{gateway: {port: PORT}}");
+    let why = refusal(&mut home, "agent:main");
+    let status = home.status();
+    assert_eq!(status["level"], "L0", "{status}");
+    assert_eq!(home.processes(), Vec::<u32>::new());
+    let (text, code) = tested("seccomp");
+    assert_eq!(code, Some(1), "{text}");
+    insta::assert_snapshot!(format!("{}\n━━━\n{text}", without_the_machine(&why)));
+}
+
+#[test]
+fn without_user_namespaces_workers_stay_down_below_the_floor_and_status_claims_level_1() {
+    let mut home = without_as_anybody("namespaces", "{gateway: {port: PORT}, sandbox: {floor: 'L2'}}");
+    let why = refusal(&mut home, "agent:main");
+    // Gateway and egress run below the floor, so that somebody can tell; the level that they have is what is shown.
+    let gateway = home.wait_state("gateway", "running");
+    let status = home.status();
+    assert_eq!((&status["level"], &gateway["isolation"]["level"]), (&"L1".into(), &"L1".into()), "{status}");
+    assert_eq!(gateway["isolation"]["namespaces"], serde_json::json!([]), "{gateway}");
+    let gaps = gateway["isolation"]["gaps"].to_string();
+    assert!(gaps.contains("no namespaces"), "{gaps}");
+    claims_no_more_than_the_kernel(&gateway);
+    let refused =
+        home.gateway("tool.run", serde_json::json!({"run": "r", "agent": "main", "argv": ["true"]}));
+    assert!(refused.to_string().contains("sandbox.floor is L2"), "{refused}");
+    let (text, code) = tested("namespaces");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("at level L1") && text.contains("Not enforced here: no namespaces"), "{text}");
+    // The remedy depends on what forbids them here.
+    assert!(why.contains("This machine gives isolation level L1, and sandbox.floor is L2."), "{why}");
+    assert!(why.contains("L2: The unit's namespaces cannot be made"), "{why}");
+}
