@@ -6,6 +6,7 @@ mod background;
 mod bad_input;
 mod egress;
 mod faults;
+mod injected;
 mod irc;
 mod kill_each_kind;
 mod offline;
