@@ -133,19 +133,20 @@ fn file(spec: &LaunchSpec, path: &Path, said: Said) -> Option<String> {
     match (said, view) {
         (Said::Missing, Some(_)) => None,
         (Said::Missing | Said::Refused, None) if !seen => Some(format!(
-            "{shown} is outside its sandbox: a command sees its workspace (sandbox.workspaceAccess), system folders and a \
-             private /tmp."
+            "{shown} is outside its sandbox: a command sees its workspace (sandbox.workspaceAccess), the folders of sandbox.binds, \
+             system folders and a private /tmp."
         )),
-        (Said::ReadOnly | Said::Refused, Some(view)) if view.access == Access::Ro => Some(format!(
-            "Writing {shown} is not allowed: {} is shown read-only (sandbox.workspaceAccess).",
-            view.at.display()
-        )),
+        (Said::ReadOnly | Said::Refused, Some(view)) if view.access == Access::Ro => {
+            let workspace = spec.cwd.starts_with(&view.at);
+            let key = if workspace { "sandbox.workspaceAccess" } else { "sandbox.binds" };
+            Some(format!("Writing {shown} is not allowed: {} is shown read-only ({key}).", view.at.display()))
+        }
         (Said::ReadOnly, Some(_)) => Some(format!(
             "Writing {shown} is not allowed: what the host would run or trust in a workspace is read-only to commands (built \
              in)."
         )),
         (Said::ReadOnly, None) => Some(format!(
-            "Writing {shown} is not allowed: a command writes only its workspace (sandbox.workspaceAccess) and /tmp."
+            "Writing {shown} is not allowed: a command writes only its workspace (sandbox.workspaceAccess), writable sandbox.binds and /tmp."
         )),
         _ => None,
     }
