@@ -32,6 +32,10 @@ verified=$(systemd-analyze verify /usr/lib/systemd/system/creel.service 2>&1 | g
 if [ -z "$verified" ]; then ok "systemd-analyze verify has nothing to say"; else bad "systemd-analyze verify has nothing to say" "$verified"; fi
 if journalctl -b --no-pager | grep -i 'creel.service.*unknown'; then bad "no key is unknown to systemd $systemd"; else ok "no key is unknown to systemd $systemd"; fi
 echo "# $(systemd-analyze security creel --no-pager 2>/dev/null | tail -1 | sed 's/^[^O]*//')"
+if [ -e /etc/apparmor.d/abi/4.0 ]; then
+  says "the AppArmor profile is loaded" "creel (unconfined)" cat /sys/kernel/security/apparmor/profiles
+  says "and the supervisor bears it" "creel (unconfined)" cat "/proc/$(pid)/attr/current"
+fi
 kept() { [ "$(systemctl show -P NFileDescriptorStore creel)" = 2 ]; }
 check "systemd keeps the port and the control socket" kept
 
@@ -150,7 +154,7 @@ crashes 1 && ok "killed with -9 after the upgrade, nobody is refused either" || 
 
 # --- removal
 dpkg --purge creel >/tmp/purge 2>&1 && ok "the package purges" || bad "the package purges" "$(cat /tmp/purge)"
-left=$(for path in /etc/creel /var/lib/creel /run/creel /usr/bin/creel /usr/libexec/creel /usr/lib/systemd/system/creel.service /etc/systemd/system/multi-user.target.wants/creel.service /usr/share/creel; do [ ! -e "$path" ] && [ ! -L "$path" ] || echo "$path"; done; pgrep -a creel; getent passwd creel; getent group creel; find /sys/fs/cgroup/system.slice -maxdepth 1 -name 'creel*')
+left=$(for path in /etc/creel /etc/apparmor.d/creel /var/lib/creel /run/creel /usr/bin/creel /usr/libexec/creel /usr/lib/systemd/system/creel.service /etc/systemd/system/multi-user.target.wants/creel.service /usr/share/creel; do [ ! -e "$path" ] && [ ! -L "$path" ] || echo "$path"; done; pgrep -a creel; getent passwd creel; getent group creel; find /sys/fs/cgroup/system.slice -maxdepth 1 -name 'creel*'; grep '^creel ' /sys/kernel/security/apparmor/profiles)
 if [ -z "$left" ]; then ok "nothing is left"; else bad "nothing is left" "$left"; fi
 
 echo "# $failures failures"
