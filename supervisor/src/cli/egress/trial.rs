@@ -17,7 +17,7 @@ use crate::unit::template;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  creel egress test api.github.com\n  creel egress test db.lan:5432 --unit agent:work\n  \
-                        creel egress test registry.npmjs.org --unit tools:main\n  \
+                        creel egress test git.example.org --unit tools:main\n  \
                         creel egress test api.telegram.org --unit channel:telegram:default --connect\n\n\
                         While Creel runs, the running egress answers, looks the name up and checks its addresses. Otherwise, and for \
                         tools:<agent> (the commands of an agent), the rules of the configuration file are asked. \
