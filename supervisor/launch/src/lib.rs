@@ -30,6 +30,7 @@ pub use levels::{Grouped, Measured, probe_levels, probe_levels_in};
 pub use linux::succession;
 pub use outline::{Calls, Outline, outline};
 pub use probes::{Probe, probe_tool};
+pub use profile::has_of_its_own;
 pub use rustix::process::Signal;
 pub use seatbelt::seatbelt_profile;
 pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Level, Limits, Net, Role, View};

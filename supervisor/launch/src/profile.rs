@@ -1,6 +1,7 @@
 //! The policies that are data: `supervisor/profiles/*.json`, compiled into the binary.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -137,6 +138,20 @@ pub(crate) fn role(role: Role) -> &'static RoleProfile {
 
 pub(crate) fn seccomp() -> &'static SeccompProfile {
     &SECCOMP_LISTS
+}
+
+/// What every unit's own root has besides what its role shows of the host.
+const MADE: [&str; 7] =
+    ["/tmp", "/dev", "/proc", "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf"];
+
+/// Whether a unit of this role has this path, or something below it, in its own root, whatever its spec shows.
+#[must_use]
+pub fn has_of_its_own(of: Role, path: &Path) -> bool {
+    let profile = role(of);
+    let mut shown = profile.system.iter().chain(&profile.etc).map(Path::new);
+    shown.any(|own| path.starts_with(own) || own.starts_with(path))
+        // Below these nothing is the host's.
+        || MADE.iter().any(|own| Path::new(own).starts_with(path))
 }
 
 fn parse_roles(text: &str) -> serde_json::Result<BTreeMap<Role, RoleProfile>> {

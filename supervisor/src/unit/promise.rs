@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use creel_config::plan::{Plan, UnitKind};
-use creel_launch::{LaunchSpec, Level, Net};
+use creel_launch::{LaunchSpec, Level, Net, Role};
 
 /// The variable that a unit reads them from: lines of a key, a space and a value (`creel-seal` reads it).
 pub const PROMISE: &str = "CREEL_SELFTEST";
@@ -33,26 +33,29 @@ pub fn promise(spec: &LaunchSpec, plan: &Plan, private: &[PathBuf]) -> String {
         text.push_str(&format!("\nport {port}"));
     }
     let views: Vec<PathBuf> = spec.fs.iter().filter_map(|view| view.path.canonicalize().ok()).collect();
-    let others = workspaces.filter_map(|path| outside(path, &views)).take(1);
+    let outside = |path: &Path| outside(path, &views, spec.role);
+    let others = workspaces.filter_map(outside).take(1);
     let private = private.iter().map(PathBuf::as_path).chain(HOST.map(Path::new));
-    for path in private.filter_map(|path| outside(path, &views)).chain(others) {
+    for path in private.filter_map(outside).chain(others) {
         text.push_str("\noutside ");
         text.push_str(&path);
     }
     text
 }
 
-/// The path by its real name, when it exists and no view shows it or anything below it.
-fn outside(path: &Path, views: &[PathBuf]) -> Option<String> {
+/// The path by its real name, when it exists and neither a view nor the role shows it or anything below it. A workspace that is
+/// named as `/etc` by mistake is its agent's problem, and nobody else's.
+fn outside(path: &Path, views: &[PathBuf], role: Role) -> Option<String> {
     let path = path.canonicalize().ok()?;
-    let seen = views.iter().any(|view| path.starts_with(view) || view.starts_with(&path));
+    let seen = creel_launch::has_of_its_own(role, &path)
+        || views.iter().any(|view| path.starts_with(view) || view.starts_with(&path));
     path.to_str().filter(|text| !seen && !text.contains('\n')).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use creel_config::{Config, Found, Overrides, Paths};
-    use creel_launch::{Role, View};
+    use creel_launch::View;
 
     use super::*;
 
@@ -73,6 +76,11 @@ mod tests {
         let text = promise(&spec, &plan, &private);
         assert!(text.contains(&format!("outside {}", other.display())), "{text}");
         assert_eq!(text.matches(home.path().to_str().unwrap()).count(), 1, "{text}");
+        let shown = ["/etc", "/usr/lib", "/", "/tmp"].map(PathBuf::from);
+        assert!(!promise(&spec, &plan, &shown).replace("outside /etc/hostname", "").contains("outside /etc"));
+        for path in shown {
+            assert_eq!(outside(&path, &[], Role::Gateway), None, "{}", path.display());
+        }
         assert!(text.starts_with("level L2\nnetwork none\n") && text.contains("\nport 18789"), "{text}");
         spec.level = Level::L0;
         assert!(!promise(&spec, &plan, &private).contains("outside"));

@@ -27,10 +27,11 @@ fn every_change_of_a_unit_is_in_it_with_its_cause() {
     home.wait_unit("agent:main", "once more", |unit| unit["incarnation"] == 3 && unit["state"] == "running");
     let events = home.control("control.events", json!({"unit": "agent:main"})).unwrap();
     let all = kinds(&events, "agent:main");
-    let without_wait: Vec<_> = all.iter().filter(|kind| *kind != "backoff").collect();
+    // Waits depend on the moment, and what egress refuses is no change of the unit.
+    let changes: Vec<_> = all.iter().filter(|kind| *kind != "backoff" && *kind != "denied").collect();
     let first = ["launched", "ready", "ended", "launched", "ready"];
     let then = ["operator_restart", "ended", "launched", "ready"];
-    assert_eq!(without_wait, [&first[..], &then[..]].concat(), "{events:#}");
+    assert_eq!(changes, [&first[..], &then[..]].concat(), "{events:#}");
     let ended = events["events"].as_array().unwrap().iter().find(|event| event["kind"] == "ended").unwrap();
     assert_eq!(
         (&ended["cause"], &ended["signal"], &ended["pid"]),
