@@ -20,7 +20,7 @@ pub(super) fn command(kind: Kind, plan: &Plan) -> Result<Command> {
         Kind::Runit => runit(plan)?,
         Kind::Supervisord => supervisord(plan)?,
         Kind::CreelOff => creel(plan, "off")?,
-        Kind::CreelFull => creel(plan, "on")?,
+        Kind::CreelFull => creel(plan, "all")?,
     };
     // What measures may be killed; what is measured must not go on then. Its pid stays the same.
     let mut command = Command::new("/usr/bin/setpriv");
