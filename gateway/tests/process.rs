@@ -237,17 +237,8 @@ async fn workers_are_welcomed_relayed_and_outlive_their_gateway() {
     let calling = tokio::spawn(async move { link.call::<ToolRun>(&run).await });
     let (id, params) = first.asked(ToolRun::METHOD).await;
     assert_eq!(params["agent"], "main", "an agent cannot choose whose sandbox applies");
-    let exit = ToolExit {
-        cause: ToolCause::Exited,
-        code: Some(0),
-        signal: None,
-        message: None,
-        stdout: "ok".to_owned(),
-        stderr: String::new(),
-        dropped_bytes: 0,
-        wall_ms: 1,
-        denials: Vec::new(),
-    };
+    let exit =
+        ToolExit { code: Some(0), stdout: "ok".to_owned(), wall_ms: 1, ..ToolExit::of(ToolCause::Exited) };
     first.link.answer::<ToolRun>(id, Ok(exit.clone())).await;
     assert_eq!(calling.await.unwrap().unwrap(), exit);
 

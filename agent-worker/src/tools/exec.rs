@@ -126,15 +126,11 @@ mod tests {
 
     fn exit(cause: ToolCause, code: Option<i32>, stdout: &str, stderr: &str) -> ToolExit {
         ToolExit {
-            cause,
             code,
-            signal: None,
-            message: None,
             stdout: stdout.to_owned(),
             stderr: stderr.to_owned(),
-            dropped_bytes: 0,
             wall_ms: 1500,
-            denials: Vec::new(),
+            ..ToolExit::of(cause)
         }
     }
 

@@ -161,17 +161,7 @@ mod tests {
     use super::*;
 
     fn status(text: &str, code: Option<i32>) -> ProcessStatus {
-        let exit = code.map(|code| ToolExit {
-            cause: ToolCause::Exited,
-            code: Some(code),
-            signal: None,
-            message: None,
-            stdout: String::new(),
-            stderr: String::new(),
-            dropped_bytes: 0,
-            denials: Vec::new(),
-            wall_ms: 1500,
-        });
+        let exit = code.map(|code| ToolExit { code: Some(code), ..ToolExit::of(ToolCause::Exited) });
         ProcessStatus {
             process: "t1:2".into(),
             command: "make all".into(),

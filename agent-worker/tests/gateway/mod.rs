@@ -55,17 +55,7 @@ pub(crate) struct Gateway {
 
 /// A command that ended well.
 pub(crate) fn printed(stdout: &str) -> ToolExit {
-    ToolExit {
-        cause: ToolCause::Exited,
-        code: Some(0),
-        signal: None,
-        message: None,
-        stdout: stdout.to_owned(),
-        stderr: String::new(),
-        dropped_bytes: 0,
-        wall_ms: 1,
-        denials: Vec::new(),
-    }
+    ToolExit { code: Some(0), stdout: stdout.to_owned(), wall_ms: 1, ..ToolExit::of(ToolCause::Exited) }
 }
 
 pub(crate) fn provider(api: &str, base_url: &str) -> Provider {

@@ -140,16 +140,12 @@ impl HostPort {
 
 impl Shape for HostPort {
     fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
-        let text = String::read(node, at)?;
-        let parsed = Self::parse(&text);
-        if parsed.is_none() {
-            at.fault(
-                node.mark,
-                format!("\"{text}\" is no exact host"),
-                "write host or host:port, without scheme, path or wildcard",
-            );
-        }
-        parsed
+        at.text(
+            node,
+            Self::parse,
+            "is no exact host",
+            "write host or host:port, without scheme, path or wildcard",
+        )
     }
     fn show(&self, _: Show) -> Value {
         Endpoint { host: self.host.clone(), port: self.port, tls: false }.authority().into()
@@ -188,16 +184,7 @@ impl HostPattern {
 
 impl Shape for HostPattern {
     fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
-        let text = String::read(node, at)?;
-        let parsed = Self::parse(&text);
-        if parsed.is_none() {
-            at.fault(
-                node.mark,
-                format!("\"{text}\" is no host"),
-                "write example.org, example.org:8443 or *.example.org (the names below it), without scheme or path",
-            );
-        }
-        parsed
+        at.text(node, Self::parse, "is no host", "write example.org, example.org:8443 or *.example.org (the names below it), without scheme or path")
     }
     fn show(&self, _: Show) -> Value {
         Endpoint { host: self.host.clone(), port: self.port, tls: false }.authority().into()

@@ -148,16 +148,12 @@ impl fmt::Display for ModelRef {
 
 impl Shape for ModelRef {
     fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
-        let text = String::read(node, at)?;
-        let parsed = Self::parse(&text);
-        if parsed.is_none() {
-            at.fault(
-                node.mark,
-                format!("\"{text}\" names no model"),
-                "write provider/model, for example \"anthropic/claude-sonnet-4-5\"",
-            );
-        }
-        parsed
+        at.text(
+            node,
+            Self::parse,
+            "names no model",
+            "write provider/model, for example \"anthropic/claude-sonnet-4-5\"",
+        )
     }
     fn show(&self, _: Show) -> Value {
         self.to_string().into()

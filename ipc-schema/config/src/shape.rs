@@ -72,6 +72,22 @@ impl<'a> Reading<'a> {
         self.faults.push(Fault { mark, path: None, what: what.into(), fix: fix.into() });
     }
 
+    /// Reads a text that must be something; `no` says what it is not, as in "is no host".
+    pub fn text<T>(
+        &mut self,
+        node: &Node,
+        parse: impl FnOnce(&str) -> Option<T>,
+        no: &str,
+        fix: &str,
+    ) -> Option<T> {
+        let text = String::read(node, self)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.fault(node.mark, format!("\"{text}\" {no}"), fix);
+        }
+        parsed
+    }
+
     /// Reports a value of the wrong kind.
     pub fn wrong_kind<T>(&mut self, node: &Node, wanted: &str) -> Option<T> {
         self.fault(node.mark, format!("this is {}", node.describe()), format!("write {wanted}"));

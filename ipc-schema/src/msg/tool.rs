@@ -72,6 +72,23 @@ pub struct ToolExit {
     pub denials: Vec<Denial>,
 }
 
+impl ToolExit {
+    /// An end of which nothing else is to be told yet: no code, no words, no output.
+    pub fn of(cause: ToolCause) -> Self {
+        Self {
+            cause,
+            code: None,
+            signal: None,
+            message: None,
+            stdout: String::new(),
+            stderr: String::new(),
+            dropped_bytes: 0,
+            wall_ms: 0,
+            denials: Vec::new(),
+        }
+    }
+}
+
 /// Why a run ended. Since: 1.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -8,6 +8,7 @@ use creel_launch::LaunchSpec;
 use serde::{Deserialize, Serialize};
 
 use super::printed;
+use crate::tool::command::Command;
 
 /// Denials of one command that are told.
 const MOST: usize = 8;
@@ -39,6 +40,12 @@ pub struct Counted {
 }
 
 impl Terms {
+    /// Those of a command of an agent.
+    pub fn of(agent: &str, command: &Command) -> Self {
+        let Command { spec, wall, keep, .. } = command;
+        Self { agent: agent.to_owned(), spec: spec.clone(), wall: *wall, keep: *keep }
+    }
+
     /// Everything that can be said of what this command was denied.
     pub fn denials(&self, run: &str, exit: &ToolExit, counted: Counted, now_ms: i64) -> Vec<Denial> {
         let mut found = self.exact(exit, counted);
@@ -138,17 +145,7 @@ mod tests {
     use super::*;
 
     fn exit(cause: ToolCause, code: Option<i32>, stderr: &str) -> ToolExit {
-        ToolExit {
-            cause,
-            code,
-            signal: None,
-            message: None,
-            stdout: String::new(),
-            stderr: stderr.to_owned(),
-            dropped_bytes: 0,
-            wall_ms: 1,
-            denials: Vec::new(),
-        }
+        ToolExit { code, stderr: stderr.to_owned(), wall_ms: 1, ..ToolExit::of(cause) }
     }
 
     fn terms() -> Terms {

@@ -110,15 +110,23 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_day_has_its_last_24_hours() {
-        let fall = Event {
+    fn fall() -> Event {
+        Event {
             cause: Some(ExitCause::Failed),
             next: Some(UnitState::Starting),
             ..Event::of_unit(EventKind::Ended, "a", 1)
-        };
+        }
+    }
+
+    /// The beginning of some hour, and of those after it.
+    fn hour(n: i64) -> i64 {
+        1_700_000_000_000 / HOUR_MS * HOUR_MS + n * HOUR_MS
+    }
+
+    #[test]
+    fn a_day_has_its_last_24_hours() {
+        let fall = fall();
         let mut history = History::default();
-        let hour = |n: i64| 1_700_000_000_000 / HOUR_MS * HOUR_MS + n * HOUR_MS;
         for n in [0, 0, 1, 20, 23] {
             history.count(&fall, hour(n) + 5);
         }
@@ -131,13 +139,8 @@ mod tests {
 
     #[test]
     fn the_past_counts_in_any_order() {
-        let fall = Event {
-            cause: Some(ExitCause::Failed),
-            next: Some(UnitState::Starting),
-            ..Event::of_unit(EventKind::Ended, "a", 1)
-        };
+        let fall = fall();
         let mut history = History::default();
-        let hour = |n: i64| 1_700_000_000_000 / HOUR_MS * HOUR_MS + n * HOUR_MS;
         for n in [30, 29, 7, 31, 6] {
             history.count_past(&fall, hour(n) + 5);
         }

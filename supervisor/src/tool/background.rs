@@ -172,17 +172,7 @@ mod tests {
     use super::*;
 
     fn exit() -> ToolExit {
-        ToolExit {
-            cause: ToolCause::Exited,
-            code: Some(0),
-            signal: None,
-            message: None,
-            stdout: "long".into(),
-            stderr: String::new(),
-            dropped_bytes: 0,
-            denials: Vec::new(),
-            wall_ms: 1,
-        }
+        ToolExit { code: Some(0), stdout: "long".into(), ..ToolExit::of(ToolCause::Exited) }
     }
 
     fn owner(agent: &str) -> Owner {

@@ -120,15 +120,9 @@ impl Run {
     pub async fn launch(command: &Command) -> Result<Rc<Self>, ToolExit> {
         let began = Instant::now();
         Self::begin(command, began).await.map(Rc::new).map_err(|error| ToolExit {
-            cause: ToolCause::LaunchFailed,
-            code: None,
-            signal: None,
             message: Some(error.to_string()),
-            stdout: String::new(),
-            stderr: String::new(),
-            dropped_bytes: 0,
             wall_ms: millis(began.elapsed()),
-            denials: Vec::new(),
+            ..ToolExit::of(ToolCause::LaunchFailed)
         })
     }
 
@@ -251,7 +245,6 @@ impl Run {
             message = Some("It used more memory than sandbox.memory allows and was killed.".to_owned());
         }
         ToolExit {
-            cause,
             code,
             signal,
             message,
@@ -259,7 +252,7 @@ impl Run {
             stderr,
             dropped_bytes: out_dropped + err_dropped,
             wall_ms: millis(self.began.elapsed()),
-            denials: Vec::new(),
+            ..ToolExit::of(cause)
         }
     }
 

@@ -263,17 +263,7 @@ mod tests {
     use crate::tool::ends::Input;
 
     fn exit() -> ToolExit {
-        ToolExit {
-            cause: ToolCause::Exited,
-            code: Some(0),
-            signal: None,
-            message: None,
-            stdout: "out".into(),
-            stderr: String::new(),
-            dropped_bytes: 0,
-            wall_ms: 1,
-            denials: Vec::new(),
-        }
+        ToolExit { code: Some(0), stdout: "out".into(), wall_ms: 1, ..ToolExit::of(ToolCause::Exited) }
     }
 
     fn command() -> Command {

@@ -35,9 +35,7 @@ impl Tree {
             Asked::Attached => {}
             Asked::New => match self.compose(&params) {
                 Ok(command) => {
-                    let Command { spec, wall, keep, .. } = &command;
-                    let (spec, agent) = (spec.clone(), params.agent.clone());
-                    let terms = Terms { agent, spec, wall: *wall, keep: *keep };
+                    let terms = Terms::of(&params.agent, &command);
                     if self.runs.add(params.run.clone(), command, (incarnation, id)) {
                         self.denials.expect(&params.run, terms);
                         self.start_runs();
@@ -170,17 +168,8 @@ impl Tree {
     /// Ends a run; one that has ended does not mind.
     pub(super) fn tool_kill(&mut self, params: &ToolKillParams) {
         if self.runs.kill(&params.run) {
-            let exit = ToolExit {
-                cause: ToolCause::Killed,
-                code: None,
-                signal: None,
-                message: Some("It was ended before its turn came.".to_owned()),
-                stdout: String::new(),
-                stderr: String::new(),
-                dropped_bytes: 0,
-                wall_ms: 0,
-                denials: Vec::new(),
-            };
+            let message = Some("It was ended before its turn came.".to_owned());
+            let exit = ToolExit { message, ..ToolExit::of(ToolCause::Killed) };
             self.tool_settled(&params.run, exit, &Findings::default());
         }
     }
