@@ -2,10 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 
+use creel_kit::ws::Client;
 use creel_kit::{Creel, TelegramHome, deadline};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::sandbox::Place;
 use crate::with;
 
 const CHAT: i64 = 1;
@@ -113,6 +115,51 @@ async fn a_terminal_is_one_and_an_agent_that_is_stopped_leaves_no_process() -> R
         creel.cli(&["stop", "agent:main"]).await?.success()?;
         deadline::until("the end of its process", deadline::PATIENCE, async || Ok((asleep() == 0).then_some(())))
             .await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_a_process_is_denied_is_told_to_its_agent_and_kept_for_the_operator() -> Result<()> {
+    let place = Place::new(json!({"sandbox": {"network": "allow-list"}})).await?;
+    with(place.home.start().await?, async |creel: &Creel| {
+        let mut client = Client::connect(creel).await?;
+        let script = "cat /srv/another/secret; curl -sS https://evil.example.org/; read line; exit 4";
+        let arguments = json!({"command": script, "background": true});
+        let started = place.call(&mut client, "main", "exec", arguments).await?;
+        let session = started.split_once("as session ").and_then(|(_, rest)| rest.split_once(". `"));
+        let session = session.with_context(|| started.clone())?.0.to_owned();
+        // What egress refuses is known while it runs, and is its agent's.
+        let why = async || -> Result<Value> {
+            let told = creel.cli(&["sandbox", "why", "--agent", "main", "--json"]).await?;
+            Ok(serde_json::from_str::<Value>(told.success()?)?["denials"].take())
+        };
+        let of = |denials: &Value, part: &str| {
+            let mut all = denials.as_array().into_iter().flatten();
+            all.any(|one| {
+                one["sentence"].as_str().is_some_and(|told| told.contains(part)) && one["run"] == session
+            })
+        };
+        deadline::until("the refusal of egress", deadline::PATIENCE, async || {
+            Ok(of(&why().await?, "evil.example.org:443 was refused by egress").then_some(()))
+        })
+        .await?;
+        // Its terms are known to the program after this one, too.
+        creel.cli(&["upgrade", "--no-roll"]).await?.success()?;
+        let submit = json!({"action": "submit", "sessionId": session, "data": "go"});
+        place.call(&mut client, "main", "process", submit).await?;
+        let poll = json!({"action": "poll", "sessionId": session, "timeout": 60_000});
+        let mut heard = String::new();
+        deadline::until("its end", deadline::PATIENCE, async || {
+            heard = place.call(&mut client, "main", "process", poll.clone()).await?;
+            Ok(heard.contains("[exit code 4]").then_some(()))
+        })
+        .await?;
+        assert!(heard.contains("[sandbox] /srv/another/secret"), "{heard}");
+        assert!(heard.contains("[sandbox] evil.example.org:443 was refused by egress"), "{heard}");
+        let denials = why().await?;
+        assert!(of(&denials, "/srv/another/secret"), "{denials}");
         Ok(())
     })
     .await

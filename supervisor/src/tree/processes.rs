@@ -11,6 +11,7 @@ use creel_ipc::msg::tool::ToolKillParams;
 use creel_ipc::rpc::RpcError;
 
 use super::Tree;
+use crate::denials::Terms;
 use crate::tool::background::Owner;
 use crate::tool::ends::Input;
 
@@ -28,9 +29,11 @@ impl Tree {
             asked.wall_ms.map_or(longest, |asked| longest.min(std::time::Duration::from_millis(asked)));
         command.input = if terminal { Input::Terminal } else { Input::Pipe };
         command.background = Some(Owner::new(&asked.agent, &asked.argv));
+        let terms = Terms::of(&asked.agent, &command);
         self.runs
             .add_background(&asked.run, command, most, now)
             .map_err(|sentence| RpcError::new(ErrorClass::Conflict, sentence))?;
+        self.denials.expect(&asked.run, terms);
         self.start_runs();
         self.process_poll(&ProcessPollParams { process: asked.run, agent: asked.agent, from: 0 })
     }
