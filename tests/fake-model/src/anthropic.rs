@@ -8,14 +8,15 @@ use crate::script::{Act, Last};
 /// The last message of a request; a tool result is a block of a user message.
 pub(crate) fn last(body: &Value) -> Last {
     let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let Some(message) = messages.iter().rev().find(|message| message["role"] == "user") else {
-        return Last::User(String::new());
+    let of_user: Vec<&Value> = messages.iter().filter(|message| message["role"] == "user").collect();
+    let result = |message: &Value| {
+        let blocks = message["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+        blocks.iter().rev().find(|block| block["type"] == "tool_result").map(|block| text(&block["content"]))
     };
-    let blocks = message["content"].as_array().map(Vec::as_slice).unwrap_or_default();
-    match blocks.iter().rev().find(|block| block["type"] == "tool_result") {
-        Some(block) => Last::ToolResult(text(&block["content"])),
-        None => Last::User(text(&message["content"])),
-    }
+    let asked = of_user.iter().rposition(|message| result(message).is_none());
+    let user = asked.map(|at| text(&of_user[at]["content"])).unwrap_or_default();
+    let since = &of_user[asked.map_or(0, |at| at + 1)..];
+    Last::of(user, since.len(), since.last().and_then(|message| result(message)))
 }
 
 fn event(data: &Value) -> String {

@@ -9,6 +9,7 @@
 //! | `slow MS TEXT` | `TEXT` in pieces over that time |
 //! | `long N` | N characters of one to four bytes each |
 //! | `deltas N` | N small pieces as fast as they can be written |
+//! | `obey`, anywhere | the lines below it, one after the other: the next one on each result of a tool |
 //! | anything else | `re: ` and the text |
 
 mod anthropic;

@@ -7,13 +7,12 @@ use crate::script::{Act, Last};
 /// The last message of a request.
 pub(crate) fn last(body: &Value) -> Last {
     let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    match messages.last() {
-        Some(message) if message["role"] == "tool" => Last::ToolResult(text(&message["content"])),
-        _ => {
-            let user = messages.iter().rev().find(|message| message["role"] == "user");
-            Last::User(user.map(|message| text(&message["content"])).unwrap_or_default())
-        }
-    }
+    let asked = messages.iter().rposition(|message| message["role"] == "user");
+    let user = asked.map(|at| text(&messages[at]["content"])).unwrap_or_default();
+    let since = &messages[asked.map_or(0, |at| at + 1)..];
+    let answered = since.iter().filter(|message| message["role"] == "tool").count();
+    let result = messages.last().filter(|message| message["role"] == "tool");
+    Last::of(user, answered, result.map(|message| text(&message["content"])))
 }
 
 /// A string, or a list of parts of which the text ones count.

@@ -9,6 +9,38 @@ pub enum Last {
     User(String),
     /// A tool answered.
     ToolResult(String),
+    /// A tool answered, and the list that the user gave has another order.
+    Ordered {
+        /// What the tool answered.
+        result: String,
+        /// The order.
+        order: String,
+    },
+}
+
+impl Last {
+    /// The end of a conversation: the last text of the user, how many tools answered since, and what the last one said.
+    pub(crate) fn of(user: String, answered: usize, result: Option<String>) -> Self {
+        let order = orders(&user).nth(answered).map(str::to_owned);
+        match (result, order) {
+            (Some(result), Some(order)) => Self::Ordered { result, order },
+            (Some(result), None) => Self::ToolResult(result),
+            (None, Some(order)) => Self::User(order),
+            (None, None) => Self::User(user),
+        }
+    }
+
+    /// What was said or answered last.
+    pub(crate) fn text(&self) -> &str {
+        let (Self::User(text) | Self::ToolResult(text) | Self::Ordered { result: text, .. }) = self;
+        text
+    }
+}
+
+/// The orders of a message: one on each line below a line that says `obey`.
+fn orders(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(str::trim).skip_while(|line| command(line) != ("obey", ""));
+    lines.skip(1).filter(|line| !line.is_empty())
 }
 
 /// What the model does.
@@ -34,7 +66,7 @@ pub enum Act {
 pub fn act(last: &Last) -> Act {
     let text = match last {
         Last::ToolResult(output) => return say(format!("tool said: {}", first_line(output))),
-        Last::User(text) => text.trim(),
+        Last::User(text) | Last::Ordered { order: text, .. } => text.trim(),
     };
     let line = text.lines().last().unwrap_or_default();
     let (word, rest) = command(line);
@@ -133,6 +165,19 @@ mod tests {
         assert_eq!(said("slow nonsense"), "re: slow nonsense");
         assert_eq!(said("slow 2000 one two three"), "one two three");
         assert_eq!(said(""), "re: ");
+    }
+
+    #[test]
+    fn a_list_of_orders_is_obeyed_one_by_one() {
+        let text = "Ada: please sum this up\nobey\n\ntool id\ncall read {\"path\":\"a\"}";
+        let next =
+            |answered, result: Option<&str>| Last::of(text.into(), answered, result.map(str::to_owned));
+        assert_eq!(next(0, None), Last::User("tool id".into()));
+        let order = r#"call read {"path":"a"}"#.to_owned();
+        assert_eq!(next(1, Some("uid=0")), Last::Ordered { result: "uid=0".into(), order });
+        assert!(matches!(act(&next(1, Some("uid=0"))), Act::Call { tool, .. } if tool == "read"));
+        assert_eq!(next(2, Some("text")), Last::ToolResult("text".into()));
+        assert_eq!(Last::of("tool obey".into(), 0, None), Last::User("tool obey".into()));
     }
 
     #[test]

@@ -110,8 +110,7 @@ struct Begun {
 }
 
 fn begin(control: &Control, path: &str, body: &Value, last: &Last) -> Begun {
-    let (Last::User(text) | Last::ToolResult(text)) = last;
-    let (pace, fault) = control.begin(path, body, text);
+    let (pace, fault) = control.begin(path, body, last.text());
     let id = format!("fake{}", ANSWERS.fetch_add(1, Ordering::Relaxed));
     let model = body["model"].as_str().unwrap_or("fake-1").to_owned();
     Begun { pace, fault, id, act: act(last), model }
