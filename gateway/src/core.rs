@@ -18,7 +18,7 @@ use crate::drain::Drains;
 use crate::hub::CoreEvent;
 use crate::lane::{LaneTable, Running};
 use crate::settings::Settings;
-use crate::store::{Desk, Held, Kept};
+use crate::store::{Claimant, Desk, Held, Kept, Lost, StoreError};
 
 mod clients;
 mod operations;
@@ -72,8 +72,8 @@ pub(crate) struct State {
 /// The running gateway.
 #[derive(Debug)]
 pub(crate) struct Core {
-    /// Names this life of the gateway.
-    pub who: String,
+    /// This life of the gateway, as it claims accounts and lanes.
+    pub who: Claimant,
     pub desk: Desk,
     pub vitals: Vitals,
     pub supervisor: Option<Link>,
@@ -103,14 +103,15 @@ impl Core {
         supervisor: Option<Link>,
         vitals: Vitals,
     ) -> Kept<Arc<Self>> {
-        let who = uuid::Uuid::now_v7().to_string();
+        let who = Claimant::alone(uuid::Uuid::now_v7());
         let mut state = State::default();
         let name = who.clone();
         let held = desk.write(move |store| store.claim_account(&name, WEBCHAT)).await?;
-        state.held.insert(WEBCHAT.to_owned(), held);
+        state.held.extend(held.map(|held| (WEBCHAT.to_owned(), held)));
         state.paired = desk.read(|store| store.allowed()).await?.into_iter().collect();
         let now = Instant::now();
-        for open in desk.read(|store| store.open_lanes()).await? {
+        let name = who.clone();
+        for open in desk.read(move |store| store.open_lanes(&name)).await? {
             state.lanes.arrived(&open.lane, &open.agent, now, std::time::Duration::ZERO);
         }
         Ok(Arc::new(Self {
@@ -153,12 +154,16 @@ impl Core {
     }
 
     /// Holds an account for this life of the gateway.
+    ///
+    /// # Errors
+    /// Also while another host holds it.
     pub(crate) async fn hold(&self, account: &str) -> Kept<Held> {
         if let Some(held) = self.state().held.get(account) {
             return Ok(held.clone());
         }
         let (who, name) = (self.who.clone(), account.to_owned());
         let held = self.desk.write(move |store| store.claim_account(&who, &name)).await?;
+        let held = held.ok_or_else(|| StoreError::lost(Lost::Account(account.to_owned())))?;
         Ok(self.state().held.entry(account.to_owned()).or_insert(held).clone())
     }
 

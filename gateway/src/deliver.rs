@@ -183,7 +183,7 @@ impl Pump {
             self.core.note_store(&told);
             match told {
                 Ok(()) => return,
-                Err(error @ (StoreError::Fenced { .. } | StoreError::Closed)) => {
+                Err(error @ (StoreError::Fenced(_) | StoreError::Closed)) => {
                     tracing::warn!("How {key} went was not stored: {error}");
                     return;
                 }

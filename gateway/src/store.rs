@@ -4,9 +4,11 @@
 //! [`Memory`] is for simulations; one conformance suite holds both to the same words. [`Desk`] is the async
 //! front of either, with one writer thread and commits in groups.
 //!
-//! Two kinds of tokens fence the writes. [`Held`] says that this gateway holds an account; it comes from
-//! [`Store::claim_account`] and from nowhere else. A [`TurnRef`] carries the epoch of a lane as its agent knows
-//! it. Both are compared within the transaction that they protect.
+//! Two kinds of tokens fence the writes. [`Held`] is a lease: this gateway holds an account or a lane, from one
+//! claim on, and only the store makes one. A [`TurnRef`] carries the epoch of a lane as its agent knows it. Both are
+//! compared within the transaction that they protect.
+//!
+//! Only the store's clock decides who may claim what. The times that callers give are for people to read.
 
 use creel_ipc::msg::agent::{ContextPage, JournalPage, StepBegun, TurnRef};
 use creel_ipc::msg::transcript::Entry;
@@ -20,14 +22,16 @@ mod held;
 #[cfg(test)]
 mod memory;
 mod records;
+mod rules;
 mod sqlite;
 
 pub(crate) use desk::{Desk, Ticket};
-pub(crate) use error::StoreError;
-pub(crate) use held::{Held, Rules};
+pub(crate) use error::{Lost, StoreError};
+pub(crate) use held::{Account, Held, Lane, Leased};
 #[cfg(test)]
 pub(crate) use memory::Memory;
 pub(crate) use records::*;
+pub(crate) use rules::Rules;
 pub(crate) use sqlite::Sqlite;
 
 pub(crate) type Kept<T> = Result<T, StoreError>;
@@ -39,19 +43,40 @@ pub(crate) trait Store: Send {
     /// Makes the group durable. Afterwards, and only then, may anybody be told.
     fn commit_group(&mut self) -> Kept<()>;
 
-    /// Takes an account over; whoever held it before is fenced from now on.
-    fn claim_account(&mut self, who: &str, account: &str) -> Kept<Held>;
+    /// The store's own time, in milliseconds since the epoch.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a gateway that is alone on its store has the same clock")
+    )]
+    fn now_ms(&mut self) -> Kept<i64>;
+    /// Takes an account over when it is free; whoever held it before is fenced from now on. `None` while another host
+    /// holds it, and while gateways of a better rank have their time to claim it.
+    fn claim_account(&mut self, who: &Claimant, account: &str) -> Kept<Option<Held>>;
+    /// Holds for longer what nobody else has claimed meanwhile, whether its time was over or not.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a gateway that is alone on its store renews nothing"))]
+    fn renew(&mut self, who: &Claimant, accounts: &[Held<Account>], lanes: &[Held<Lane>]) -> Kept<Renewed>;
+    /// Others may claim these from now on. What was lost before stays lost.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a gateway that is alone on its store has no others"))]
+    fn release(&mut self, accounts: &[Held<Account>], lanes: &[Held<Lane>]) -> Kept<()>;
+    /// Everything that is claimed: accounts, and lanes with a turn.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a gateway that is alone on its store holds everything")
+    )]
+    fn leases(&mut self) -> Kept<Vec<LeaseRecord>>;
     /// Stores an inbound message, once for each external id.
     fn accept(&mut self, own: &Held, message: &NewMessage) -> Kept<Accepted>;
     /// The last platform cursor of an account.
     fn cursor(&mut self, account: &str) -> Kept<Option<String>>;
 
-    /// Lanes with something to do, and the turns that were under way.
-    fn open_lanes(&mut self) -> Kept<Vec<OpenLane>>;
-    /// Raises the lane's epoch and takes up its unfinished turn, or else a new one from what waits.
+    /// Lanes with something to do that this gateway may claim by its rank, and the turns that were under way.
+    fn open_lanes(&mut self, who: &Claimant) -> Kept<Vec<OpenLane>>;
+    /// Raises the lane's epoch and takes up its unfinished turn, or else a new one from what waits. `None` when there is
+    /// nothing to do, or when another host is at it.
     fn claim_lane(&mut self, claim: &LaneClaim) -> Kept<Option<Claimed>>;
-    /// Goes on with a turn that its agent still runs. `None` when the epoch is not the lane's.
-    fn adopt_turn(&mut self, who: &str, turn: &TurnRef) -> Kept<Option<Claimed>>;
+    /// Goes on with a turn that its agent still runs, whoever held its lane: the epoch says that nobody claimed it since.
+    /// `None` when the epoch is not the lane's.
+    fn adopt_turn(&mut self, who: &Claimant, turn: &TurnRef) -> Kept<Option<Claimed>>;
     /// Journals that a step is about to happen, or says what is known of it.
     fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun>;
     /// Journals a step's result; a second time changes nothing.
@@ -89,6 +114,9 @@ pub(crate) trait Store: Send {
     /// Leaves no room for anything more, as a full disk does.
     #[cfg(test)]
     fn limit_pages(&mut self) -> Kept<()>;
+    /// Lets the store's time pass.
+    #[cfg(test)]
+    fn pass(&mut self, time: std::time::Duration);
     /// What an account has done and has yet to do.
     fn account(&mut self, account: &str) -> Kept<AccountRecord>;
 

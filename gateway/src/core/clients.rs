@@ -32,7 +32,7 @@ const SUPERVISOR: Duration = Duration::from_secs(30);
 impl From<StoreError> for HubError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Fenced { .. } => Self::conflict(error.to_string()),
+            StoreError::Fenced(_) => Self::conflict(error.to_string()),
             _ => Self::unavailable(error.to_string()),
         }
     }

@@ -130,8 +130,8 @@ where
 
 fn wire(error: &StoreError) -> RpcError {
     let class = match error {
-        StoreError::Fenced { .. } => ErrorClass::Conflict,
-        StoreError::Full(_) | StoreError::Closed => ErrorClass::Transient,
+        StoreError::Fenced(_) => ErrorClass::Conflict,
+        StoreError::Full(_) | StoreError::Away(_) | StoreError::Closed => ErrorClass::Transient,
         StoreError::Unusable { .. } | StoreError::Engine(_) => ErrorClass::Transient,
     };
     RpcError::new(class, error.to_string())
@@ -159,7 +159,7 @@ where
                 this.core.vitals.progress();
                 return Ok(done);
             }
-            Err(error @ StoreError::Full(_)) => {
+            Err(error @ (StoreError::Full(_) | StoreError::Away(_))) => {
                 tracing::error!("{} has to wait: {error}", this.unit);
                 tokio::select! {
                     () = tokio::time::sleep(RETRY) => {}

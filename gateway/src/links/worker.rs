@@ -39,7 +39,7 @@ pub(crate) struct Attached {
 /// Serves the link until it ends.
 pub(crate) async fn serve(this: Attached, mut incoming: Incoming) {
     this.enter();
-    if !this.fresh && this.link.renew(&this.core.who).await.is_err() {
+    if !this.fresh && this.link.renew(&this.core.who.life).await.is_err() {
         return this.leave();
     }
     let (faults, mut faulty) = mpsc::channel(1);
@@ -170,7 +170,7 @@ impl Attached {
             Ok(hello) => hello,
             Err(error) => return self.refuse(error.message).await,
         };
-        if !self.fresh && hello.session.as_deref() != Some(&self.core.who) {
+        if !self.fresh && hello.session.as_deref() != Some(&self.core.who.life) {
             return Greeting::Stale;
         }
         if !PROTOCOL.accepts(hello.protocol) {
@@ -242,7 +242,7 @@ impl Attached {
         }
         Ok(Some(Welcome {
             protocol: PROTOCOL,
-            session: self.core.who.clone(),
+            session: self.core.who.life.clone(),
             epoch,
             limits: Limits::default(),
             config,

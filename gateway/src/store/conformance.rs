@@ -8,11 +8,13 @@ use super::*;
 use crate::hub::OutboxState;
 
 mod intake;
+mod leases;
 mod outbound;
 mod reads;
 mod turns;
 
 use intake::*;
+use leases::*;
 use outbound::*;
 use reads::*;
 use turns::*;
@@ -20,21 +22,40 @@ use turns::*;
 const ACCOUNT: &str = "telegram:default";
 const LANE: &str = "agent:main:telegram:direct:7";
 
-/// Runs each test on each store.
+/// Makes empty stores of one kind, one for each test.
+trait Maker {
+    fn empty(&mut self) -> Box<dyn Store>;
+}
+
+struct InMemory;
+
+impl Maker for InMemory {
+    fn empty(&mut self) -> Box<dyn Store> {
+        Box::new(Memory::new(Rules::KEPT))
+    }
+}
+
+struct InFile(tempfile::TempDir);
+
+impl Maker for InFile {
+    fn empty(&mut self) -> Box<dyn Store> {
+        Box::new(Sqlite::open(&self.0.path().join("creel.db"), Rules::KEPT).unwrap())
+    }
+}
+
+/// Runs each test on each store, by the store's [`Maker`].
 macro_rules! conformance {
     ($($name:ident),* $(,)?) => {
-        mod memory {
+        conformance!(@ memory, super::InMemory, $($name),*);
+        conformance!(@ sqlite, super::InFile(tempfile::tempdir().unwrap()), $($name),*);
+    };
+    (@ $store:ident, $maker:expr, $($name:ident),*) => {
+        mod $store {
+            use super::Maker as _;
             $(#[test]
             fn $name() {
-                super::$name(&mut super::Memory::new(super::Rules::KEPT));
-            })*
-        }
-        mod sqlite {
-            $(#[test]
-            fn $name() {
-                let home = tempfile::tempdir().unwrap();
-                let mut store = super::Sqlite::open(&home.path().join("creel.db"), super::Rules::KEPT).unwrap();
-                super::$name(&mut store);
+                let mut maker = $maker;
+                super::$name(&mut *maker.empty());
             })*
         }
     };
@@ -60,7 +81,25 @@ conformance!(
     runs_are_found_before_during_and_after,
     sessions_are_listed_and_filtered,
     what_is_over_is_forgotten_in_time_and_nothing_else,
+    an_account_is_one_hosts_at_a_time,
+    a_successor_on_the_same_host_waits_for_nobody,
+    the_rank_says_who_is_first,
+    what_was_lost_is_named_when_it_is_renewed,
+    a_holder_that_is_late_but_not_replaced_goes_on,
+    a_lane_is_one_hosts_at_a_time,
+    an_idle_lane_is_anybodys,
+    an_adopted_turn_takes_its_lane_along,
+    claims_are_listed,
 );
+
+/// A life of the only gateway.
+fn gateway(life: &str) -> Claimant {
+    Claimant::alone(life)
+}
+
+fn hold(store: &mut dyn Store, life: &str, account: &str) -> Held {
+    store.claim_account(&gateway(life), account).unwrap().unwrap()
+}
 
 fn route(chat: &str) -> Route {
     Route { chat_id: chat.into(), kind: ChatKind::Direct, thread: None, reply_to: None, addressee: None }
@@ -97,7 +136,7 @@ fn say(store: &mut dyn Store, own: &Held, text: &str) -> Accepted {
 
 fn claim(turn: &str, merge: bool) -> LaneClaim {
     LaneClaim {
-        who: "g".into(),
+        who: gateway("g"),
         lane: LANE.into(),
         turn: turn.into(),
         merge,

@@ -1,12 +1,15 @@
 /// Why the store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// Somebody else holds it now.
-    #[error("{what} belongs to somebody else now, so this write of its former holder was refused.")]
-    Fenced {
-        /// The account or the turn.
-        what: String,
-    },
+    /// Somebody else holds it now. Whoever hears this stops everything that it does for it, at once and without another
+    /// word to the store: it says of each loss what that is.
+    #[error("{0} belongs to somebody else now, so this write of its former holder was refused.")]
+    Fenced(Lost),
+    /// The store cannot be reached. Nobody knows whether the write is in it: the same one is safe to try again, and
+    /// until then the clocks of all leases run.
+    #[expect(dead_code, reason = "a file is never away")]
+    #[error("The database cannot be reached, and whether the last write is in it is not known: {0}.")]
+    Away(String),
     /// Nothing can be written at the moment.
     #[error(
         "The store cannot be written: {0}. Nothing was accepted; free space on its disk, then it goes on by itself."
@@ -30,13 +33,31 @@ pub(crate) enum StoreError {
     Closed,
 }
 
+/// What a gateway holds no more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Lost {
+    /// Its worker must be stopped before the lease is over: no platform compares epochs.
+    #[error("The account {0}")]
+    Account(String),
+    /// Its turn must be aborted; nothing that it still writes will be taken.
+    #[error("The lane {0}")]
+    Lane(String),
+    /// Its agent must be told to drop it.
+    #[error("The turn {0}")]
+    Turn(String),
+}
+
 impl StoreError {
-    pub(crate) fn fenced(what: impl Into<String>) -> Self {
-        Self::Fenced { what: what.into() }
+    pub(crate) fn lost(what: Lost) -> Self {
+        Self::Fenced(what)
+    }
+
+    pub(in crate::store) fn lost_turn(turn: &str) -> Self {
+        Self::Fenced(Lost::Turn(turn.to_owned()))
     }
 
     pub(crate) fn is_fenced(&self) -> bool {
-        matches!(self, Self::Fenced { .. })
+        matches!(self, Self::Fenced(_))
     }
 }
 

@@ -1,62 +1,89 @@
-/// This gateway holds an account. Only the store makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
-    account: String,
-    epoch: u64,
+//! Leases, as their holder has them. Nothing outside of the store can make one.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::{Claimant, Lost};
+
+/// What can be held.
+pub(crate) trait Leased {
+    /// Names the loss of it.
+    fn lost(key: &str) -> Lost;
 }
 
-impl Held {
-    pub(in crate::store) fn new(account: &str, epoch: u64) -> Self {
-        Self { account: account.to_owned(), epoch }
+/// A channel account: who holds it runs its worker and writes what comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Account {}
+
+/// A session's lane: who holds it runs its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {}
+
+impl Leased for Account {
+    fn lost(key: &str) -> Lost {
+        Lost::Account(key.to_owned())
+    }
+}
+
+impl Leased for Lane {
+    fn lost(key: &str) -> Lost {
+        Lost::Lane(key.to_owned())
+    }
+}
+
+/// This gateway holds something, from one claim on: its key, the claim's epoch, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held<K: Leased = Account> {
+    key: String,
+    epoch: u64,
+    until_ms: i64,
+    ttl: Duration,
+    kind: PhantomData<K>,
+}
+
+impl<K: Leased> Held<K> {
+    pub(in crate::store) fn new(key: &str, epoch: u64, who: &Claimant, now_ms: i64) -> Self {
+        Self { key: key.to_owned(), epoch, until_ms: who.until_ms(now_ms), ttl: who.ttl, kind: PhantomData }
     }
 
-    /// The account.
-    pub(crate) fn account(&self) -> &str {
-        &self.account
+    /// What is held.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
-    /// The fencing epoch, which the worker of the account is told.
+    /// The fencing epoch: every write is compared with it, in the write's own transaction.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
-}
 
-/// Whether the store keeps its rules. It always does, outside of the control runs that must fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rules {
-    fenced: bool,
-}
-
-impl Rules {
-    /// As it must be.
-    pub(crate) const KEPT: Self = Self { fenced: true };
-
-    /// Without epochs, unique keys and the rule of attempts: for controls that must fail.
-    #[cfg(any(test, feature = "chaos-control"))]
-    pub(crate) const BROKEN: Self = Self { fenced: false };
-
-    /// The rules of this process, by its supervisor's environment and its own.
-    #[cfg_attr(not(feature = "chaos-control"), expect(unused_variables, reason = "a release has one answer"))]
-    pub(crate) fn of_process(told: impl Fn(&str) -> Option<String>) -> Self {
-        #[cfg(feature = "chaos-control")]
-        {
-            const CONTROL: &str = "CREEL_CHAOS_NO_FENCE";
-            if told(CONTROL).or_else(|| std::env::var(CONTROL).ok()).is_some_and(|value| value == "1") {
-                tracing::error!("This is a control run without fences: messages will be lost and doubled.");
-                return Self::BROKEN;
-            }
-        }
-        Self::KEPT
+    /// The moment from which on others may claim it, in milliseconds by the store's clock.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a gateway that is alone on its store is never too late")
+    )]
+    pub(crate) fn until_ms(&self) -> i64 {
+        self.until_ms
     }
 
-    /// Whether epochs and unique keys count.
-    pub(crate) fn fenced(self) -> bool {
-        self.fenced
+    /// How long its holder may act on it, counted on the holder's own clock from **before** it asked the store. After
+    /// that it must stop what no store can refuse, such as polling a platform: the last quarter is for doing so.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a gateway that is alone on its store is never too late")
+    )]
+    pub(crate) fn good_for(&self) -> Duration {
+        self.ttl * 3 / 4
+    }
+
+    /// The same claim, good for longer.
+    pub(in crate::store) fn extended(&self, who: &Claimant, now_ms: i64) -> Self {
+        Self::new(&self.key, self.epoch, who, now_ms)
     }
 }
 
-impl Default for Rules {
-    fn default() -> Self {
-        Self::KEPT
+impl Held<Account> {
+    /// The account.
+    pub(crate) fn account(&self) -> &str {
+        &self.key
     }
 }

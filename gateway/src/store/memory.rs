@@ -9,21 +9,30 @@ use super::allow::same_code;
 use super::*;
 use crate::hub::OutboxState;
 
+mod lease;
 mod methods;
 
+/// Whose something is, and until when.
 #[derive(Debug, Default)]
-struct Account {
+struct Claim {
     epoch: u64,
+    life: String,
+    host: String,
+    expires_ms: i64,
+}
+
+#[derive(Debug, Default)]
+struct AccountRow {
+    claim: Claim,
     cursor: Option<String>,
     inbound_ms: Option<i64>,
     outbound_ms: Option<i64>,
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct LaneRow {
     agent: String,
-    owner: String,
-    epoch: u64,
+    claim: Claim,
     turn: Option<String>,
 }
 
@@ -69,10 +78,12 @@ struct Row {
 #[derive(Debug)]
 pub(crate) struct Memory {
     rules: Rules,
-    accounts: HashMap<String, Account>,
+    /// Its time, which passes only when it is told to.
+    clock_ms: i64,
+    accounts: BTreeMap<String, AccountRow>,
     known: HashMap<(String, String), Option<String>>,
     inbox: Vec<Message>,
-    lanes: BTreeMap<String, Lane>,
+    lanes: BTreeMap<String, LaneRow>,
     sessions: BTreeMap<String, (SessionRecord, Option<i64>)>,
     turns: HashMap<String, Turn>,
     transcripts: HashMap<String, Vec<TranscriptRecord>>,
@@ -85,7 +96,8 @@ impl Memory {
     pub(crate) fn new(rules: Rules) -> Self {
         Self {
             rules,
-            accounts: HashMap::new(),
+            clock_ms: 0,
+            accounts: BTreeMap::new(),
             known: HashMap::new(),
             inbox: Vec::new(),
             lanes: BTreeMap::new(),
@@ -98,15 +110,6 @@ impl Memory {
         }
     }
 
-    fn fence(&mut self, own: &Held) -> Kept<&mut Account> {
-        let rules = self.rules;
-        let account = self.accounts.entry(own.account().to_owned()).or_default();
-        if account.epoch == own.epoch() || !rules.fenced() {
-            return Ok(account);
-        }
-        Err(StoreError::fenced(format!("The account {}", own.account())))
-    }
-
     fn pending(&self, lane: &str) -> u32 {
         let waits =
             |message: &&Message| message.placed.lane == lane && message.state == MessageState::Waiting;
@@ -115,11 +118,11 @@ impl Memory {
 
     /// Every write for a turn begins here.
     fn turn(&mut self, turn: &TurnRef) -> Kept<&mut Turn> {
-        let fenced = || StoreError::fenced(format!("The turn {}", turn.turn));
+        let fenced = || StoreError::lost_turn(&turn.turn);
         let found = self.turns.get_mut(&turn.turn).ok_or_else(fenced)?;
         let lane = self.lanes.get(&found.claimed.lane);
-        let current =
-            lane.is_some_and(|lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch);
+        let current = lane
+            .is_some_and(|lane| lane.turn.as_deref() == Some(&turn.turn) && lane.claim.epoch == turn.epoch);
         let owned = found.claimed.turn.epoch == turn.epoch && (found.ended.is_some() || current);
         if owned || !self.rules.fenced() { Ok(found) } else { Err(fenced()) }
     }
@@ -155,7 +158,7 @@ impl Memory {
         });
     }
 
-    fn begin(&mut self, claim: &LaneClaim, epoch: u64) {
+    fn begin(&mut self, claim: &LaneClaim, lease: Held<Lane>) {
         let (mut taken, mut context) = (Vec::new(), Vec::new());
         let mut lead: Option<usize> = None;
         for (index, message) in self.inbox.iter().enumerate() {
@@ -197,7 +200,8 @@ impl Memory {
         }
         let last = taken.last().map(|index| &self.inbox[*index]);
         let claimed = Claimed {
-            turn: TurnRef { turn: claim.turn.clone(), epoch },
+            turn: TurnRef { turn: claim.turn.clone(), epoch: lease.epoch() },
+            lease,
             run: lead.placed.run.clone().unwrap_or_else(|| claim.turn.clone()),
             lane: claim.lane.clone(),
             agent: lead.placed.agent.clone(),

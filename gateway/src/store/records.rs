@@ -4,6 +4,7 @@ mod account;
 mod ending;
 mod inbox;
 mod lane;
+mod lease;
 mod outbox;
 mod session;
 
@@ -11,6 +12,7 @@ pub(crate) use account::*;
 pub(in crate::store) use ending::*;
 pub(crate) use inbox::*;
 pub(crate) use lane::*;
+pub(crate) use lease::*;
 pub(crate) use outbox::*;
 pub(crate) use session::*;
 

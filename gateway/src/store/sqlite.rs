@@ -13,6 +13,7 @@ use super::*;
 mod deliver;
 mod inbox;
 mod lane;
+mod lease;
 mod open;
 mod pairing;
 mod reads;
@@ -25,12 +26,15 @@ pub(crate) struct Sqlite {
     rules: Rules,
     /// Whether a group of methods is open.
     grouped: bool,
+    /// How far a test has moved the clock.
+    shift_ms: i64,
 }
 
 /// What every transaction works on.
 struct Tx<'a> {
     sql: Savepoint<'a>,
     rules: Rules,
+    now_ms: i64,
 }
 
 impl Sqlite {
@@ -44,7 +48,7 @@ impl Sqlite {
         if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
             tracing::warn!("The mode of {} cannot be set to 0600: {error}.", path.display());
         }
-        Ok(Self { conn, path: path.to_owned(), rules, grouped: false })
+        Ok(Self { conn, path: path.to_owned(), rules, grouped: false, shift_ms: 0 })
     }
 
     /// Whether [`Self::open`] would succeed, without changing anything in the file, which may be in use.
@@ -61,13 +65,14 @@ impl Sqlite {
         let conn = Connection::open_with_flags(&self.path, flags)?;
         conn.busy_timeout(open::BUSY)?;
         conn.pragma_update(None, "cache_size", -512)?;
-        Ok(Self { conn, path: self.path.clone(), rules: self.rules, grouped: false })
+        Ok(Self { conn, path: self.path.clone(), rules: self.rules, grouped: false, shift_ms: 0 })
     }
 
     /// One method's transaction: alone, or within the group that is open.
     fn tx<T>(&mut self, work: impl FnOnce(&Tx<'_>) -> Kept<T>) -> Kept<T> {
         self.check_group()?;
-        let tx = Tx { sql: self.conn.savepoint()?, rules: self.rules };
+        let now_ms = self.clock();
+        let tx = Tx { sql: self.conn.savepoint()?, rules: self.rules, now_ms };
         let outcome = work(&tx)?;
         tx.sql.commit()?;
         Ok(outcome)
@@ -75,6 +80,11 @@ impl Sqlite {
 }
 
 impl Sqlite {
+    /// The clock of the one machine that can have the file open.
+    fn clock(&self) -> i64 {
+        crate::core::now_ms().saturating_add(self.shift_ms)
+    }
+
     /// When the disk is full SQLite may roll the whole group back by itself. Nothing may be written then as if it
     /// still were in the group.
     fn check_group(&self) -> Kept<()> {
@@ -121,8 +131,20 @@ impl Store for Sqlite {
         Ok(outcome?)
     }
 
-    fn claim_account(&mut self, who: &str, account: &str) -> Kept<Held> {
+    fn now_ms(&mut self) -> Kept<i64> {
+        Ok(self.clock())
+    }
+    fn claim_account(&mut self, who: &Claimant, account: &str) -> Kept<Option<Held>> {
         self.tx(|tx| tx.claim_account(who, account))
+    }
+    fn renew(&mut self, who: &Claimant, accounts: &[Held<Account>], lanes: &[Held<Lane>]) -> Kept<Renewed> {
+        self.tx(|tx| tx.renew(who, accounts, lanes))
+    }
+    fn release(&mut self, accounts: &[Held<Account>], lanes: &[Held<Lane>]) -> Kept<()> {
+        self.tx(|tx| tx.release(accounts, lanes))
+    }
+    fn leases(&mut self) -> Kept<Vec<LeaseRecord>> {
+        self.tx(|tx| tx.leases())
     }
     fn accept(&mut self, own: &Held, message: &NewMessage) -> Kept<Accepted> {
         self.tx(|tx| tx.accept(own, message))
@@ -131,13 +153,13 @@ impl Store for Sqlite {
         self.tx(|tx| tx.cursor(account))
     }
 
-    fn open_lanes(&mut self) -> Kept<Vec<OpenLane>> {
-        self.tx(|tx| tx.open_lanes())
+    fn open_lanes(&mut self, who: &Claimant) -> Kept<Vec<OpenLane>> {
+        self.tx(|tx| tx.open_lanes(who))
     }
     fn claim_lane(&mut self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
         self.tx(|tx| tx.claim_lane(claim))
     }
-    fn adopt_turn(&mut self, who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
+    fn adopt_turn(&mut self, who: &Claimant, turn: &TurnRef) -> Kept<Option<Claimed>> {
         self.tx(|tx| tx.adopt_turn(who, turn))
     }
     fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
@@ -194,6 +216,10 @@ impl Store for Sqlite {
     fn limit_pages(&mut self) -> Kept<()> {
         let pages: i64 = self.conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
         Ok(self.conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)
+    }
+    #[cfg(test)]
+    fn pass(&mut self, time: std::time::Duration) {
+        self.shift_ms += i64::try_from(time.as_millis()).unwrap();
     }
     fn account(&mut self, account: &str) -> Kept<AccountRecord> {
         self.tx(|tx| tx.account(account))

@@ -21,6 +21,7 @@ mod run;
 mod schema;
 mod service;
 mod shell;
+mod store;
 mod tests;
 mod tidy;
 mod vm;

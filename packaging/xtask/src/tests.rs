@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use serde_json::Value;
 
 use crate::shell::{answers, command, must, root};
-use crate::{faults, page, peers, run, service};
+use crate::{faults, page, peers, run, service, store};
 
 /// The package whose tests start the binaries of others, which cargo does not build for it.
 const PROCESSES: &str = "creel-tests";
@@ -34,6 +34,8 @@ enum Suite {
     Package,
     /// The same, and on two releases of Debian in virtual machines.
     Service,
+    /// Every store against the same suite, a line for each.
+    Store,
     /// Whatever needs a virtual machine: rows of the fault matrix, and the Debian package on two releases of Debian.
     Vm,
 }
@@ -50,6 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(Suite::Faults) => return faults::run(args.allow_unmeasured),
         Some(Suite::Package) => return service::here(),
         Some(Suite::Service) => return service::run(),
+        Some(Suite::Store) => return store::run(),
         Some(Suite::Vm) => return vm(args.allow_unmeasured),
         None => {}
     }

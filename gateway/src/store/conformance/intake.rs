@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn a_message_is_stored_once(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     assert_eq!(store.cursor(ACCOUNT).unwrap(), None);
     assert_eq!(say(store, &own, "a"), Accepted::Fresh);
     assert_eq!(say(store, &own, "a"), Accepted::Duplicate { run: None });
@@ -13,15 +13,15 @@ pub(super) fn a_message_is_stored_once(store: &mut dyn Store) {
         Some("c-z"),
         "also what is ignored moves the cursor"
     );
-    let other = store.claim_account("g", "telegram:work").unwrap();
+    let other = hold(store, "g", "telegram:work");
     assert_eq!(say(store, &other, "a"), Accepted::Fresh, "ids are unique within an account");
     let claimed = store.claim_lane(&claim("t1", false)).unwrap().unwrap();
     assert_eq!((texts(&claimed), claimed.pending), (vec!["a"], 1));
 }
 
 pub(super) fn a_former_holder_of_an_account_is_fenced(store: &mut dyn Store) {
-    let old = store.claim_account("g1", ACCOUNT).unwrap();
-    let new = store.claim_account("g2", ACCOUNT).unwrap();
+    let old = hold(store, "g1", ACCOUNT);
+    let new = hold(store, "g2", ACCOUNT);
     assert!(new.epoch() > old.epoch());
     let refused = [
         store.accept(&old, &message("a", Fate::Turn(placed("a")))).map(|_| ()),
@@ -32,12 +32,12 @@ pub(super) fn a_former_holder_of_an_account_is_fenced(store: &mut dyn Store) {
         store.orphan_attempts(&old, None).map(|_| ()),
     ];
     assert!(refused.iter().all(|outcome| outcome.as_ref().is_err_and(StoreError::is_fenced)), "{refused:?}");
-    assert!(store.open_lanes().unwrap().is_empty(), "nothing was written");
+    assert!(store.open_lanes(&gateway("g")).unwrap().is_empty(), "nothing was written");
     assert_eq!(say(store, &new, "a"), Accepted::Fresh);
 }
 
 pub(super) fn a_lane_is_taken_in_order_and_by_place(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     assert_eq!(store.claim_lane(&claim("t0", true)).unwrap(), None);
     say(store, &own, "a");
     say(store, &own, "b");
@@ -45,7 +45,7 @@ pub(super) fn a_lane_is_taken_in_order_and_by_place(store: &mut dyn Store) {
     store.accept(&own, &message("c", Fate::Turn(elsewhere))).unwrap();
     say(store, &own, "d");
     assert_eq!(
-        store.open_lanes().unwrap(),
+        store.open_lanes(&gateway("g")).unwrap(),
         [OpenLane { lane: LANE.into(), agent: "main".into(), pending: 4, turn: None }]
     );
     for (turn, merge, expected, left) in
@@ -60,7 +60,7 @@ pub(super) fn a_lane_is_taken_in_order_and_by_place(store: &mut dyn Store) {
 }
 
 pub(super) fn messages_with_a_run_of_their_own_stay_alone(store: &mut dyn Store) {
-    let own = store.claim_account("g", "webchat:default").unwrap();
+    let own = hold(store, "g", "webchat:default");
     for run in ["r1", "r2"] {
         let typed = Placed { run: Some(run.into()), route: None, ..placed(run) };
         assert_eq!(store.accept(&own, &message(run, Fate::Turn(typed.clone()))).unwrap(), Accepted::Fresh);
@@ -75,13 +75,13 @@ pub(super) fn messages_with_a_run_of_their_own_stay_alone(store: &mut dyn Store)
 }
 
 pub(super) fn context_comes_with_the_next_message_and_is_bounded(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     for text in ["x1", "x2", "x3"] {
         let mut placed = placed(text);
         placed.input.context_only = true;
         store.accept(&own, &message(text, Fate::Context { placed, keep: 2 })).unwrap();
     }
-    assert!(store.open_lanes().unwrap().is_empty(), "context alone starts nothing");
+    assert!(store.open_lanes(&gateway("g")).unwrap().is_empty(), "context alone starts nothing");
     say(store, &own, "a");
     let mut late = placed("x4");
     late.input.context_only = true;

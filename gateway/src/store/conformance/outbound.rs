@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn the_outbox_gives_each_chat_its_first_row(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     for (key, chat) in [("a1", "a"), ("b1", "b"), ("a2", "a")] {
         assert!(store.enqueue(&outbound(key, chat)).unwrap());
         assert!(!store.enqueue(&outbound(key, chat)).unwrap());
@@ -22,7 +22,7 @@ pub(super) fn the_outbox_gives_each_chat_its_first_row(store: &mut dyn Store) {
 }
 
 pub(super) fn attempts_belong_to_an_incarnation(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     store.enqueue(&outbound("k1", "a")).unwrap();
     store.enqueue(&outbound("k2", "b")).unwrap();
     store.enqueue(&outbound("k3", "c")).unwrap();
@@ -40,7 +40,7 @@ pub(super) fn attempts_belong_to_an_incarnation(store: &mut dyn Store) {
 }
 
 pub(super) fn a_settled_row_stays_settled(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     store.enqueue(&outbound("k1", "a")).unwrap();
     store.attempt(&own, "k1", 1).unwrap();
     store.part_sent(&own, "k1", 2).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn codes_let_in_once(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     let mut ask = |sender: &str, code: &str, now_ms: i64| {
         let request = NewPairing {
             sender: sender.into(),
@@ -37,7 +37,7 @@ pub(super) fn codes_let_in_once(store: &mut dyn Store) {
 }
 
 pub(super) fn runs_are_found_before_during_and_after(store: &mut dyn Store) {
-    let own = store.claim_account("g", "webchat:default").unwrap();
+    let own = hold(store, "g", "webchat:default");
     let typed = Placed { run: Some("r1".into()), route: None, ..placed("a") };
     store.accept(&own, &message("r1", Fate::Turn(typed))).unwrap();
     assert_eq!(store.run("nothing").unwrap(), None);
@@ -53,7 +53,7 @@ pub(super) fn runs_are_found_before_during_and_after(store: &mut dyn Store) {
 }
 
 pub(super) fn sessions_are_listed_and_filtered(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");
     let group = Placed {
         lane: "agent:work:telegram:group:-1".into(),
@@ -88,7 +88,7 @@ pub(super) fn sessions_are_listed_and_filtered(store: &mut dyn Store) {
 }
 
 pub(super) fn what_is_over_is_forgotten_in_time_and_nothing_else(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     say(store, &own, "over");
     let turn = store.claim_lane(&claim("t1", false)).unwrap().unwrap().turn;
     store.finish_turn(&turn, &finish(&["said", "in doubt"])).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn a_claim_raises_the_epoch_and_fences_the_life_before(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");
     let first = store.claim_lane(&claim("t1", false)).unwrap().unwrap();
     say(store, &own, "b");
@@ -27,7 +27,7 @@ pub(super) fn a_claim_raises_the_epoch_and_fences_the_life_before(store: &mut dy
 }
 
 pub(super) fn a_step_is_journalled_before_and_after(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");
     let first = store.claim_lane(&claim("t1", false)).unwrap().unwrap().turn;
     assert_eq!(store.begin_step(&first, &step(0)).unwrap(), StepBegun::New);
@@ -49,10 +49,10 @@ pub(super) fn a_step_is_journalled_before_and_after(store: &mut dyn Store) {
 }
 
 pub(super) fn attempts_are_those_at_one_place_under_one_gateway(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");
     let again = |store: &mut dyn Store, who: &str| {
-        store.claim_lane(&LaneClaim { who: who.into(), ..claim("t1", false) }).unwrap().unwrap()
+        store.claim_lane(&LaneClaim { who: gateway(who), ..claim("t1", false) }).unwrap().unwrap()
     };
     assert_eq!(again(store, "g").attempts, 1);
     assert_eq!(again(store, "g").attempts, 2);
@@ -69,7 +69,7 @@ pub(super) fn attempts_are_those_at_one_place_under_one_gateway(store: &mut dyn 
 }
 
 pub(super) fn the_end_of_a_turn_is_one_thing(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");
     let turn = store.claim_lane(&claim("t1", false)).unwrap().unwrap().turn;
     store.end_step(&turn, 0, &result("r")).unwrap();
@@ -86,7 +86,7 @@ pub(super) fn the_end_of_a_turn_is_one_thing(store: &mut dyn Store) {
     assert_eq!(history.iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 2]);
     assert!(matches!(&history[0].entry, Entry::User { content, .. } if content == &[Block::text("a")]));
     assert_eq!(history[1].entry, result("r"));
-    assert!(store.open_lanes().unwrap().is_empty());
+    assert!(store.open_lanes(&gateway("g")).unwrap().is_empty());
 
     say(store, &own, "b");
     let turn = store.claim_lane(&claim("t2", false)).unwrap().unwrap();
@@ -98,21 +98,21 @@ pub(super) fn the_end_of_a_turn_is_one_thing(store: &mut dyn Store) {
 }
 
 pub(super) fn an_adopted_turn_keeps_its_epoch(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");
     let claimed = store.claim_lane(&claim("t1", false)).unwrap().unwrap();
-    let open = store.open_lanes().unwrap();
+    let open = store.open_lanes(&gateway("g")).unwrap();
     assert_eq!(open[0].turn.as_ref(), Some(&claimed.turn));
-    let adopted = store.adopt_turn("g2", &claimed.turn).unwrap().unwrap();
+    let adopted = store.adopt_turn(&gateway("g2"), &claimed.turn).unwrap().unwrap();
     assert_eq!((&adopted.turn, adopted.attempts), (&claimed.turn, 1));
     let wrong = TurnRef { epoch: claimed.turn.epoch + 1, ..claimed.turn.clone() };
-    assert_eq!(store.adopt_turn("g2", &wrong).unwrap(), None);
+    assert_eq!(store.adopt_turn(&gateway("g2"), &wrong).unwrap(), None);
     store.finish_turn(&claimed.turn, &finish(&[])).unwrap();
-    assert_eq!(store.adopt_turn("g2", &claimed.turn).unwrap(), None, "it is over");
+    assert_eq!(store.adopt_turn(&gateway("g2"), &claimed.turn).unwrap(), None, "it is over");
 }
 
 pub(super) fn a_session_begins_afresh_by_word_and_by_age(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     let mut turn = |text: &str, resets: bool, stale_before_ms: i64| {
         let placed = Placed { resets, ..placed(text) };
         store.accept(&own, &message(text, Fate::Turn(placed))).unwrap();
@@ -128,7 +128,7 @@ pub(super) fn a_session_begins_afresh_by_word_and_by_age(store: &mut dyn Store) 
 }
 
 pub(super) fn pages_hold_half_a_frame_and_miss_nothing(store: &mut dyn Store) {
-    let own = store.claim_account("g", ACCOUNT).unwrap();
+    let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");
     let turn = store.claim_lane(&claim("t1", false)).unwrap().unwrap().turn;
     let entries: Vec<Entry> = (0..12).map(|n| result(&format!("{n}{}", "x".repeat(120_000)))).collect();

@@ -10,10 +10,21 @@ impl Store for Memory {
         Ok(())
     }
 
-    fn claim_account(&mut self, _who: &str, account: &str) -> Kept<Held> {
-        let row = self.accounts.entry(account.to_owned()).or_default();
-        row.epoch += 1;
-        Ok(Held::new(account, row.epoch))
+    fn now_ms(&mut self) -> Kept<i64> {
+        Ok(self.clock_ms)
+    }
+    fn claim_account(&mut self, who: &Claimant, account: &str) -> Kept<Option<Held>> {
+        Ok(self.take_account(who, account))
+    }
+    fn renew(&mut self, who: &Claimant, accounts: &[Held<Account>], lanes: &[Held<Lane>]) -> Kept<Renewed> {
+        Ok(self.extend(who, accounts, lanes))
+    }
+    fn release(&mut self, accounts: &[Held<Account>], lanes: &[Held<Lane>]) -> Kept<()> {
+        self.let_go(accounts, lanes);
+        Ok(())
+    }
+    fn leases(&mut self) -> Kept<Vec<LeaseRecord>> {
+        Ok(self.claims())
     }
 
     fn accept(&mut self, own: &Held, message: &NewMessage) -> Kept<Accepted> {
@@ -29,7 +40,7 @@ impl Store for Memory {
             Fate::Turn(placed) => {
                 self.known.insert(id, placed.run.clone());
                 self.place(own, message, placed, MessageState::Waiting);
-                self.lanes.entry(placed.lane.clone()).or_default().agent = placed.agent.clone();
+                self.lane_waits(placed);
             }
             Fate::Context { placed, keep } => {
                 self.known.insert(id, None);
@@ -73,53 +84,63 @@ impl Store for Memory {
         Ok(self.accounts.get(account).and_then(|account| account.cursor.clone()))
     }
 
-    fn open_lanes(&mut self) -> Kept<Vec<OpenLane>> {
-        let open = self.lanes.iter().map(|(key, lane)| OpenLane {
+    fn open_lanes(&mut self, who: &Claimant) -> Kept<Vec<OpenLane>> {
+        let mine = |lane: &LaneRow| {
+            who.may_reach_for(&lane.claim.host, lane.claim.expires_ms, self.clock_ms) || !self.rules.fenced()
+        };
+        let open = self.lanes.iter().filter(|(_, lane)| mine(lane)).map(|(key, lane)| OpenLane {
             lane: key.clone(),
             agent: lane.agent.clone(),
             pending: self.pending(key),
-            turn: lane.turn.clone().map(|turn| TurnRef { turn, epoch: lane.epoch }),
+            turn: lane.turn.clone().map(|turn| TurnRef { turn, epoch: lane.claim.epoch }),
         });
         Ok(open.filter(|lane| lane.pending > 0 || lane.turn.is_some()).collect())
     }
 
     fn claim_lane(&mut self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
         let pending = self.pending(&claim.lane);
+        let (fenced, now_ms) = (self.rules.fenced(), self.clock_ms);
         let Some(lane) = self.lanes.get_mut(&claim.lane) else { return Ok(None) };
-        if pending == 0 && lane.turn.is_none() {
+        let free = claim.who.may_take(&lane.claim.host, lane.claim.expires_ms, now_ms) || !fenced;
+        if !free || (pending == 0 && lane.turn.is_none()) {
             return Ok(None);
         }
-        lane.epoch += 1;
-        let epoch = lane.epoch;
-        let mine = std::mem::replace(&mut lane.owner, claim.who.clone()) == claim.who;
+        let mine = lane.claim.life == claim.who.life;
+        let lease = Held::new(&claim.lane, lane.claim.raise(&claim.who, now_ms), &claim.who, now_ms);
         let turn = match lane.turn.clone() {
             Some(turn) => {
                 if let Some(row) = self.turns.get_mut(&turn) {
                     row.claimed.attempts = if mine { row.claimed.attempts + 1 } else { 1 };
-                    row.claimed.turn.epoch = epoch;
+                    row.claimed.turn.epoch = lease.epoch();
+                    row.claimed.lease = lease;
                 }
                 turn
             }
             None => {
                 lane.turn = Some(claim.turn.clone());
-                self.begin(claim, epoch);
+                self.begin(claim, lease);
                 claim.turn.clone()
             }
         };
         Ok(self.claimed(&turn))
     }
 
-    fn adopt_turn(&mut self, who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
-        let current = |lane: &&mut Lane| lane.turn.as_deref() == Some(&turn.turn) && lane.epoch == turn.epoch;
+    fn adopt_turn(&mut self, who: &Claimant, turn: &TurnRef) -> Kept<Option<Claimed>> {
+        let now_ms = self.clock_ms;
+        let current =
+            |lane: &&mut LaneRow| lane.turn.as_deref() == Some(&turn.turn) && lane.claim.epoch == turn.epoch;
         let Some(lane) = self.lanes.values_mut().find(current) else { return Ok(None) };
-        who.clone_into(&mut lane.owner);
+        lane.claim.extend(who, now_ms);
+        if let Some(row) = self.turns.get_mut(&turn.turn) {
+            row.claimed.lease = row.claimed.lease.extended(who, now_ms);
+        }
         Ok(self.claimed(&turn.turn))
     }
 
     fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
         let row = self.turn(turn)?;
         if row.ended.is_some() {
-            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+            return Err(StoreError::lost_turn(&turn.turn));
         }
         Ok(match row.steps.get_mut(&step.step) {
             None => {
@@ -139,7 +160,7 @@ impl Store for Memory {
     fn end_step(&mut self, turn: &TurnRef, step: u32, entry: &Entry) -> Kept<()> {
         let row = self.turn(turn)?;
         if row.ended.is_some() {
-            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+            return Err(StoreError::lost_turn(&turn.turn));
         }
         row.steps.entry(step).or_default().entry.get_or_insert_with(|| entry.clone());
         row.claimed.attempts = 0;
@@ -185,10 +206,12 @@ impl Store for Memory {
             for message in self.inbox.iter_mut().filter(|m| m.turn.as_deref() == Some(&turn.turn)) {
                 message.state = MessageState::Over;
             }
+            let (waits, now_ms) = (self.pending(&claimed.lane) > 0, self.clock_ms);
             if let Some(lane) = self.lanes.get_mut(&claimed.lane)
                 && lane.turn.as_deref() == Some(&turn.turn)
             {
                 lane.turn = None;
+                lane.claim.expires_ms = if waits { lane.claim.expires_ms } else { now_ms };
             }
         }
         let account = claimed.route.is_some().then_some(claimed.account);
@@ -390,6 +413,10 @@ impl Store for Memory {
     #[cfg(test)]
     fn limit_pages(&mut self) -> Kept<()> {
         Ok(())
+    }
+    #[cfg(test)]
+    fn pass(&mut self, time: std::time::Duration) {
+        self.clock_ms += i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     }
     fn account(&mut self, account: &str) -> Kept<AccountRecord> {
         let times = self.accounts.get(account);

@@ -5,6 +5,8 @@ use creel_ipc::msg::channel::Route;
 use creel_ipc::msg::transcript::Usage;
 use serde_json::Value;
 
+use crate::store::{Claimant, Held, Lane};
+
 /// A lane with something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OpenLane {
@@ -22,7 +24,7 @@ pub(crate) struct OpenLane {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LaneClaim {
     /// The gateway.
-    pub who: String,
+    pub who: Claimant,
     /// The lane.
     pub lane: String,
     /// The id of the turn, if a new one begins.
@@ -40,7 +42,9 @@ pub(crate) struct LaneClaim {
 /// A turn that this gateway may start.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Claimed {
-    /// The turn and its epoch.
+    /// The lane, held for this turn.
+    pub lease: Held<Lane>,
+    /// The turn and its epoch, which is the lease's.
     pub turn: TurnRef,
     /// What clients call it.
     pub run: String,

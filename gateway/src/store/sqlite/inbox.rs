@@ -3,34 +3,6 @@ use rusqlite::{OptionalExtension, params};
 use super::*;
 
 impl Tx<'_> {
-    pub(super) fn claim_account(&self, who: &str, account: &str) -> Kept<Held> {
-        let epoch: i64 = self.sql.query_row(
-            "INSERT INTO account (id, epoch, owner) VALUES (?1, 1, ?2)
-             ON CONFLICT (id) DO UPDATE SET epoch = epoch + 1, owner = ?2 RETURNING epoch",
-            params![account, who],
-            |row| row.get(0),
-        )?;
-        Ok(Held::new(account, unsigned(epoch)))
-    }
-
-    /// Every write for an account begins here.
-    pub(super) fn fence(&self, own: &Held) -> Kept<()> {
-        let epoch: i64 = self
-            .sql
-            .prepare_cached("SELECT epoch FROM account WHERE id = ?1")?
-            .query_row([own.account()], |row| row.get(0))?;
-        if unsigned(epoch) == own.epoch() || !self.rules.fenced() {
-            return Ok(());
-        }
-        Err(StoreError::fenced(format!("The account {}", own.account())))
-    }
-
-    pub(super) fn cursor(&self, account: &str) -> Kept<Option<String>> {
-        let cursor =
-            self.sql.query_row("SELECT cursor FROM account WHERE id = ?1", [account], |row| row.get(0));
-        Ok(cursor.optional()?.flatten())
-    }
-
     pub(super) fn accept(&self, own: &Held, message: &NewMessage) -> Kept<Accepted> {
         self.fence(own)?;
         let known: Option<Option<String>> = self
@@ -48,10 +20,11 @@ impl Tx<'_> {
                 self.place(own, message, placed, "waiting")?;
                 self.sql
                     .prepare_cached(
-                        "INSERT INTO lane (key, agent, pending) VALUES (?1, ?2, 1)
-                         ON CONFLICT (key) DO UPDATE SET pending = pending + 1, agent = ?2",
+                        "INSERT INTO lane (key, agent, pending, expires_ms) VALUES (?1, ?2, 1, ?3)
+                         ON CONFLICT (key) DO UPDATE SET pending = pending + 1, agent = ?2,
+                             expires_ms = iif(pending = 0 AND turn IS NULL, ?3, expires_ms)",
                     )?
-                    .execute(params![placed.lane, placed.agent])?;
+                    .execute(params![placed.lane, placed.agent, self.now_ms])?;
                 Accepted::Fresh
             }
             Fate::Context { placed, keep } => {

@@ -17,36 +17,44 @@ use creel_ipc::msg::agent::InputMessage;
 use creel_ipc::msg::channel::Route;
 
 impl Tx<'_> {
-    pub(super) fn open_lanes(&self) -> Kept<Vec<OpenLane>> {
+    pub(super) fn open_lanes(&self, who: &Claimant) -> Kept<Vec<OpenLane>> {
         let mut query = self.sql.prepare(
-            "SELECT lane.key, lane.agent, lane.pending, lane.turn, lane.epoch FROM lane
+            "SELECT lane.key, lane.agent, lane.pending, lane.turn, lane.epoch, lane.host, lane.expires_ms FROM lane
              WHERE pending > 0 OR turn IS NOT NULL ORDER BY key",
         )?;
-        let rows = query.query_map([], |row| {
-            let turn: Option<String> = row.get(3)?;
-            let epoch: i64 = row.get(4)?;
-            Ok(OpenLane {
-                lane: row.get(0)?,
-                agent: row.get(1)?,
-                pending: row.get(2)?,
-                turn: turn.map(|turn| TurnRef { turn, epoch: unsigned(epoch) }),
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut rows = query.query([])?;
+        let mut open = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (turn, epoch): (Option<String>, i64) = (row.get(3)?, row.get(4)?);
+            let (host, expires_ms): (String, i64) = (row.get(5)?, row.get(6)?);
+            if who.may_reach_for(&host, expires_ms, self.now_ms) || !self.rules.fenced() {
+                open.push(OpenLane {
+                    lane: row.get(0)?,
+                    agent: row.get(1)?,
+                    pending: row.get(2)?,
+                    turn: turn.map(|turn| TurnRef { turn, epoch: unsigned(epoch) }),
+                });
+            }
+        }
+        Ok(open)
     }
 
     pub(super) fn claim_lane(&self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
         let lane = self
             .sql
-            .prepare_cached("SELECT pending, turn, epoch, owner = ?2 FROM lane WHERE key = ?1")?
-            .query_row(params![claim.lane, claim.who], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            .prepare_cached(
+                "SELECT pending, turn, epoch, owner = ?2, host, expires_ms FROM lane WHERE key = ?1",
+            )?
+            .query_row(params![claim.lane, claim.who.life], |row| {
+                let (pending, unfinished, epoch): (u32, Option<String>, i64) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                let (mine, host, expires_ms): (bool, String, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
+                Ok((pending, unfinished, epoch, mine, host, expires_ms))
             })
             .optional()?;
-        let Some((pending, unfinished, epoch, mine)) = lane else { return Ok(None) };
-        let (pending, unfinished, epoch, mine): (u32, Option<String>, i64, bool) =
-            (pending, unfinished, epoch, mine);
-        if pending == 0 && unfinished.is_none() {
+        let Some((pending, unfinished, epoch, mine, host, expires_ms)) = lane else { return Ok(None) };
+        let free = claim.who.may_take(&host, expires_ms, self.now_ms) || !self.rules.fenced();
+        if !free || (pending == 0 && unfinished.is_none()) {
             return Ok(None);
         }
         let epoch = unsigned(epoch) + 1;
@@ -62,17 +70,28 @@ impl Tx<'_> {
             None => (claim.turn.clone(), pending.saturating_sub(self.begin(claim, epoch)?)),
         };
         self.sql
-            .prepare_cached("UPDATE lane SET epoch = ?2, owner = ?3, turn = ?4, pending = ?5 WHERE key = ?1")?
-            .execute(params![claim.lane, signed(epoch), claim.who, turn, pending])?;
-        self.claimed(&turn).map(Some)
+            .prepare_cached(
+                "UPDATE lane SET epoch = ?2, turn = ?3, pending = ?4, owner = ?5, host = ?6, expires_ms = ?7
+                 WHERE key = ?1",
+            )?
+            .execute(params![
+                claim.lane,
+                signed(epoch),
+                turn,
+                pending,
+                claim.who.life,
+                claim.who.host,
+                claim.who.until_ms(self.now_ms),
+            ])?;
+        self.claimed(&claim.who, &turn).map(Some)
     }
 
-    pub(super) fn adopt_turn(&self, who: &str, turn: &TurnRef) -> Kept<Option<Claimed>> {
+    pub(super) fn adopt_turn(&self, who: &Claimant, turn: &TurnRef) -> Kept<Option<Claimed>> {
         let adopted = self.sql.execute(
-            "UPDATE lane SET owner = ?3 WHERE turn = ?1 AND epoch = ?2",
-            params![turn.turn, signed(turn.epoch), who],
+            "UPDATE lane SET owner = ?3, host = ?4, expires_ms = ?5 WHERE turn = ?1 AND epoch = ?2",
+            params![turn.turn, signed(turn.epoch), who.life, who.host, who.until_ms(self.now_ms)],
         )?;
-        if adopted == 0 { Ok(None) } else { self.claimed(&turn.turn).map(Some) }
+        if adopted == 0 { Ok(None) } else { self.claimed(who, &turn.turn).map(Some) }
     }
 
     /// Takes messages for a new turn; says how many of those that waited.
@@ -156,7 +175,7 @@ impl Tx<'_> {
         Ok((claim.fresh_id.clone(), 0, true))
     }
 
-    fn claimed(&self, turn: &str) -> Kept<Claimed> {
+    fn claimed(&self, who: &Claimant, turn: &str) -> Kept<Claimed> {
         let (mut claimed, route) = self
             .sql
             .prepare_cached(
@@ -168,10 +187,12 @@ impl Tx<'_> {
             )?
             .query_row([turn], |row| {
                 let (history, epoch): (i64, i64) = (row.get(9)?, row.get(10)?);
+                let lane: String = row.get(1)?;
                 let claimed = Claimed {
+                    lease: Held::new(&lane, unsigned(epoch), who, self.now_ms),
                     turn: TurnRef { turn: turn.to_owned(), epoch: unsigned(epoch) },
                     run: row.get(0)?,
-                    lane: row.get(1)?,
+                    lane,
                     agent: row.get(2)?,
                     attempts: row.get(3)?,
                     session_id: row.get(4)?,
@@ -226,7 +247,7 @@ impl Tx<'_> {
                 Ok((found, route, owned))
             })
             .optional()?;
-        let fenced = || StoreError::fenced(format!("The turn {}", turn.turn));
+        let fenced = || StoreError::lost_turn(&turn.turn);
         let Some((mut row, route, owned)) = row else { return Err(fenced()) };
         if self.rules.fenced() && (row.epoch != turn.epoch || !owned) {
             return Err(fenced());
@@ -237,7 +258,7 @@ impl Tx<'_> {
 
     pub(super) fn begin_step(&self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
         if self.turn(turn)?.ended {
-            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+            return Err(StoreError::lost_turn(&turn.turn));
         }
         let call = serde_json::json!({"epoch": turn.epoch, "name": step.name, "callId": step.call_id, "arguments": step.arguments});
         let known: Option<(Option<String>, Option<String>)> = self
@@ -268,7 +289,7 @@ impl Tx<'_> {
 
     pub(super) fn end_step(&self, turn: &TurnRef, step: u32, entry: &Entry) -> Kept<()> {
         if self.turn(turn)?.ended {
-            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+            return Err(StoreError::lost_turn(&turn.turn));
         }
         self.sql
             .prepare_cached(
@@ -345,8 +366,8 @@ impl Tx<'_> {
         // The journal has become the transcript.
         self.sql.execute("DELETE FROM step WHERE turn = ?1", [&turn.turn])?;
         self.sql.execute(
-            "UPDATE lane SET turn = NULL WHERE key = ?1 AND turn = ?2",
-            params![row.lane, turn.turn],
+            "UPDATE lane SET turn = NULL, expires_ms = iif(pending = 0, ?3, expires_ms) WHERE key = ?1 AND turn = ?2",
+            params![row.lane, turn.turn, self.now_ms],
         )?;
         Ok(())
     }

@@ -14,7 +14,7 @@ impl Tx<'_> {
             )
             .optional()?;
         let Some(session) = session else {
-            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+            return Err(StoreError::lost_turn(&turn.turn));
         };
         let mut query = self.sql.prepare_cached(
             "SELECT seq, entry FROM transcript WHERE session_id = ?1 AND seq < ?2 ORDER BY seq DESC",
@@ -43,7 +43,7 @@ impl Tx<'_> {
             )
             .optional()?;
         if known.is_none() {
-            return Err(StoreError::fenced(format!("The turn {}", turn.turn)));
+            return Err(StoreError::lost_turn(&turn.turn));
         }
         let mut query = self
             .sql
