@@ -3,7 +3,7 @@
 //! The crate holds no runtime and performs no IO. [`frame::Framer`] cuts a byte stream into lines,
 //! [`rpc::Message`] is the JSON-RPC 2.0 envelope, [`peer::Peer`] keeps the requests in flight, and
 //! [`msg`] names every method that Creel's own processes speak. [`client`] holds the typed frames of the
-//! WebSocket that clients use. [`reach`] decides which destinations a unit may reach.
+//! WebSocket that clients use. [`pi`] reads and writes session files. [`reach`] decides which destinations a unit may reach.
 //!
 //! Receivers ignore unknown fields and answer unknown methods with -32601; senders never remove or re-type
 //! a field within one major version.
@@ -20,6 +20,7 @@ pub mod hello;
 pub mod limits;
 pub mod msg;
 pub mod peer;
+pub mod pi;
 pub mod protected;
 pub mod reach;
 pub mod release;
