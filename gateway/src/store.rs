@@ -23,6 +23,8 @@ mod held;
 mod memory;
 mod records;
 mod rules;
+#[cfg(test)]
+mod simulation;
 mod sqlite;
 
 pub(crate) use desk::{Desk, Ticket};

@@ -47,6 +47,13 @@ pub(crate) enum Lost {
     Turn(String),
 }
 
+#[cfg(test)]
+impl Lost {
+    pub(crate) fn is_account(&self) -> bool {
+        matches!(self, Self::Account(_))
+    }
+}
+
 impl StoreError {
     pub(crate) fn lost(what: Lost) -> Self {
         Self::Fenced(what)

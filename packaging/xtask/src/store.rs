@@ -11,6 +11,10 @@ use crate::shell::{command, show};
 const PARTS: [(&str, &str); 2] =
     [("memory", "store::conformance::memory::"), ("sqlite", "store::conformance::sqlite::")];
 
+/// Several gateways on the memory store, and how many histories are tried.
+const SIMULATION: &str = "store::simulation::";
+const SEEDS: &str = "1500";
+
 pub(crate) fn run() -> Result<()> {
     let mut failed = Vec::new();
     let mut lines = Vec::new();
@@ -21,6 +25,11 @@ pub(crate) fn run() -> Result<()> {
         }
         lines.push(line.text);
     }
+    let line = part("simulation", SIMULATION)?;
+    if !line.held {
+        failed.push("the simulation");
+    }
+    lines.push(line.text);
     println!("\n{}", lines.join("\n"));
     if failed.is_empty() { Ok(()) } else { bail!("the store suite does not hold for {}", failed.join(", ")) }
 }
@@ -31,7 +40,13 @@ struct Line {
 }
 
 fn part(name: &str, tests: &str) -> Result<Line> {
-    let mut run = command("cargo", &["test", "--quiet", "--package", "creel-gateway", "--lib", tests]);
+    let mut run = command(
+        "cargo",
+        &["test", "--quiet", "--package", "creel-gateway", "--lib", tests, "--", "--nocapture"],
+    );
+    if tests == SIMULATION && std::env::var_os("CREEL_SEEDS").is_none() {
+        run.env("CREEL_SEEDS", SEEDS);
+    }
     println!("$ {}", show(&run));
     let begun = Instant::now();
     let output = run.output().context("cargo cannot be started")?;
@@ -43,8 +58,10 @@ fn part(name: &str, tests: &str) -> Result<Line> {
         println!("{said}{}", String::from_utf8_lossy(&output.stderr));
     }
     let verdict = if held { "holds" } else { "DOES NOT HOLD" };
+    let tried = said.lines().find(|line| line.contains(" seeds, ")).map(|line| line.trim_start_matches('.'));
+    let tried = tried.map(|line| format!("; {line}")).unwrap_or_default();
     let text = format!(
-        "store {name:<10} {verdict}: {passed} tests passed, {failed} failed, {seconds:.1} s with the build"
+        "store {name:<10} {verdict}: {passed} tests passed, {failed} failed, {seconds:.1} s with the build{tried}"
     );
     Ok(Line { held, text })
 }
