@@ -12,7 +12,7 @@ use creel_launch::{Access, LaunchSpec, Level, Measured, Net, Role, outline};
 
 use crate::cgroup::Controllers;
 use crate::clock::now_ms;
-use crate::tool::command::Command;
+use crate::tool::command::{Command, HOME};
 
 const BUILT_IN: &str = "built in";
 
@@ -82,7 +82,8 @@ impl<'a> Ground<'a> {
         let (commands, spec) = match compose(&params) {
             Ok(command) => {
                 let whose = Whose::Command { workspace, wall: command.wall, keep: command.keep };
-                (describe(&of, &command.spec, &whose, self.controllers), Ok(command.spec))
+                let described = describe(&of, &command.spec, &whose, self.controllers);
+                (Sandboxed { setup: command.setup.told(), ..described }, Ok(command.spec))
             }
             Err(problem) => {
                 (Sandboxed { of, problem: Some(problem.clone()), ..Sandboxed::default() }, Err(problem))
@@ -127,6 +128,7 @@ pub fn describe(of: &str, spec: &LaunchSpec, whose: &Whose<'_>, controllers: Con
         network: network(spec, whose),
         limits: limits(spec, whose, controllers),
         calls: role.calls.into_iter().map(calls).collect(),
+        setup: None,
         variables: spec.env.keys().cloned().collect(),
         gaps: gaps(spec, whose, controllers),
     }
@@ -148,6 +150,7 @@ fn visible(spec: &LaunchSpec, whose: &Whose<'_>, system: &[&str], shm: u64) -> V
             Whose::Command { workspace, .. } if view.path == *workspace || is_same(&view.path, workspace) => {
                 "sandbox.workspaceAccess"
             }
+            Whose::Command { .. } if view.at == Path::new(HOME) => "sandbox.scope",
             Whose::Command { .. } => "sandbox.binds",
             Whose::Worker(_) => BUILT_IN,
         };

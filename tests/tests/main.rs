@@ -13,6 +13,7 @@ mod offline;
 mod page;
 mod reload;
 mod sandbox;
+mod setup;
 mod start_and_chat;
 mod supervisor;
 mod system_calls;

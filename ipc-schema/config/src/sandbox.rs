@@ -57,6 +57,11 @@ noun! {
         "backgroundRuns" => background_runs: u32 = 8, check within(0, 64);
         /// Seconds after which a process in the background is ended.
         "backgroundSeconds" => background_seconds: u32 = 3600, check within(1, 604_800);
+        /// A line for `/bin/sh`, run once in the sandbox before the first command of each home (see `scope`), and again when
+        /// it is another line. Until it has ended with exit code 0 no command of that home runs. An empty one is none.
+        "setupCommand" => setup_command: Option<String> = None, check line_if_given;
+        /// Seconds after which `setupCommand` is ended and has failed.
+        "setupSeconds" => setup_seconds: u32 = 300, check within(1, 86_400);
     }
 }
 
@@ -93,6 +98,19 @@ noun! {
         "backgroundRuns" => background_runs: Option<u32> = None, check within_if_given(0, 64);
         /// Seconds after which a process in the background is ended.
         "backgroundSeconds" => background_seconds: Option<u32> = None, check within_if_given(1, 604_800);
+        /// A line for `/bin/sh`, run once in the sandbox before the first command of each home. An empty one is none.
+        "setupCommand" => setup_command: Option<String> = None, check line_if_given;
+        /// Seconds after which `setupCommand` is ended and has failed.
+        "setupSeconds" => setup_seconds: Option<u32> = None, check within_if_given(1, 86_400);
+    }
+}
+
+pub(crate) fn line_if_given(line: &Option<String>) -> Result<(), (String, String)> {
+    match line {
+        Some(line) if line.contains('\0') => {
+            Err(("a command cannot contain a NUL character".into(), "take it out".into()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -219,6 +237,11 @@ pub struct ToolPolicy {
     pub background_runs: u32,
     /// Seconds until one of them is ended.
     pub background_seconds: u32,
+    /// The line that prepares each home.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<String>,
+    /// Seconds until that has failed.
+    pub setup_seconds: u32,
 }
 
 impl ToolPolicy {
@@ -270,6 +293,39 @@ impl ToolPolicy {
                 .background_seconds
                 .or(defaults.background_seconds)
                 .unwrap_or(base.background_seconds),
+            setup: own
+                .setup_command
+                .as_ref()
+                .or(own_docker.setup_command.as_ref())
+                .or(defaults.setup_command.as_ref())
+                .or(defaults_docker.setup_command.as_ref())
+                .or(base.setup_command.as_ref())
+                .filter(|line| !line.trim().is_empty())
+                .cloned(),
+            setup_seconds: own.setup_seconds.or(defaults.setup_seconds).unwrap_or(base.setup_seconds),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_line_prepares_a_home_and_an_empty_one_is_none() {
+        let line = |line: &str| Some(line.to_owned());
+        let docker = |line| Docker { setup_command: line, ..Docker::default() };
+        let of = |own: AgentSandbox, defaults: AgentSandbox| {
+            let base = Sandbox { setup_command: line("base"), ..Sandbox::default() };
+            ToolPolicy::compose(&base, &defaults, &own).setup
+        };
+        let agent = |setup_command, docker| AgentSandbox { setup_command, docker, ..AgentSandbox::default() };
+        let none = AgentSandbox::default;
+        assert_eq!(of(none(), none()), line("base"));
+        let defaults = agent(line("defaults"), docker(line("their docker")));
+        assert_eq!(of(none(), defaults.clone()), line("defaults"));
+        assert_eq!(of(agent(None, docker(line("docker"))), defaults.clone()), line("docker"));
+        assert_eq!(of(agent(line("own"), docker(line("docker"))), defaults.clone()), line("own"));
+        assert_eq!(of(agent(line(" "), Docker::default()), defaults), None);
     }
 }

@@ -97,6 +97,8 @@ pub enum EventKind {
     LogDropped,
     /// Lines or events could not be written to the disk; `count` says how many.
     DiskLost,
+    /// The home of commands was prepared by the operator's `sandbox.setupCommand`, or could not be, as `detail` says.
+    Prepared,
     /// A sandbox denied something; `count` says how often.
     Denied,
     /// Something that this version does not know.

@@ -61,6 +61,9 @@ pub struct Sandboxed {
     pub limits: Vec<Limit>,
     /// System calls that are denied.
     pub calls: Vec<DeniedCalls>,
+    /// What became of `sandbox.setupCommand` in its home; absent where there is none to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<String>,
     /// Names of its variables.
     pub variables: Vec<String>,
     /// Sentences on what is not enforced here.

@@ -102,7 +102,9 @@ fn colour(event: &Event) -> Colour {
         | EventKind::UpgradeRefused => Colour::Red,
         EventKind::Ended if event.cause == Some(ExitCause::Stopped) => Colour::Grey,
         EventKind::Ended if event.next == Some(UnitState::Quarantined) => Colour::Red,
+        EventKind::Prepared if event.code == Some(0) => Colour::Grey,
         EventKind::Ended
+        | EventKind::Prepared
         | EventKind::Fault
         | EventKind::Backoff
         | EventKind::Planted

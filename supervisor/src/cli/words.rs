@@ -101,6 +101,10 @@ pub(crate) fn event(event: &Event) -> String {
         EventKind::Planted => "dangerous files taken away".to_owned(),
         EventKind::LogDropped => "log lines over the budget".to_owned(),
         EventKind::DiskLost => "not written to the disk".to_owned(),
+        EventKind::Prepared => match event.code {
+            Some(0) => "sandbox prepared".to_owned(),
+            _ => "sandbox could not be prepared".to_owned(),
+        },
         EventKind::Denied => "denied".to_owned(),
         EventKind::Other => "something else".to_owned(),
     };

@@ -16,6 +16,7 @@ use super::background::Owner;
 use super::binds::{self, BindError};
 use super::ends::Input;
 use super::leavings::Look;
+use super::setup::Preparation;
 use crate::place;
 
 /// One command, ready to be launched.
@@ -39,6 +40,9 @@ pub struct Command {
     /// Whose it is, when nobody waits for it.
     #[serde(default)]
     pub background: Option<Owner>,
+    /// What has to be done before.
+    #[serde(default)]
+    pub setup: Preparation,
 }
 
 /// A workspace that a run may write.
@@ -100,7 +104,7 @@ pub struct Site<'a> {
 }
 
 /// Where a command finds its home.
-const HOME: &str = "/home/creel";
+pub const HOME: &str = "/home/creel";
 
 impl Site<'_> {
     /// The level of one run: none for what the operator keeps out of the sandbox.
@@ -109,6 +113,25 @@ impl Site<'_> {
             SandboxMode::Off => Level::L0,
             SandboxMode::NonMain if main => Level::L0,
             SandboxMode::NonMain | SandboxMode::All => self.level,
+        }
+    }
+
+    /// What has to be done before a run with this home.
+    fn setup(&self, level: Level, home: Option<&Path>) -> Preparation {
+        let Some(line) = self.policy.setup.as_ref().filter(|_| level > Level::L0) else {
+            return Preparation::Nothing;
+        };
+        match home {
+            Some(home) => Preparation::of(line, home, &self.paths.sandboxes()),
+            None if level == Level::L1 => Preparation::Impossible(
+                "sandbox.setupCommand needs isolation level L2: at L1 commands have no home that is kept, which it could prepare. \
+                 `creel doctor` says what is missing; without setupCommand commands run."
+                    .to_owned(),
+            ),
+            None => Preparation::Impossible(
+                "sandbox.setupCommand prepares the home of a session (sandbox.scope), and this command belongs to none."
+                    .to_owned(),
+            ),
         }
     }
 
@@ -171,7 +194,9 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
         spec.fs.push(binds::view(bind, &forbidden)?);
     }
     // At level L1 nothing can appear elsewhere than where it is, and HOME stays the run's own scratch folder.
-    if let Some(home) = site.home(params).filter(|_| level != Level::L1) {
+    let home = site.home(params).filter(|_| level != Level::L1);
+    let setup = site.setup(level, home.as_deref());
+    if let Some(home) = home {
         place::private(&home).map_err(CommandError::Home)?;
         let at = if level == Level::L0 { home.clone() } else { PathBuf::from(HOME) };
         spec.env.insert("HOME".to_owned(), at.to_string_lossy().into_owned());
@@ -196,7 +221,7 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
         agent: params.agent.clone(),
         run: params.run.clone(),
     });
-    Ok(Command { spec, wall, keep, reaches, writes, input: Input::None, background: None })
+    Ok(Command { spec, wall, keep, reaches, writes, input: Input::None, background: None, setup })
 }
 
 fn inside(top: &Path, cwd: &str) -> Result<PathBuf, CommandError> {

@@ -9,6 +9,7 @@ pub mod leavings;
 pub mod run;
 pub mod runs;
 pub mod scroll;
+pub mod setup;
 
 pub use run::{Run, RunState};
 pub use runs::Runs;

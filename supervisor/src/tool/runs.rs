@@ -13,6 +13,7 @@ use super::background::Background;
 use super::command::Command;
 use super::leavings::Look;
 use super::run::Run;
+use super::setup::Setup;
 use crate::unit::At;
 
 /// Runs at the same time.
@@ -35,6 +36,8 @@ pub struct Runs {
     done: VecDeque<(String, At, ToolExit)>,
     /// Those of them that nobody waits for.
     background: Background,
+    /// Those of them that prepare a home for others.
+    preparing: BTreeMap<String, Setup>,
 }
 
 /// A run that has not ended.
@@ -56,6 +59,8 @@ pub struct RunsState {
     done: VecDeque<(String, At, ToolExit)>,
     #[serde(default)]
     background: Background,
+    #[serde(default)]
+    preparing: BTreeMap<String, Setup>,
 }
 
 impl Going {
@@ -108,7 +113,10 @@ impl Runs {
         let running =
             self.going.iter().filter(|(run, going)| going.running && !self.background.has(run)).count();
         let full = running >= CONCURRENT;
-        let next = self.queue.iter().position(|(_, command)| !full || command.background.is_some())?;
+        let next = self.queue.iter().position(|(_, command)| {
+            let waits = command.setup.setup().is_some_and(|setup| self.preparing_for(setup).is_some());
+            !waits && (!full || command.background.is_some())
+        })?;
         let (run, command) = self.queue.remove(next)?;
         let (kill, killed) = oneshot::channel();
         let going = self.going.get_mut(&run)?;
@@ -174,14 +182,17 @@ impl Runs {
             queue: self.queue.clone(),
             done: self.done.clone(),
             background: self.background.clone(),
+            preparing: self.preparing.clone(),
         }
     }
 
     /// Goes on where the program before this one stopped. What was running there comes with [`Runs::go_on`].
     pub fn resume(state: RunsState) -> Self {
         let waiting = |waiters| Going { waiters, kill: None, running: false, run: None };
-        let going = state.waiters.into_iter().map(|(id, waiters)| (id, waiting(waiters)));
-        Self { going: going.collect(), queue: state.queue, done: state.done, background: state.background }
+        let waiters = state.waiters.clone().into_iter();
+        let going = waiters.map(|(id, waiters)| (id, waiting(waiters)));
+        let RunsState { queue, done, background, preparing, .. } = state;
+        Self { going: going.collect(), queue, done, background, preparing }
     }
 
     /// A run that goes on; what tells it to end.
@@ -217,6 +228,28 @@ impl Runs {
             .insert(run.to_owned(), Going { waiters: Vec::new(), kill: None, running: false, run: None });
         self.queue.push_back((run.to_owned(), command));
         Ok(())
+    }
+
+    /// Adds a run that prepares a home; before all that wait for it.
+    pub fn add_setup(&mut self, run: &str, command: Command, setup: Setup) {
+        self.going
+            .insert(run.to_owned(), Going { waiters: Vec::new(), kill: None, running: false, run: None });
+        self.queue.push_front((run.to_owned(), command));
+        self.preparing.insert(run.to_owned(), setup);
+    }
+
+    /// The line that prepares the same home at this moment.
+    pub fn preparing_for(&self, setup: &Setup) -> Option<&Setup> {
+        self.preparing.values().find(|other| other.record == setup.record)
+    }
+
+    /// A run that prepared a home has ended: which home, and who waited for it.
+    pub fn prepared(&mut self, run: &str) -> Option<(Setup, Vec<String>)> {
+        let setup = self.preparing.remove(run)?;
+        let waits = |command: &Command| command.setup.setup().is_some_and(|own| own.record == setup.record);
+        let waiting = self.queue.iter().filter(|(_, command)| waits(command)).map(|(run, _)| run.clone());
+        let waiting = waiting.collect();
+        Some((setup, waiting))
     }
 
     /// Those that nobody waits for.
@@ -261,6 +294,7 @@ mod tests {
 
     use super::*;
     use crate::tool::ends::Input;
+    use crate::tool::setup::Preparation;
 
     fn exit() -> ToolExit {
         ToolExit { code: Some(0), stdout: "out".into(), wall_ms: 1, ..ToolExit::of(ToolCause::Exited) }
@@ -276,6 +310,7 @@ mod tests {
             writes: None,
             input: Input::None,
             background: None,
+            setup: Preparation::Nothing,
         }
     }
 
@@ -289,6 +324,30 @@ mod tests {
         assert_eq!(runs.ended("a", exit(), At::ZERO), [(1, 10), (2, 99)]);
         assert!(matches!(runs.ask("a", (3, 1), At::from_secs(59)), Asked::Known(_)));
         assert!(matches!(runs.ask("a", (3, 1), At::from_secs(61)), Asked::New));
+    }
+
+    #[test]
+    fn what_needs_a_prepared_home_waits_for_it_and_others_do_not() {
+        let of = |home: &str| Preparation::of("make", home.as_ref(), "/homes".as_ref());
+        let needs = |home: &str| Command { setup: of(home), ..command() };
+        let mut runs = Runs::default();
+        let setup = of("/homes/a").setup().unwrap().clone();
+        assert!(runs.add("first".into(), needs("/homes/a"), (1, 1)));
+        runs.add_setup("setup:1", command(), setup.clone());
+        assert!(runs.add("second".into(), needs("/homes/a"), (1, 2)));
+        assert!(runs.add("other".into(), needs("/homes/b"), (1, 3)));
+        let taken = |runs: &mut Runs| runs.take_next().map(|(run, ..)| run);
+        assert_eq!(
+            [taken(&mut runs), taken(&mut runs), taken(&mut runs)],
+            [Some("setup:1".into()), Some("other".into()), None]
+        );
+        // Also for the program after an upgrade.
+        let state: RunsState = serde_json::from_value(serde_json::to_value(runs.state()).unwrap()).unwrap();
+        let mut runs = Runs::resume(state);
+        assert_eq!(taken(&mut runs), None);
+        assert_eq!(runs.prepared("setup:1"), Some((setup, vec!["first".into(), "second".into()])));
+        assert_eq!(runs.prepared("setup:1"), None);
+        assert_eq!(taken(&mut runs), Some("first".into()));
     }
 
     #[test]

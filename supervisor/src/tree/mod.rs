@@ -51,6 +51,7 @@ mod reload;
 mod requests;
 mod roll;
 mod sandbox;
+mod setups;
 mod status;
 mod stop;
 mod tools;

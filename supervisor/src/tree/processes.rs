@@ -24,7 +24,7 @@ impl Tree {
             return Ok(known);
         }
         let (most, longest) = self.bounds(&asked.agent);
-        let mut command = self.compose(&asked)?;
+        let mut command = self.compose_prepared(&asked)?;
         command.wall =
             asked.wall_ms.map_or(longest, |asked| longest.min(std::time::Duration::from_millis(asked)));
         command.input = if terminal { Input::Terminal } else { Input::Pipe };

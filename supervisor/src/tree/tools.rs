@@ -33,7 +33,7 @@ impl Tree {
         match self.runs.ask(&params.run, (incarnation, id), now) {
             Asked::Known(exit) => self.answer_run(id, &exit),
             Asked::Attached => {}
-            Asked::New => match self.compose(&params) {
+            Asked::New => match self.compose_prepared(&params) {
                 Ok(command) => {
                     let terms = Terms::of(&params.agent, &command);
                     if self.runs.add(params.run.clone(), command, (incarnation, id)) {
@@ -141,6 +141,7 @@ impl Tree {
         if exit.cause == ToolCause::LaunchFailed {
             self.expect_orphans();
         }
+        self.set_up(run, &exit);
         let (now, current) =
             (self.now(), self.members.get(GATEWAY).map(|gateway| gateway.machine.incarnation()));
         for (incarnation, id) in self.runs.ended(run, exit.clone(), now) {

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::bind::Bind;
-use super::{ToolNetwork, within_bytes_if_given};
+use super::{ToolNetwork, line_if_given, within_bytes_if_given};
 use crate::node::Node;
 use crate::noun::{noun, within_if_given};
 use crate::scalar::Bytes;
 use crate::shape::{Reading, Shape, Show};
-use crate::unbuilt::Unbuilt;
 
 /// A key whose value means nothing without containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,8 +62,8 @@ noun! {
         "binds" => binds: Option<Vec<Bind>> = None;
         /// Variables of tool runs.
         "env" => env: Option<BTreeMap<String, String>> = None;
-        /// Not built yet: a command that runs once before the first run.
-        "setupCommand" => setup_command: Unbuilt = Unbuilt;
+        /// A line for `/bin/sh`, run once before the first command of each home.
+        "setupCommand" => setup_command: Option<String> = None, check line_if_given;
         /// Without effect: tool runs need no image.
         "image" => image: Meaningless = Meaningless;
         /// Without effect: there are no containers.

@@ -221,6 +221,9 @@ fn section(sandbox: &Sandboxed, verbose: bool, out: &Output, line: &mut impl FnM
     if !sandbox.network.is_empty() {
         line(&format!("Network: {}", plain(&sandbox.network.join("; "))));
     }
+    if let Some(setup) = &sandbox.setup {
+        line(&format!("sandbox.setupCommand: {}", plain(setup)));
+    }
     for calls in &sandbox.calls {
         let names = if verbose { format!(": {}", calls.names.join(" ")) } else { String::new() };
         line(&format!("System calls: {} ({}, {}){names}", calls.names.len(), calls.class, calls.errno));
