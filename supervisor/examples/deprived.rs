@@ -1,4 +1,4 @@
-//! Becomes a command for which this machine lacks something: `deprived landlock|namespaces|seccomp PROGRAM ARGS…`.
+//! Becomes a command for which this machine lacks something: `deprived landlock|namespaces|clone3|seccomp PROGRAM ARGS…`.
 //!
 //! A seccomp program makes the kernel answer like one that does not have it, or whose administrator forbade it.
 #![allow(clippy::print_stderr, clippy::exit, reason = "a tool of the tests")]
@@ -27,7 +27,7 @@ fn main() -> Outcome<()> {
         )?;
         seccompiler::apply_filter(&BpfProgram::try_from(filter)?)?;
     }
-    let program = args.next().ok_or("deprived landlock|namespaces|seccomp PROGRAM ARGS")?;
+    let program = args.next().ok_or("deprived landlock|namespaces|clone3|seccomp PROGRAM ARGS")?;
     Err(std::process::Command::new(program).args(args).exec().into())
 }
 
@@ -42,6 +42,8 @@ fn programs(what: &str) -> Outcome<Vec<(Rules, i32)>> {
             let rules = Rules::from([(libc::SYS_clone, vec![user()?]), (libc::SYS_unshare, vec![user()?])]);
             vec![(rules, libc::EPERM), (always(&[libc::SYS_clone3]), libc::ENOSYS)]
         }
+        // A container whose runtime hides what it cannot look into.
+        "clone3" => vec![(always(&[libc::SYS_clone3]), libc::ENOSYS)],
         // A kernel without filters. This is the last filter that it takes.
         "seccomp" => {
             let filter = SeccompRule::new(vec![equal(0, 22)?])?;

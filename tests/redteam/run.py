@@ -8,6 +8,7 @@ Exit code: 0 all denied, 1 something worked, 2 a control failed or a probe is br
 import argparse
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -27,6 +28,9 @@ LANDED = {
 }
 # Names that may be written during a run, but must not be there for the host's programs after it.
 PLANTED = {"W11": (".openclaw",), "D03": (".envrc", ".vscode-tasks.json")}
+# Told by the probe itself, with nothing to be looked at outside and nothing that the next would stumble over. With --together
+# these share one run of the launcher; whatever is not denied in it is tried again alone, and that verdict counts.
+TOGETHER = re.compile("F..|W0[23478]|W1[359]|W20|L0[346]|L10|N0[1679]|N1[01234]|N19|S0[2356]|S1.|K..|X0[35679]")
 # What the wall clock or the memory limit left no time to say is denied.
 KILLED = (-31, 159, 124, 137, -9)
 # `creel sandbox exec`: nothing ran.
@@ -40,6 +44,8 @@ def arguments():
     parser.add_argument("--wall", type=int, default=6, help="seconds a run has")
     parser.add_argument("--slack", type=int, default=9, help="seconds that the end of a run may take, on a slow machine")
     parser.add_argument("--owner", type=int, help="whom the workspace belongs to")
+    parser.add_argument("--together", action="store_true",
+                        help="one start for all that need no start of their own, where starting takes most of the time")
     parser.add_argument("--without-git", action="store_true",
                         help="no .git in the workspace, but for the probes about it, which may then be refused")
     parser.add_argument("-q", action="store_true", help="only the summary")
@@ -69,30 +75,60 @@ class Suite:
         self.args = args
         self.fixture = Fixture(args.owner)
         fixture = self.fixture
-        words = dict(ws=fixture.ws, fix=fixture.top, home=fixture.home, probes=HERE, wall=str(args.wall))
-        self.launcher = []
-        for word in args.launcher:
+        self.words = dict(ws=fixture.ws, fix=fixture.top, home=fixture.home, probes=HERE)
+
+    def wall(self, probe):
+        """Seconds that it has: one that only waits for its end needs no patience."""
+        return min(self.args.wall, 6) if probe in ("R12", "R13") else self.args.wall
+
+    def launcher(self, probe):
+        words, launcher = dict(self.words, wall=str(self.wall(probe))), []
+        for word in self.args.launcher:
             for name, value in words.items():
                 word = word.replace("{" + name + "}", value)
-            self.launcher.append(word)
+            launcher.append(word)
+        return launcher
 
     def start(self, probe):
         """The run, with what a careless caller leaves open: a host file as stdin, a folder and a secret."""
         fixture = self.fixture
-        command = self.launcher + [PYTHON, "-B", J(HERE, "probe.py"), probe, json.dumps(fixture.context)]
+        command = self.launcher(probe) + [PYTHON, "-B", J(HERE, "probe.py"), probe, json.dumps(fixture.context)]
         stdin = os.open(J(fixture.top, "outside/rofile"), os.O_RDONLY)
         root = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
         secret = os.open(J(fixture.top, "secret/token"), os.O_RDONLY)
         process = subprocess.Popen(
             command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=fixture.env,
-            cwd="/" if self.launcher else fixture.ws, pass_fds=(root, secret),
+            cwd="/" if self.args.launcher else fixture.ws, pass_fds=(root, secret),
         )
         for fd in (stdin, root, secret):
             os.close(fd)
         return process
 
+    def together(self, probes):
+        """The verdicts of those of them that were denied."""
+        self.fixture.reset(git=not self.args.without_git)
+        process = self.start(",".join(probes))
+        out, err = Stream(process.stdout), Stream(process.stderr)
+        try:
+            process.wait(self.args.wall + 30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        out.join(5)
+        err.join(0.5)
+        self.fixture.sweep()
+        denied = {}
+        for part in out.kept.split(b"\n@@ID ")[1:]:
+            name, _, said = part.partition(b"\n")
+            said, ended, code = said.partition(b"\n@@END ")
+            # Without its end somebody else may have written the rest.
+            verdict = self.told(said, b"", int(code.split()[0])) if ended else dict(r="ERROR")
+            if verdict["r"] == "DENIED":
+                denied[name.decode()] = dict(verdict, t=0)
+        return denied
+
     def run(self, probe):
-        fixture, wall = self.fixture, self.args.wall
+        fixture, wall = self.fixture, self.wall(probe)
         fixture.reset(git=not self.args.without_git or probe in ("W09", "W10"))
         before, began = len(fixture.hits()), time.time()
         process = self.start(probe)
@@ -176,7 +212,7 @@ class Suite:
             return True, f"{out.total >> 20} MiB reached the host"
         if probe in ("R12", "R13") and verdict["r"] != "REFUSED":
             done = os.path.exists(J(fixture.ws, probe.lower() + ".done"))
-            late = done or took > self.args.wall + self.args.slack
+            late = done or took > self.wall(probe) + self.args.slack
             return late, f"{'ran' if late else 'stopped after'} {took:.1f} s" + (", to its end" if done else "")
         if probe == "T02" and (b"\x1b]52" in out.kept or b"\x1b[" in out.kept):
             return True, "raw escape sequences passed through"
@@ -198,10 +234,15 @@ def main():
     titles = json.loads(subprocess.check_output([PYTHON, "-B", J(HERE, "probe.py"), "--list"]))
     suite, results = Suite(args), {}
     try:
-        for probe, title in titles.items():
-            if args.only and probe not in args.only and not probe.startswith("C"):
-                continue
-            verdict = suite.run(probe)
+        for name in args.only or ():
+            if name not in titles:
+                sys.exit(f"there is no probe {name}")
+        wanted = [p for p in titles if not args.only or p in args.only or p.startswith("C")]
+        denied = suite.together([p for p in wanted if TOGETHER.fullmatch(p)]) if args.together else {}
+        if args.together and not args.q:
+            print(f"denied together: {len(denied)}", flush=True)
+        for probe in wanted:
+            title, verdict = titles[probe], denied.get(probe) or suite.run(probe)
             label = suite.label(probe, verdict)
             kind = "H" if probe in HOST_DUTY else "P" if probe in POLICY else "K"
             results[probe] = dict(verdict, label=label, title=title, kind=kind)

@@ -138,6 +138,11 @@ pub(super) fn isolation(facts: &Facts) -> Check {
              a whole unit.",
             "Run Creel as a systemd service with Delegate=yes, so that it has cgroups of its own.",
         ),
+        "L1" if facts.uid == 0 => Check::fail(
+            NAME,
+            format!("Units would get isolation level L1, and none of root's starts at it. {}", why()),
+            crate::tree::ROOT_AT_L1,
+        ),
         "L1" => Check::warn(
             NAME,
             format!("Units get isolation level L1. {}", why()),

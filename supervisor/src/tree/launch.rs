@@ -27,6 +27,11 @@ use crate::unit::process::{self, Beginning, Process, spawn_error};
 use crate::unit::promise::{PROMISE, promise};
 use crate::unit::template;
 
+/// What `creel doctor` says too.
+pub(crate) const ROOT_AT_L1: &str = "Root's units are users of their own, and without user namespaces (level L1) these cannot \
+     reach what is root's, Creel's home with it. Run Creel as an ordinary user (`creel service install` as that user; the service of \
+     the Debian package is one), or allow user namespaces.";
+
 impl Tree {
     /// Begins a launch.
     pub(super) fn launch(&mut self, name: &str, incarnation: u64) {
@@ -110,6 +115,10 @@ impl Tree {
         }
         if supervision.mode == SandboxMode::Off {
             return Ok(());
+        }
+        if self.ground.level == Level::L1 && rustix::process::geteuid().is_root() {
+            let remedies = self.measured.as_ref().map(|m| m.remedies.join(" ")).unwrap_or_default();
+            return Err(refused(&format!("{ROOT_AT_L1} {remedies}")));
         }
         let floor = match supervision.floor {
             Floor::L1 => Level::L1,

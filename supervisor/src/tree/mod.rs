@@ -62,7 +62,7 @@ mod weights;
 
 pub use event::{Event, Events};
 use event::{UnitEvent, What};
-pub(crate) use launch::isolation;
+pub(crate) use launch::{ROOT_AT_L1, isolation};
 use member::Member;
 use quiet::Quiet;
 use stop::Stopping;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::home::{Home, not_measured, send};
 
 /// The folder of a process's cgroup.
-fn folder(pid: u32) -> PathBuf {
+pub(crate) fn folder(pid: u32) -> PathBuf {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).unwrap().split(' ').nth(4).unwrap();
     let own = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
@@ -18,7 +18,7 @@ fn folder(pid: u32) -> PathBuf {
 }
 
 /// The folder of the units; `None` where the supervisor said that it has none.
-fn units(home: &Home) -> Option<PathBuf> {
+pub(crate) fn units(home: &Home) -> Option<PathBuf> {
     if let Some(why) = home.log("supervisor").split("Units get no cgroups of their own: ").nth(1) {
         not_measured(why.lines().next().unwrap_or_default());
         return None;

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::home::{Home, creel, example};
+use crate::cgroup;
+use crate::home::{Home, creel, example, not_measured};
 
 fn without(what: &str, config: &str) -> Home {
     let mut home = Home::new(config);
@@ -122,4 +123,36 @@ fn without_user_namespaces_workers_stay_down_below_the_floor_and_status_claims_l
     // The remedy depends on what forbids them here.
     assert!(why.contains("This machine gives isolation level L1, and sandbox.floor is L2."), "{why}");
     assert!(why.contains("L2: The unit's namespaces cannot be made"), "{why}");
+}
+
+#[test]
+fn without_clone3_units_and_commands_are_in_cgroups_of_their_own_all_the_same() {
+    let mut home = without("clone3", "{gateway: {port: PORT}}");
+    for unit in ["gateway", "egress", "agent:main"] {
+        home.wait_state(unit, "running");
+    }
+    let Some(units) = cgroup::units(&home) else { return };
+    for unit in ["gateway", "egress", "agent:main"] {
+        assert_eq!(cgroup::folder(home.unit_pid(unit)), units.join(format!("{unit}.1")));
+    }
+    let said = home.gateway(
+        "tool.run",
+        serde_json::json!({"run": "r", "agent": "main", "argv": ["cat", "/proc/self/cgroup"]}),
+    );
+    // What it sees is its own: the root of its namespace.
+    assert!(said.to_string().contains("0::/\\n"), "{said}");
+}
+
+#[test]
+fn without_user_namespaces_root_is_told_that_nothing_of_its_runs_and_what_to_do() {
+    if !rustix::process::geteuid().is_root() {
+        return not_measured("only root starts units as users of their own");
+    }
+    let mut home = without("namespaces", "{gateway: {port: PORT}}");
+    for unit in ["gateway", "agent:main"] {
+        let why = refusal(&mut home, unit);
+        assert!(why.contains("Run Creel as an ordinary user"), "{why}");
+    }
+    assert_eq!(home.status()["level"], "L1");
+    assert_eq!(home.processes(), Vec::<u32>::new(), "not even the gateway");
 }

@@ -55,6 +55,8 @@ pub(crate) enum Level {
 }
 
 impl Level {
+    const ALL: [Self; 3] = [Self::L1, Self::L2, Self::L3];
+
     fn name(self) -> &'static str {
         match self {
             Self::L1 => "L1",
@@ -75,7 +77,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     must(&mut command("cargo", &["build", "--package", "creel"]))?;
     let creel = run::target().join("debug/creel");
     if args.vm {
-        return guest::run(&creel, &crate::vm::SUITES);
+        let levels = if args.level.is_empty() { Level::ALL.to_vec() } else { args.level.clone() };
+        return guest::run(&creel, &crate::vm::SUITES, &levels);
     }
     let here = Place::new(&creel)?;
     let grouped = here.has_cgroup()?;
@@ -94,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let elsewhere = levels.contains(&Level::L3) && !grouped;
     levels.retain(|level| *level < Level::L3 || grouped);
     let verdict = if levels.is_empty() { Ok(()) } else { here.attack(&levels) };
-    let beside = if elsewhere { guest::run(&creel, &crate::vm::SUITES[..1]) } else { Ok(()) };
+    let beside = if elsewhere { guest::run(&creel, &crate::vm::SUITES[..1], &[Level::L3]) } else { Ok(()) };
     verdict.and(beside)
 }
 
@@ -127,8 +130,7 @@ impl Place {
         let mut runs = vec![Attack { level: None, root: false }];
         for level in levels {
             runs.push(Attack { level: Some(*level), root: false });
-            // Level 1 is for hosts that forbid user namespaces to ordinary users.
-            if root && *level > Level::L1 {
+            if root {
                 runs.push(Attack { level: Some(*level), root: true });
             }
         }

@@ -48,7 +48,7 @@ pub(crate) fn run() -> ! {
         // CLONE_PARENT: the stage is the supervisor's own child, as if the supervisor had started it.
         let mut in_cgroup = cgroup.is_some();
         let mut cloned = sys::clone(libc::CLONE_PARENT, 0, cgroup.as_ref().map(OwnedFd::as_fd));
-        if in_cgroup && cloned.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOSYS)) {
+        if in_cgroup && cloned.as_ref().is_err_and(sys::is_absent) {
             // Without clone3 nobody is born in a cgroup: the stage goes there by itself.
             in_cgroup = false;
             cloned = sys::clone(libc::CLONE_PARENT, 0, None);
@@ -76,14 +76,20 @@ fn is_quiet(socket: &OwnedFd) -> bool {
 
 /// Forks a stage from a process of one thread that is no nursery: a command line.
 pub(crate) fn fork(fds: [OwnedFd; 3], cgroup: Option<BorrowedFd<'_>>) -> io::Result<(i32, OwnedFd)> {
-    match sys::clone(0, libc::SIGCHLD, cgroup)? {
+    let mut in_cgroup = cgroup.is_some();
+    let mut cloned = sys::clone(0, libc::SIGCHLD, cgroup);
+    if in_cgroup && cloned.as_ref().is_err_and(sys::is_absent) {
+        in_cgroup = false;
+        cloned = sys::clone(0, libc::SIGCHLD, None);
+    }
+    match cloned? {
         Cloned::Child => {
             // The first process of a tool keeps this memory.
             sys::forget_environment();
             place(&fds);
             // Not only on exec: our end of the link must be open in our process alone.
             let _ = sys::close_from(3, false);
-            stage::run(cgroup.is_some())
+            stage::run(in_cgroup)
         }
         Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
     }

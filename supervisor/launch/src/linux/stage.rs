@@ -74,7 +74,7 @@ fn launch(
         Level::L3 if cgroup.is_none() => {
             Err(LaunchError::new(Stage::Cgroup, "Level L3 needs a cgroup, and the launcher was given none."))
         }
-        Level::L3 | Level::L2 => namespaced(spec, profile, socket, ids, cgroup),
+        Level::L3 | Level::L2 => namespaced(spec, profile, socket, ids, (cgroup, in_cgroup)),
         Level::L1 => join(to_join).and_then(|()| super::direct::launch(spec, profile, socket, ids)),
         Level::L0 => join(to_join).and_then(|()| super::direct::open(spec, socket)),
     }
@@ -134,7 +134,7 @@ fn namespaced(
     profile: &RoleProfile,
     socket: &OwnedFd,
     ids: Option<Ids>,
-    cgroup: Option<&OwnedFd>,
+    (cgroup, in_cgroup): (Option<&OwnedFd>, bool),
 ) -> Result<std::convert::Infallible, LaunchError> {
     let program = own_program(spec, profile);
     // Root opens with the host's rights; an ordinary user gains the right to mount only inside.
@@ -153,7 +153,13 @@ fn namespaced(
         flags &= !libc::CLONE_NEWCGROUP;
     }
     // CLONE_PARENT: the unit is the supervisor's own child, and its death signal is the supervisor's.
-    let cloned = sys::clone(flags, 0, cgroup.map(OwnedFd::as_fd)).at(Stage::Namespaces, || {
+    let mut cloned = sys::clone(flags, 0, cgroup.map(OwnedFd::as_fd));
+    if cgroup.is_some() && cloned.as_ref().is_err_and(sys::is_absent) {
+        // Without clone3 nobody is born in a cgroup: this process goes there first, and its child is born where it is.
+        join(cgroup.filter(|_| !in_cgroup))?;
+        cloned = sys::clone(flags, 0, None);
+    }
+    let cloned = cloned.at(Stage::Namespaces, || {
         "The unit's namespaces cannot be made (see `creel doctor`: user namespaces may be forbidden on this host)"
     })?;
     match cloned {

@@ -33,7 +33,7 @@ pub(crate) fn clone(
     // SAFETY: the struct is valid for the size given and `pidfd` outlives the call. Without CLONE_VM the child has its own
     // copy of this single-threaded process, so going on in Rust is sound.
     let mut pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
-    if pid == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) && cgroup.is_none() {
+    if pid == -1 && is_absent(&io::Error::last_os_error()) && cgroup.is_none() {
         // The runtime of a container may hide clone3, whose flags it cannot look into. Only the cgroup needs it.
         let flags = libc::c_long::from(flags | libc::CLONE_PIDFD | exit_signal);
         // SAFETY: as above; no stack, and `pidfd` where CLONE_PIDFD has the kernel write it. The other two are unused.
@@ -48,6 +48,11 @@ pub(crate) fn clone(
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         }),
     }
+}
+
+/// Whether this is the answer to a call that the kernel, or the runtime of a container, does not have.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOSYS)
 }
 
 /// Room for the stack of a process that shares our memory.
