@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use creel_ipc::hello::{Reconfigure, WorkerConfig};
 use creel_ipc::msg::agent::{StepEnd, ToolPhase, TurnDone, TurnOutcome};
-use creel_ipc::msg::tool::{ToolKill, ToolOutput, ToolRun};
+use creel_ipc::msg::tool::{Refusal, ToolKill, ToolOutput, ToolRun};
 use creel_ipc::msg::transcript::Entry;
 use creel_ipc::{Reject, Request};
 use gateway::{Gateway, demo, printed, start};
@@ -44,6 +44,19 @@ async fn a_finished_tool_is_not_run_again_by_the_next_life() {
     let done = third.turn(again).await;
     assert_eq!((done.outcome, third.runs.len()), (TurnOutcome::Done, 0));
     assert!(third.results()[0].contains("unknown"), "{:?}", third.results());
+}
+
+#[tokio::test]
+async fn what_a_file_tool_refuses_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    gateway.turn(start("t1", "read nothing.txt")).await;
+    gateway.journal.clear();
+    gateway.turn(start("t2", "read ../secret")).await;
+    gateway.until(|gateway| !gateway.refused.is_empty()).await;
+    let told: Vec<_> =
+        gateway.refused.iter().map(|told| (told.tool.as_str(), told.path.as_str(), told.why)).collect();
+    assert_eq!(told, [("read", "../secret", Refusal::Outside)], "a missing file is no refusal");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::drain::Drains;
 use crate::hub::CoreEvent;
 use crate::lane::{LaneTable, Running};
+use crate::links::Budget;
 use crate::settings::Settings;
 use crate::store::{Claimant, Desk, Held, Kept, Lost, StoreError};
 
@@ -40,6 +41,8 @@ pub(crate) struct Worker {
     /// What it found when it tried what its sandbox forbids.
     pub selftest: Option<SelfTested>,
     pub status: Option<ChannelStatus>,
+    /// What it may have passed on of what its file tools refused.
+    pub refusals: Budget,
     /// Held once more by each message on its way through an account.
     pub sending: Arc<()>,
     /// Wakes the account's pump.

@@ -3,10 +3,12 @@
 mod agent;
 mod channel;
 mod processes;
+mod refusals;
 mod supervisor;
 mod watchdog;
 mod worker;
 
+pub(crate) use refusals::Budget;
 #[cfg(test)]
 pub(crate) use supervisor::attach;
 pub(crate) use supervisor::{Orders, attend, spread};

@@ -74,6 +74,7 @@ pub fn methods() -> Vec<Method> {
         notify::<agent::TurnModel>(),
         request::<tool::ToolRun>(),
         notify::<tool::ToolOutput>(),
+        notify::<tool::ToolRefused>(),
         request::<tool::ToolKill>(),
         request::<process::ProcessStart>(),
         request::<process::ProcessPoll>(),

@@ -1,17 +1,21 @@
 //! The files of the workspace, and nothing else: every path is resolved by the kernel beneath one directory.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use creel_ipc::msg::tool::Refusal;
 use creel_ipc::protected::is_the_hosts;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 /// Bytes of a file that may be written or edited.
 pub const MAX_FILE: u64 = 8 * 1024 * 1024;
+/// What a folder is called to the model.
+const FOLDER: &str = "a folder";
 
 /// Why a file is not available.
 #[derive(Debug, thiserror::Error)]
@@ -77,11 +81,32 @@ pub enum WorkspaceError {
     },
 }
 
+impl WorkspaceError {
+    /// Why it is a refusal that the operator hears of, if it is one: a mistake in a name is none.
+    fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Outside { .. } => Some(Refusal::Outside),
+            Self::Protected { .. } => Some(Refusal::Protected),
+            Self::NotAFile { kind, .. } if *kind != FOLDER => Some(Refusal::NotAFile),
+            Self::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Some(Refusal::Kernel)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// An open workspace.
 #[derive(Debug)]
 pub struct Workspace {
     root: OwnedFd,
     path: PathBuf,
+    refused: Cell<Option<Refusal>>,
 }
 
 impl Workspace {
@@ -93,7 +118,17 @@ impl Workspace {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| WorkspaceError::NoWorkspace { path: path.to_owned(), source: errno.into() })?;
-        Ok(Self { root, path: PathBuf::from(path) })
+        Ok(Self { root, path: PathBuf::from(path), refused: Cell::new(None) })
+    }
+
+    /// Why the last call was refused, if it was.
+    pub fn refused(&self) -> Option<Refusal> {
+        self.refused.get()
+    }
+
+    fn noted<T>(&self, outcome: Result<T, WorkspaceError>) -> Result<T, WorkspaceError> {
+        self.refused.set(outcome.as_ref().err().and_then(WorkspaceError::refusal));
+        outcome
     }
 
     /// Opens a regular file for reading; says its size.
@@ -101,6 +136,10 @@ impl Workspace {
     /// # Errors
     /// [`WorkspaceError`]; devices, FIFOs, sockets and directories are refused and never waited for.
     pub fn read(&self, path: &str) -> Result<(File, u64), WorkspaceError> {
+        self.noted(self.open_to_read(path))
+    }
+
+    fn open_to_read(&self, path: &str) -> Result<(File, u64), WorkspaceError> {
         let inside = self.inside(path)?;
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = beneath(&self.root, &inside, flags).map_err(|errno| refusal(path, "read", errno))?;
@@ -117,6 +156,10 @@ impl Workspace {
     /// # Errors
     /// [`WorkspaceError`].
     pub fn write(&self, path: &str, content: &[u8]) -> Result<(), WorkspaceError> {
+        self.noted(self.put(path, content))
+    }
+
+    fn put(&self, path: &str, content: &[u8]) -> Result<(), WorkspaceError> {
         let bytes = content.len() as u64;
         if bytes > MAX_FILE {
             return Err(WorkspaceError::TooBig { path: path.to_owned(), bytes, limit: MAX_FILE });
@@ -274,7 +317,7 @@ fn io_error(path: &str, what: &'static str, source: io::Error) -> WorkspaceError
 
 fn not_a_file(path: &str, kind: FileType) -> WorkspaceError {
     let (kind, hint) = match kind {
-        FileType::Directory => ("a folder", "; use `exec` with `ls` to see what is in it"),
+        FileType::Directory => (FOLDER, "; use `exec` with `ls` to see what is in it"),
         FileType::Symlink => ("a symbolic link", "; write to the file it points to"),
         FileType::Fifo => ("a pipe", ""),
         FileType::Socket => ("a socket", ""),

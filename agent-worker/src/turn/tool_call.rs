@@ -9,7 +9,7 @@ use creel_ipc::msg::process::{
     ProcessKill, ProcessKillParams, ProcessList, ProcessListParams, ProcessPoll, ProcessPollParams,
     ProcessStart, ProcessStartParams, ProcessStatus, ProcessWrite, ProcessWriteParams,
 };
-use creel_ipc::msg::tool::{ToolKill, ToolKillParams, ToolOutput, ToolRun};
+use creel_ipc::msg::tool::{Refusal, ToolKill, ToolKillParams, ToolOutput, ToolRefused, ToolRun};
 use creel_link::{CallError, Link};
 use tokio::time::Instant;
 
@@ -91,8 +91,15 @@ pub async fn run(
         "process" if exists => process(&link, &runs, &turn, &call).await,
         "read" | "write" | "edit" if exists => {
             // A disk may hang; the link and the other turns must not hang with it.
+            let (tool, path) =
+                (call.name.clone(), call.arguments["path"].as_str().unwrap_or_default().to_owned());
             let done = tokio::task::spawn_blocking(move || file(&config.workspace, &call, trust)).await;
-            done.unwrap_or_else(|_| Outcome::error("The tool was interrupted."))
+            let Ok((outcome, refused)) = done else { return Outcome::error("The tool was interrupted.") };
+            if let Some(why) = refused {
+                // The gateway fills in whose it is. One that is too busy to hear of it misses it.
+                link.offer::<ToolRefused>(&ToolRefused { agent: String::new(), tool, path, why, more: None });
+            }
+            outcome
         }
         name => {
             let offered: Vec<_> = tools::offered(&config.tools).iter().map(|tool| tool.name).collect();
@@ -101,16 +108,18 @@ pub async fn run(
     }
 }
 
-fn file(workspace: &str, call: &Call, trust: Trust) -> Outcome {
+/// What a file tool did, and why it refused, if it did.
+fn file(workspace: &str, call: &Call, trust: Trust) -> (Outcome, Option<Refusal>) {
     let workspace = match Workspace::open(workspace) {
         Ok(workspace) => workspace,
-        Err(error) => return Outcome::error(error.to_string()),
+        Err(error) => return (Outcome::error(error.to_string()), None),
     };
-    match call.name.as_str() {
+    let outcome = match call.name.as_str() {
         "read" => read::run(&workspace, &call.arguments),
         "write" => write::run(&workspace, &call.arguments),
         _ => edit::run(&workspace, &call.arguments, trust == Trust::Check),
-    }
+    };
+    (outcome, workspace.refused())
 }
 
 async fn command(link: &Link, runs: &Runs, config: &AgentConfig, turn: &str, call: &Call) -> Outcome {

@@ -18,7 +18,9 @@ use creel_ipc::msg::agent::{
     StepBeginParams, StepBegun, StepEnd, StepEndParams, ToolPolicy, TurnAbort, TurnContext, TurnDelta,
     TurnDone, TurnDoneParams, TurnJournal, TurnModel, TurnRef, TurnStart, TurnStartParams, TurnTool,
 };
-use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolKill, ToolKillParams, ToolRun, ToolRunParams};
+use creel_ipc::msg::tool::{
+    ToolCause, ToolExit, ToolKill, ToolKillParams, ToolRefused, ToolRun, ToolRunParams,
+};
 use creel_ipc::msg::transcript::{Block, Entry};
 use creel_ipc::{Hello, Limits, Notify, PROTOCOL, Request, Secret, Welcome};
 use creel_link::{Event, Incoming, Link, Vitals};
@@ -41,6 +43,7 @@ pub(crate) struct Gateway {
     pub(crate) exec: Exec,
     pub(crate) runs: Vec<ToolRunParams>,
     pub(crate) kills: Vec<String>,
+    pub(crate) refused: Vec<ToolRefused>,
     pub(crate) hellos: Vec<Hello>,
     pub(crate) ready: usize,
     pub(crate) text: String,
@@ -174,6 +177,7 @@ impl Gateway {
             exec: Box::new(|_| Some(printed("ran\n"))),
             runs: Vec::new(),
             kills: Vec::new(),
+            refused: Vec::new(),
             hellos: Vec::new(),
             ready: 0,
             text: String::new(),
@@ -276,6 +280,7 @@ impl Gateway {
                 let model: TurnModel = serde_json::from_value(params).unwrap();
                 self.models.push(format!("{}/{}", model.provider, model.model));
             }
+            ToolRefused::METHOD => self.refused.push(serde_json::from_value(params).unwrap()),
             other => panic!("a notification `{other}`"),
         }
     }

@@ -10,13 +10,14 @@ use creel_ipc::msg::agent::{
     TurnModel, TurnRef, TurnTool,
 };
 use creel_ipc::msg::channel::{Draft, Route};
-use creel_ipc::msg::tool::{ToolKill, ToolRun};
+use creel_ipc::msg::tool::{ToolKill, ToolRefused, ToolRun};
 use creel_ipc::{ErrorClass, Notify, Request, RpcError, rpc};
 use creel_link::Event;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::processes;
+use super::refusals;
 use super::worker::Attached;
 use crate::core::{Core, channel_unit, now_ms};
 use crate::hub::CoreEvent;
@@ -216,6 +217,10 @@ fn tell(this: &Attached, method: &str, params: Value) {
             }
             let TurnModel { provider, model, again, .. } = model;
             this.core.tell(CoreEvent::RunModel { run, session_key, provider, model, again });
+        }
+        ToolRefused::METHOD => {
+            let Ok(told) = rpc::params::<ToolRefused>(method, params) else { return };
+            refusals::pass_on(this, told);
         }
         _ => tracing::debug!("{} told of {method}, which is not known here.", this.unit),
     }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::refusals::Budget;
 use super::{agent, channel, watchdog};
 use crate::core::{Core, Worker};
 use crate::lane::Signal;
@@ -129,6 +130,7 @@ impl Attached {
             ready: false,
             selftest: None,
             status: None,
+            refusals: Budget::default(),
             sending: Arc::new(()),
             outbound: Arc::new(Notify::new()),
             gone: self.gone.clone(),

@@ -149,7 +149,8 @@ pub struct Denial {
     pub run: Option<String>,
     /// What denied it.
     pub rule: Rule,
-    /// Whether the kernel, egress or the supervisor itself said so, or it was read from what the command printed.
+    /// Whether the kernel, egress or the supervisor itself said so, or it was read from what the command printed, or told by
+    /// a worker.
     pub certainty: Certainty,
     /// One sentence that names the rule, the path or host and the configuration key.
     pub sentence: String,
@@ -194,4 +195,6 @@ pub enum Certainty {
     Exact,
     /// Concluded from an exit code or from what was printed.
     Inferred,
+    /// Told by the worker of an agent, whose own tools refused it.
+    Told,
 }

@@ -116,6 +116,43 @@ pub struct ToolOutput {
 }
 notify!(ToolOutput, "tool.output");
 
+/// A file tool of an agent's worker refused a call: worker → gateway → supervisor, for the operator. It is the word of
+/// the worker, which may be wrong or bent. Best effort. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolRefused {
+    /// The agent. Filled in by the gateway; an agent cannot choose it.
+    #[serde(default)]
+    pub agent: String,
+    /// The tool, such as `read`.
+    pub tool: String,
+    /// The path as the model gave it.
+    pub path: String,
+    /// Why.
+    pub why: Refusal,
+    /// Refusals before this one that were too many to be passed on. Filled in by the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<u64>,
+}
+notify!(ToolRefused, "tool.refused");
+
+/// Why a file tool refused. Since: 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The path is, or leads, outside of the workspace.
+    Outside,
+    /// Programs of the host obey that file.
+    Protected,
+    /// It is a link, a pipe, a socket or a device.
+    NotAFile,
+    /// The kernel did not allow it.
+    Kernel,
+    /// Another reason of a later version.
+    #[serde(other)]
+    Other,
+}
+
 request!(
     /// Kill a run and everything it started. Harmless when it has ended. Since: 1.0.
     ToolKill, "tool.kill", ToolKillParams => Empty

@@ -201,7 +201,7 @@ fn normal(path: &Path) -> Option<PathBuf> {
 }
 
 /// A path as text without control characters, and not too long.
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     let text: String = path.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     let (kept, rest) = text.split_at(text.floor_char_boundary(PATH));
     if rest.is_empty() { kept.to_owned() } else { format!("{kept}…") }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use creel_ipc::msg::sandbox::{Denial, Denials, WhyParams};
+use creel_ipc::msg::sandbox::{Certainty, Denial, Denials, WhyParams};
 use serde::{Deserialize, Serialize};
 
 use super::run::Terms;
@@ -11,6 +11,8 @@ use crate::unit::At;
 
 /// Denials that are kept.
 const KEPT: usize = 256;
+/// Of these, what workers tell: it pushes out nothing else.
+const KEPT_OF_TOLD: usize = 64;
 /// Denials that are shown when nobody says how many.
 const SHOWN: u32 = 20;
 /// Denials of one unit within a minute that go to its log and to the journal; an agent can cause as many as it likes.
@@ -22,7 +24,8 @@ pub struct Ring {
     kept: VecDeque<Denial>,
     forgotten: u64,
     terms: BTreeMap<String, Terms>,
-    told: BTreeMap<String, (At, u32)>,
+    /// By unit, and apart what its worker tells, so that the one uses up nothing of the other.
+    told: BTreeMap<(String, bool), (At, u32)>,
 }
 
 /// The same for the program that comes after an upgrade.
@@ -61,14 +64,19 @@ impl Ring {
             kept.at_ms = denial.at_ms;
             return false;
         }
-        let told = self.told.entry(denial.unit.clone()).or_insert((now, 0));
+        let by_worker = denial.certainty == Certainty::Told;
+        let told = self.told.entry((denial.unit.clone(), by_worker)).or_insert((now, 0));
         if now.saturating_sub(told.0) >= Duration::from_secs(60) {
             *told = (now, 0);
         }
         told.1 += 1;
         let tell = told.1 <= TOLD;
-        if self.kept.len() >= KEPT {
-            self.kept.pop_front();
+        let of_worker = |kept: &&Denial| kept.certainty == Certainty::Told;
+        let oldest = match by_worker && self.kept.iter().filter(of_worker).count() >= KEPT_OF_TOLD {
+            true => self.kept.iter().position(|kept| of_worker(&kept)),
+            false => (self.kept.len() >= KEPT).then_some(0),
+        };
+        if oldest.and_then(|at| self.kept.remove(at)).is_some() {
             self.forgotten += 1;
         }
         self.kept.push_back(denial);
@@ -126,7 +134,12 @@ mod tests {
         let all = ring.answer(&WhyParams::default());
         assert_eq!((all.denials.len(), all.forgotten), (20, 46));
         assert_eq!(all.denials.last().unwrap().sentence, "later");
-        let of_b = ring.answer(&WhyParams { agent: Some("b".into()), limit: None });
-        assert_eq!(of_b.denials.iter().map(|denial| denial.count).collect::<Vec<_>>(), [2]);
+        // What a worker tells pushes nothing else out, and has a budget of its own.
+        let of_worker = |n: u32| Denial { certainty: Certainty::Told, ..denial("agent:b", &n.to_string()) };
+        let told = (0..500).filter(|n| ring.push(of_worker(*n), At::ZERO)).count();
+        assert_eq!(told, 20);
+        let all = ring.answer(&WhyParams { agent: Some("b".into()), limit: Some(256) }).denials;
+        assert_eq!((all.len(), all[0].sentence.as_str(), all[1].sentence.as_str()), (65, "x", "436"));
+        assert_eq!(all[0].count, 2);
     }
 }

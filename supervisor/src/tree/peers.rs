@@ -7,6 +7,7 @@ use creel_config::plan::Unit;
 use creel_ipc::hello::{Hello, PROTOCOL, Ready, Reject, Welcome, WorkerConfig};
 use creel_ipc::msg::egress::{EgressConfig, EgressDenied, EgressDetach};
 use creel_ipc::msg::supervisor::{GatewayConfig, Shutdown, UnitDenied, UnitFault, UnitReady};
+use creel_ipc::msg::tool::ToolRefused;
 use creel_ipc::msg::unit::{ExitCause, SelfTested};
 use creel_ipc::{ExitCode, Limits, Notify, Role, Secret};
 use creel_link::{Incoming, Link, Vitals};
@@ -16,6 +17,8 @@ use serde_json::Value;
 use super::event::{Event, UnitEvent, What};
 use super::member::Peer;
 use super::{EGRESS, GATEWAY, Tree};
+use crate::clock::now_ms;
+use crate::denials::told;
 use crate::link::watch::{Patience, watch};
 use crate::link::{Outgoing, Post, Strays};
 use crate::unit::machine;
@@ -128,6 +131,13 @@ impl Tree {
                     let cause = if its { cause } else { ExitCause::Protocol };
                     self.record_fault(&unit, cause, &detail);
                     self.apply(&unit, machine::Event::Fault { cause, detail });
+                }
+            }
+            ToolRefused::METHOD if name == GATEWAY => {
+                if let Some(told) = self.read::<ToolRefused>(name, method, params)
+                    && self.members.contains_key(&format!("agent:{}", told.agent))
+                {
+                    self.deny(told::denial(&told, now_ms()));
                 }
             }
             EgressDenied::METHOD if name == EGRESS => {

@@ -28,12 +28,12 @@ impl Tree {
     /// Something was denied: it is kept, and told to the unit's log and to the journal unless it is too much.
     pub(super) fn deny(&mut self, denial: Denial) {
         let now = self.now();
-        let Denial { unit, run, sentence, count, .. } = denial.clone();
+        let Denial { unit, run, sentence, count, certainty, .. } = denial.clone();
         if !self.denials.push(denial, now) {
             return;
         }
         // What egress refuses a unit is in its log already.
-        if run.is_some() && self.book.knows(&unit) {
+        if (run.is_some() || certainty == Certainty::Told) && self.book.knows(&unit) {
             self.book.log(&unit).line(&format!("[sandbox: {sentence}]"));
         }
         let incarnation = self.members.get(&unit).map_or(0, |member| member.machine.incarnation());

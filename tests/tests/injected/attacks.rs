@@ -116,12 +116,14 @@ impl Targets<'_> {
 
     /// By file tools, in which no sandbox of a command is involved. `link` is there by now.
     pub(super) fn file_tools(&self) -> Vec<Attack> {
-        let read = |path: String| call("read", &json!({ "path": path }), [Trace::Transcript]);
+        let refused = |tool: &str, path: &str| why("files", format!("The tool `{tool}` refused {path}: "));
+        let read = |path: String| call("read", &json!({ "path": path }), [refused("read", &path)]);
         let write =
-            |path: String| call("write", &json!({ "path": path, "content": "x" }), [Trace::Transcript]);
+            |path: String| call("write", &json!({ "path": path, "content": "x" }), [refused("write", &path)]);
         let folder = self.notes.parent().unwrap_or(self.notes).display();
+        let notes = self.notes.display().to_string();
         vec![
-            read(self.notes.display().to_string()),
+            read(notes.clone()),
             read("../workspace-other/notes".to_owned()),
             read("link".to_owned()),
             read(format!("{}/state/gateway.token", self.home.display())),
@@ -141,8 +143,8 @@ impl Targets<'_> {
             write(".git/hooks/pre-commit".to_owned()),
             call(
                 "edit",
-                &json!({ "path": self.notes, "edits": [{ "oldText": "canary", "newText": "x" }] }),
-                [Trace::Transcript],
+                &json!({ "path": notes, "edits": [{ "oldText": "canary", "newText": "x" }] }),
+                [refused("edit", &notes)],
             ),
             call(
                 "web_fetch",

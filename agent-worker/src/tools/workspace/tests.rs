@@ -170,3 +170,27 @@ fn what_the_host_obeys_is_not_written_by_any_way() {
         place.workspace.write(path, b"x").unwrap();
     }
 }
+
+#[test]
+fn a_refusal_is_noted_and_a_mistake_is_not() {
+    let place = place();
+    let root = place.root();
+    symlink("../secret", root.join("up")).unwrap();
+    let noted = |path: &str, write: bool| {
+        let done = match write {
+            true => place.workspace.write(path, b"x"),
+            false => place.workspace.read(path).map(drop),
+        };
+        assert_eq!(done.is_ok(), path == "a.txt", "{path}");
+        place.workspace.refused()
+    };
+    let refusals = [("up", Refusal::Outside), ("/proc/self/mem", Refusal::Outside)];
+    for (path, why) in refusals {
+        assert_eq!(noted(path, false), Some(why), "{path}");
+    }
+    assert_eq!(noted(".git/hooks/pre-commit", true), Some(Refusal::Protected));
+    assert_eq!(noted("up", true), Some(Refusal::NotAFile));
+    for (path, write) in [("a.txt", false), ("missing", false), ("sub", false), ("sub", true)] {
+        assert_eq!(noted(path, write), None, "{path}");
+    }
+}

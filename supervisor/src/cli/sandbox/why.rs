@@ -41,8 +41,12 @@ fn text(denials: &Denials, out: &Output, now_ms: i64) -> String {
         ));
     }
     if denials.denials.iter().any(|denial| denial.certainty == Certainty::Inferred) {
-        let note = "~ concluded from what a command printed or how it ended; the others were counted or refused by the kernel, \
-                    egress or the supervisor";
+        let note = "~ concluded from what a command printed or how it ended; what has no mark was counted or refused by the \
+                    kernel, egress or the supervisor";
+        text.push_str(&format!("{}\n", out.paint(Colour::Grey, note)));
+    }
+    if denials.denials.iter().any(|denial| denial.certainty == Certainty::Told) {
+        let note = "> told by the worker of the agent about its own tools; one that was taken over may tell anything";
         text.push_str(&format!("{}\n", out.paint(Colour::Grey, note)));
     }
     text
@@ -53,6 +57,7 @@ fn line(denial: &Denial, out: &Output, now_ms: i64) -> String {
     let mark = match denial.certainty {
         Certainty::Exact => " ",
         Certainty::Inferred => "~",
+        Certainty::Told => ">",
     };
     let times = if denial.count > 1 { format!(" ({} times)", denial.count) } else { String::new() };
     let run = denial.run.as_ref().map(|run| format!(" run {}", plain(run))).unwrap_or_default();
@@ -86,6 +91,12 @@ mod tests {
                     Certainty::Exact,
                     "evil.example:443 was refused by egress: not on \u{1b}[2J the list.",
                     3,
+                ),
+                of(
+                    None,
+                    Certainty::Told,
+                    "The tool `read` refused ../notes: it is not in the agent's workspace.",
+                    1,
                 ),
             ],
             forgotten: 4,
