@@ -25,3 +25,5 @@ mod token;
 mod watch;
 
 pub use run::{RunError, run};
+#[cfg(feature = "bench")]
+pub use store::bench;

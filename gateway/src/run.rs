@@ -243,10 +243,16 @@ async fn forget(core: Arc<Core>) {
             () = core.stopping.cancelled() => return,
         }
         let before_ms = now_ms() - REMEMBER_MS;
-        match core.desk.write(move |store| store.prune(before_ms)).await {
-            Ok(0) => {}
-            Ok(gone) => tracing::info!("{gone} rows that were over a month ago were forgotten."),
-            Err(error) => tracing::error!("Old rows cannot be forgotten: {error}"),
+        let mut all = 0;
+        loop {
+            match core.desk.write(move |store| store.prune(before_ms)).await {
+                Ok(0) => break,
+                Ok(gone) => all += gone,
+                Err(error) => break tracing::error!("Old rows cannot be forgotten: {error}"),
+            }
+        }
+        if all > 0 {
+            tracing::info!("{all} rows that were over a month ago were forgotten.");
         }
     }
 }

@@ -14,6 +14,8 @@ use creel_ipc::msg::agent::{ContextPage, JournalPage, StepBegun, TurnRef};
 use creel_ipc::msg::transcript::Entry;
 
 mod allow;
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(test)]
 mod conformance;
 mod desk;

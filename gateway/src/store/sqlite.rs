@@ -14,6 +14,7 @@ mod deliver;
 mod inbox;
 mod lane;
 mod lease;
+mod migrate;
 mod open;
 mod pairing;
 mod reads;

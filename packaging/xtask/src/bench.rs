@@ -10,7 +10,8 @@ use crate::{peers, run};
 #[command(
     after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench supervise      beside s6, runit, supervisord \
                         and the smallest tokio supervisor\n  cargo xtask bench sandbox        \
-                        beside bubblewrap and firejail\n  cargo xtask bench restart hundred"
+                        beside bubblewrap and firejail\n  cargo xtask bench restart hundred\n  \
+                        cargo xtask bench store          beside plain SQLite and an appended file"
 )]
 pub(crate) struct Args {
     /// What to measure; everything when absent.
@@ -18,7 +19,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let names: Vec<&str> = args.names.iter().map(String::as_str).collect();
+    let mut names: Vec<&str> = args.names.iter().map(String::as_str).collect();
+    if names.is_empty() || names.contains(&"store") {
+        store()?;
+        names.retain(|name| *name != "store");
+        if names.is_empty() && !args.names.is_empty() {
+            return Ok(());
+        }
+    }
     if names.is_empty() || names.contains(&"supervise") {
         peers::install_supervisors()?;
     }
@@ -34,4 +42,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     must(&mut command("cargo", &bench))?;
     let bench = run::target().join("release/bench").to_string_lossy().into_owned();
     must(command(&bench, &names).env("CREEL_BIN_DIR", binaries))
+}
+
+/// The store is measured from within the gateway, on the disk of the build folder.
+fn store() -> Result<()> {
+    let build = [
+        "build",
+        "--release",
+        "--package",
+        "creel-gateway",
+        "--features",
+        "bench",
+        "--example",
+        "store-bench",
+    ];
+    must(&mut command("cargo", &build))?;
+    let program = run::target().join("release/examples/store-bench").to_string_lossy().into_owned();
+    must(command(&program, &[]).env("CREEL_BENCH_DIR", run::target()))
 }

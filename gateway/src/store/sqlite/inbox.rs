@@ -2,6 +2,9 @@ use rusqlite::{OptionalExtension, params};
 
 use super::*;
 
+/// Rows, and pages, that one write forgets.
+const PIECE: u32 = 500;
+
 impl Tx<'_> {
     pub(super) fn accept(&self, own: &Held, message: &NewMessage) -> Kept<Accepted> {
         self.fence(own)?;
@@ -42,16 +45,24 @@ impl Tx<'_> {
         Ok(accepted)
     }
 
+    /// In pieces, so that nobody waits long for the writer: whoever asks asks again until nothing is left.
     pub(super) fn prune(&self, before_ms: i64) -> Kept<u64> {
         let mut gone = 0;
         for sql in [
-            "DELETE FROM inbox WHERE at_ms < ?1 AND state IN ('done', 'parked')",
-            "DELETE FROM outbox WHERE created_ms < ?1 AND state IN ('sent', 'failed')",
-            "DELETE FROM turn WHERE ended_ms < ?1",
-            "DELETE FROM pairing_request WHERE expires_ms < ?1",
+            "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox
+                 WHERE at_ms < ?1 AND state IN ('done', 'parked') LIMIT ?2)",
+            "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox
+                 WHERE created_ms < ?1 AND state IN ('sent', 'failed') LIMIT ?2)",
+            "DELETE FROM turn WHERE id IN (SELECT id FROM turn WHERE ended_ms < ?1 LIMIT ?2)",
+            "DELETE FROM pairing_request WHERE (account, sender) IN
+                 (SELECT account, sender FROM pairing_request WHERE expires_ms < ?1 LIMIT ?2)",
         ] {
-            gone += self.sql.execute(sql, [before_ms])?;
+            gone += self.sql.execute(sql, params![before_ms, PIECE])?;
         }
+        // What became free goes back to the disk, as much of it at a time.
+        let mut vacuum = self.sql.prepare_cached(&format!("PRAGMA incremental_vacuum({PIECE})"))?;
+        let mut pages = vacuum.query([])?;
+        while pages.next()?.is_some() {}
         Ok(gone as u64)
     }
 

@@ -1,13 +1,18 @@
 use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::migrate;
 use crate::store::{Kept, StoreError};
 
 /// How long one connection waits for another's lock.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
+
+/// How long a database is looked at for damage when it is opened.
+const CHECK_FOR: Duration = Duration::from_secs(2);
 
 /// The steps from an empty file to today's, in order. A step is never edited once it was released.
 const MIGRATIONS: &[&str] =
@@ -15,12 +20,16 @@ const MIGRATIONS: &[&str] =
 
 pub(super) fn open(path: &Path) -> Kept<Connection> {
     let existed = path.exists();
-    let mut conn = Connection::open(path).map_err(|error| unusable(path, &error))?;
-    configure(&conn).and_then(|()| conn.busy_timeout(BUSY)).map_err(|error| unusable(path, &error))?;
+    let conn = connect(path)?;
     if existed {
         check(&conn, path)?;
     }
-    migrate(&mut conn, path, MIGRATIONS)?;
+    migrate::bring_up_to_date(conn, path, MIGRATIONS)
+}
+
+pub(super) fn connect(path: &Path) -> Kept<Connection> {
+    let conn = Connection::open(path).map_err(|error| unusable(path, &error))?;
+    configure(&conn).and_then(|()| conn.busy_timeout(BUSY)).map_err(|error| unusable(path, &error))?;
     Ok(conn)
 }
 
@@ -40,19 +49,19 @@ fn rehearse_steps(path: &Path, steps: &[&str]) -> Kept<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
     conn.busy_timeout(BUSY)?;
-    if schema(&conn, path, steps)? == steps.len() {
+    if migrate::schema(&conn, path, steps)? == steps.len() {
         return Ok(());
     }
     let copy = path.with_extension("rehearsal");
     let tried = copy_of(&conn, &copy).and_then(|mut conn| {
         check(&conn, path)?;
-        migrate(&mut conn, path, steps)
+        migrate::take_steps(&mut conn, path, steps)
     });
     remove(&copy);
     tried
 }
 
-fn copy_of(conn: &Connection, copy: &Path) -> Kept<Connection> {
+pub(super) fn copy_of(conn: &Connection, copy: &Path) -> Kept<Connection> {
     remove(copy);
     let copied = || {
         let mut to = Connection::open(copy)?;
@@ -63,7 +72,7 @@ fn copy_of(conn: &Connection, copy: &Path) -> Kept<Connection> {
     copied().map_err(|error| unusable(copy, &error))
 }
 
-fn remove(copy: &Path) {
+pub(super) fn remove(copy: &Path) {
     for end in ["", "-journal", "-wal", "-shm"] {
         let mut path = copy.as_os_str().to_owned();
         path.push(end);
@@ -72,9 +81,10 @@ fn remove(copy: &Path) {
 }
 
 fn configure(conn: &Connection) -> rusqlite::Result<()> {
-    // FULL: with WAL and NORMAL the last commits can be lost when the power fails.
+    // The first has an effect on an empty file only. FULL: with WAL and NORMAL the last commits can be lost when the power fails.
     conn.execute_batch(
-        "PRAGMA journal_mode = WAL;
+        "PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA cache_size = -1024;
@@ -82,43 +92,30 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-fn check(conn: &Connection, path: &Path) -> Kept<()> {
-    let verdict: String = conn
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|error| unusable(path, &error))?;
-    if verdict == "ok" { Ok(()) } else { Err(damaged(path, &verdict)) }
-}
-
-/// How many of the steps the database has.
-fn schema(conn: &Connection, path: &Path, steps: &[&str]) -> Kept<usize> {
-    let at: u32 = conn
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(|error| unusable(path, &error))?;
-    let (at, known) = (at as usize, steps.len());
-    if at > known {
-        return Err(StoreError::Unusable {
-            path: path.display().to_string(),
-            reason: format!("it has schema {at}, and this Creel knows schemas up to {known}"),
-            remedy: "Start the newer Creel that wrote it, or restore a backup from before the upgrade."
-                .to_owned(),
-        });
+/// Looks for damage, for at most [`CHECK_FOR`]: a database of years must not keep a service from starting.
+pub(super) fn check(conn: &Connection, path: &Path) -> Kept<()> {
+    let handle = conn.get_interrupt_handle();
+    let (done, waits) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        // Whoever is done drops the other end.
+        if waits.recv_timeout(CHECK_FOR) == Err(RecvTimeoutError::Timeout) {
+            handle.interrupt();
+        }
+    });
+    let verdict = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    drop(done);
+    // It has nothing to tell.
+    let _ended = watch.join();
+    match verdict {
+        Ok(verdict) if verdict == "ok" => Ok(()),
+        Ok(verdict) => Err(damaged(path, &verdict)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            let seconds = CHECK_FOR.as_secs();
+            tracing::info!("{} is large: what was checked of it in {seconds} s is whole.", path.display());
+            Ok(())
+        }
+        Err(error) => Err(unusable(path, &error)),
     }
-    Ok(at)
-}
-
-fn migrate(conn: &mut Connection, path: &Path, steps: &[&str]) -> Kept<()> {
-    let at = schema(conn, path, steps)?;
-    for (index, step) in steps.iter().enumerate().skip(at) {
-        let tx = conn.transaction()?;
-        tx.execute_batch(step)?;
-        tx.pragma_update(None, "user_version", u32::try_from(index + 1).unwrap_or(u32::MAX))?;
-        tx.execute(
-            "INSERT OR REPLACE INTO meta VALUES ('schema_by', ?1)",
-            [concat!("creel ", env!("CARGO_PKG_VERSION"))],
-        )?;
-        tx.commit()?;
-    }
-    Ok(())
 }
 
 fn damaged(path: &Path, reason: &str) -> StoreError {
@@ -131,7 +128,7 @@ fn damaged(path: &Path, reason: &str) -> StoreError {
     }
 }
 
-fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
+pub(super) fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => damaged(path, &error.to_string()),
         Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
@@ -180,6 +177,29 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(said.contains("/nowhere/at/all/creel.db"), "{said}");
+    }
+
+    #[test]
+    fn what_is_forgotten_gives_its_room_back() {
+        use crate::store::Store as _;
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("creel.db");
+        let mut store = Sqlite::open(&path, Rules::KEPT).unwrap();
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000)
+             INSERT INTO inbox (account, ext_id, lane, state, resets, place, input, at_ms)
+             SELECT 'a', n, 'l', 'done', 0, '', printf('%.2000c', 'x'), n FROM n",
+        )
+        .unwrap();
+        let pages = || conn.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0)).unwrap();
+        let full = pages();
+        let mut pieces = 0;
+        while store.prune(1_000_000).unwrap() > 0 {
+            pieces += 1;
+        }
+        assert!(pieces > 1, "one write forgets no more than a piece");
+        assert!(pages() * 4 < full, "{} of {full} pages are left", pages());
     }
 
     #[test]
