@@ -500,6 +500,8 @@ ro\t'Read-only'
 rw\t'Writable, but for what programs of the host and the agent itself obey'"
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l ro -d 'A further folder to show read-only; may be given several times' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l wall -d 'Seconds after which the command is killed' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l disk -d 'Bytes that the workspace may hold with what the command writes, such as 256M' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l inodes -d 'Files and folders that the workspace may hold' -r
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l level -d 'How strongly to confine it; a sandbox that cannot be built is an error, never a weaker one' -r -f -a "l1\t'Landlock and seccomp, for hosts without user namespaces'
 l2\t'Namespaces of its own, Landlock and seccomp'
 l3\t'The same in a cgroup with limits on the whole run, where one is delegated to whoever runs this'"

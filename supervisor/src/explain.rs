@@ -8,7 +8,7 @@ use creel_config::plan::{EgressHost, Plan, Unit, UnitKind};
 use creel_config::sandbox::Floor;
 use creel_ipc::msg::sandbox::{DeniedCalls, Explanation, Limit, Sandboxed, Visible};
 use creel_ipc::msg::tool::ToolRunParams;
-use creel_launch::{Access, LaunchSpec, Level, Measured, Net, Role, outline};
+use creel_launch::{Access, LaunchSpec, Level, Measured, Net, Role, View, outline};
 
 use crate::cgroup::Controllers;
 use crate::clock::now_ms;
@@ -252,6 +252,12 @@ fn limits(spec: &LaunchSpec, whose: &Whose<'_>, controllers: Controllers) -> Vec
     if spec.level >= Level::L2 {
         all.push(limit("size of /tmp", Some(bytes(spec.tmp_bytes)), "tmpfs", BUILT_IN));
     }
+    for layer in &spec.layers {
+        let at = layer.at.display();
+        let inodes = layer.inodes.map(|n| n.to_string());
+        all.push(limit(&format!("bytes in {at}"), layer.bytes.map(bytes), "overlay", "sandbox.disk"));
+        all.push(limit(&format!("files in {at}"), inodes, "overlay", "sandbox.inodes"));
+    }
     if let Whose::Command { wall, keep, .. } = whose {
         let wall = format!("{} s", wall.as_secs());
         all.push(limit("time", Some(wall), "supervisor", "sandbox.wallSeconds"));
@@ -269,10 +275,23 @@ fn gaps(spec: &LaunchSpec, whose: &Whose<'_>, controllers: Controllers) -> Vec<S
             "the limit on processors is not enforced: there is no cgroup with the controller cpu".to_owned(),
         );
     }
-    if let Whose::Command { .. } = whose
-        && spec.fs.iter().any(|view| view.access == Access::Rw)
-    {
-        gaps.push("the bytes and files in a writable folder have no limit but the disk's".to_owned());
+    if let Whose::Command { .. } = whose {
+        let bounded = |view: &&View| spec.layers.iter().any(|layer| layer.at == view.at);
+        let open = spec.fs.iter().filter(|view| view.access == Access::Rw && !bounded(view));
+        let open: Vec<String> = open.map(|view| view.at.display().to_string()).collect();
+        if !open.is_empty() {
+            gaps.push(format!(
+                "the bytes and files in {} have no limit but the disk's (sandbox.disk, sandbox.inodes)",
+                open.join(", ")
+            ));
+        }
+        if !spec.layers.is_empty() {
+            gaps.push(
+                "sandbox.disk and sandbox.inodes bound commands, not the agent's own file tools; what a command changes is kept in \
+                 memory until it ends, at most sandbox.memory of it"
+                    .to_owned(),
+            );
+        }
     }
     gaps
 }
@@ -318,6 +337,24 @@ mod tests {
         assert_eq!([by("memory"), by("processors"), by("size of a file")], ["cgroup", "none", "rlimit"]);
         assert!(said.gaps[0].contains("controller cpu"), "{:?}", said.gaps);
         assert!(said.network[0].contains("sandbox.network"));
+    }
+
+    #[test]
+    fn a_bounded_workspace_is_told_with_its_keys_and_the_rest_as_a_gap() {
+        let mut spec = spec();
+        spec.fs.push(View::rw("/home/creel"));
+        let layer = |at: &str| creel_launch::Layer { at: at.into(), bytes: Some(1 << 30), inodes: None };
+        spec.layers = vec![layer("/home/a/work")];
+        let said = command(&spec, Controllers::default());
+        let of = |what: &str| said.limits.iter().find(|limit| limit.what == what).unwrap();
+        let bytes = of("bytes in /home/a/work");
+        assert_eq!(
+            [bytes.value.as_str(), bytes.by.as_str(), bytes.from.as_str()],
+            ["1 GiB", "overlay", "sandbox.disk"]
+        );
+        assert_eq!(of("files in /home/a/work").by, "none");
+        assert!(said.gaps.iter().any(|gap| gap.contains("in /home/creel have no limit")), "{:?}", said.gaps);
+        assert!(!said.gaps.iter().any(|gap| gap.contains("in /home/a/work")), "{:?}", said.gaps);
     }
 
     #[test]

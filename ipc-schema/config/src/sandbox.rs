@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::endpoint::HostPattern;
 use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Bytes;
-use crate::unbuilt::Unbuilt;
 
 pub mod bind;
 pub mod docker;
@@ -33,10 +32,11 @@ noun! {
         "binds" => binds: Vec<Bind> = Vec::new();
         /// Variables of tool runs. Whoever can ask the agent can read them: no place for secrets.
         "env" => env: BTreeMap<String, String> = BTreeMap::new(), check variables;
-        /// Not built yet: bytes of the workspace.
-        "disk" => disk: Unbuilt = Unbuilt;
-        /// Not built yet: files of the workspace.
-        "inodes" => inodes: Unbuilt = Unbuilt;
+        /// Bytes that the workspace of an agent may hold before its commands can write no more; the home folder of tool runs
+        /// as many. Needs level L2.
+        "disk" => disk: Option<Bytes> = None, check within_disk;
+        /// Files and folders that the workspace of an agent may hold; the home folder of tool runs as many. Needs level L2.
+        "inodes" => inodes: Option<u64> = None, check within_if_given(1, 100_000_000);
         /// What a tool run reaches of the network.
         "network" => network: ToolNetwork = ToolNetwork::default();
         /// Hosts that a tool run reaches with `network: "allow-list"`, written as in `egress.allow`. One on this machine or
@@ -88,6 +88,10 @@ noun! {
         "memory" => memory: Option<Bytes> = None, check within_bytes_if_given;
         /// Processes of one tool run.
         "pids" => pids: Option<u32> = None, check within_if_given(1, 65_536);
+        /// Bytes that its workspace may hold.
+        "disk" => disk: Option<Bytes> = None, check within_disk;
+        /// Files and folders that its workspace may hold.
+        "inodes" => inodes: Option<u64> = None, check within_if_given(1, 100_000_000);
         /// Processor time of one tool run in hundredths of one processor.
         "cpuPercent" => cpu_percent: Option<u32> = None, check within_if_given(1, 100_000);
         /// Seconds after which a tool run is ended.
@@ -116,6 +120,15 @@ pub(crate) fn line_if_given(line: &Option<String>) -> Result<(), (String, String
 
 fn within_bytes_if_given(bytes: &Option<Bytes>) -> Result<(), (String, String)> {
     bytes.as_ref().map_or(Ok(()), within_bytes)
+}
+
+fn within_disk(bytes: &Option<Bytes>) -> Result<(), (String, String)> {
+    match bytes {
+        Some(bytes) if bytes.0 < 1 << 20 => {
+            Err((format!("{} bytes are too few for a workspace", bytes.0), "write at least \"1m\"".into()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn variables(given: &BTreeMap<String, String>) -> Result<(), (String, String)> {
@@ -226,6 +239,12 @@ pub struct ToolPolicy {
     pub memory: u64,
     /// Processes.
     pub pids: u32,
+    /// Bytes of the workspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<u64>,
+    /// Files and folders of the workspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inodes: Option<u64>,
     /// Hundredths of one processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_percent: Option<u32>,
@@ -282,6 +301,8 @@ impl ToolPolicy {
             allow: own.allow.as_ref().or(defaults.allow.as_ref()).unwrap_or(&base.allow).clone(),
             memory: own_memory.or(defaults.memory).or(defaults_docker.memory).unwrap_or(base.memory).0,
             pids: own_pids.or(defaults.pids).or(defaults_docker.pids_limit).unwrap_or(base.pids),
+            disk: own.disk.or(defaults.disk).or(base.disk).map(|bytes| bytes.0),
+            inodes: own.inodes.or(defaults.inodes).or(base.inodes),
             cpu_percent: own_cpu
                 .or(defaults.cpu_percent)
                 .or(defaults_docker.cpu_percent())

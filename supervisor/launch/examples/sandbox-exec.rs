@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let Some(run) = arguments(std::env::args().skip(1)) else {
         return ExitCode::from(EXIT_LAUNCH as u8);
     };
-    ExitCode::from(u8::try_from(run_foreground(&run, None)).unwrap_or(EXIT_LAUNCH as u8))
+    ExitCode::from(u8::try_from(run_foreground(&run, None).code).unwrap_or(EXIT_LAUNCH as u8))
 }
 
 fn arguments(mut args: impl Iterator<Item = String>) -> Option<Foreground> {
@@ -21,6 +21,8 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Option<Foreground> {
         access: WorkspaceAccess::None,
         protect_git: true,
         protect: Vec::new(),
+        bytes: None,
+        inodes: None,
         ro: Vec::new(),
         wall: Duration::from_secs(30),
         level: Level::L2,

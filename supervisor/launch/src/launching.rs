@@ -37,8 +37,11 @@ pub struct Launching {
     level: Level,
     stub: bool,
     unit: Option<(i32, OwnedFd)>,
-    ready: Option<(Isolation, Option<(OwnedFd, u16)>)>,
+    ready: Option<Ready>,
 }
+
+/// What the stage reported: what was applied, the listener, the layers.
+type Ready = (Isolation, Option<(OwnedFd, u16)>, Vec<OwnedFd>);
 
 /// A unit that runs its program.
 #[derive(Debug)]
@@ -49,6 +52,9 @@ pub struct Launched {
     pub pidfd: OwnedFd,
     /// The unit's listener and its port, where the spec asked for one. Close it when the unit ends.
     pub listener: Option<(OwnedFd, u16)>,
+    /// The folders of the spec's layers, in its order. They hold what the unit changed as long as they are open. What is in
+    /// them is the unit's: names and files may be hostile.
+    pub layers: Vec<OwnedFd>,
     /// What was really applied.
     pub isolation: Isolation,
     /// Without a pid namespace the first process of a tool must be told to end its descendants.
@@ -178,7 +184,10 @@ impl Launching {
     fn take(&mut self, note: Note, mut fds: Vec<OwnedFd>) -> Result<(), LaunchError> {
         match note {
             Note::Unit { pid } => self.unit = fds.pop().map(|fd| (pid, fd)),
-            Note::Ready { isolation, port } => self.ready = Some((isolation, fds.pop().zip(port))),
+            Note::Ready { isolation, port } => {
+                let listener = port.filter(|_| !fds.is_empty()).map(|port| (fds.remove(0), port));
+                self.ready = Some((isolation, listener, fds));
+            }
             Note::Failed(error) => {
                 self.end();
                 return Err(error);
@@ -189,7 +198,7 @@ impl Launching {
 
     /// The other side is closed: by exec if the report came before, else by death.
     fn finish(&mut self) -> Result<Launched, LaunchError> {
-        let Some((isolation, listener)) = self.ready.take() else {
+        let Some((isolation, listener, layers)) = self.ready.take() else {
             let status = self.end();
             return Err(LaunchError::new(
                 Stage::Lost,
@@ -211,7 +220,7 @@ impl Launching {
             stage.into_unit().at(Stage::Lost, || "The unit has no pidfd")?
         };
         let sweeps = self.level == Level::L1 && self.stub;
-        Ok(Launched { pid: pid.unsigned_abs(), pidfd, listener, isolation, sweeps })
+        Ok(Launched { pid: pid.unsigned_abs(), pidfd, listener, layers, isolation, sweeps })
     }
 
     fn reap_stage(&mut self) -> String {
@@ -258,10 +267,11 @@ impl Launched {
         pid: u32,
         pidfd: OwnedFd,
         listener: Option<(OwnedFd, u16)>,
+        layers: Vec<OwnedFd>,
         isolation: Isolation,
         sweeps: bool,
     ) -> Self {
-        Self { pid, pidfd, listener, isolation, sweeps }
+        Self { pid, pidfd, listener, layers, isolation, sweeps }
     }
 
     /// Whether the unit has ended; it stays to be reaped by [`Launched::try_wait`].

@@ -33,7 +33,7 @@ pub use probes::{Probe, probe_tool};
 pub use profile::has_of_its_own;
 pub use rustix::process::Signal;
 pub use seatbelt::seatbelt_profile;
-pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Level, Limits, Net, Role, View};
+pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Layer, Level, Limits, Net, Role, View};
 
 /// First argument of a run that is the launcher stage.
 pub const STAGE_ARG: &str = "__exec";

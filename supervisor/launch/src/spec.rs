@@ -45,6 +45,9 @@ pub struct LaunchSpec {
     /// keep their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protect: Vec<String>,
+    /// Writable views whose changes are kept apart and bounded. Needs level 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<Layer>,
     /// The host uid and gid of the unit when the supervisor is root; `None` takes [`Ids::for_units`].
     #[serde(default)]
     pub ids: Option<Ids>,
@@ -70,6 +73,7 @@ impl LaunchSpec {
             landlock: LandlockExtras::default(),
             protect_git: matches!(role, Role::Tool | Role::Agent),
             protect: Vec::new(),
+            layers: Vec::new(),
             ids: None,
         }
     }
@@ -159,6 +163,19 @@ impl View {
         let path = path.into();
         Self { at: path.clone(), path, access: Access::Rw }
     }
+}
+
+/// A writable view that the unit changes in a layer above it only, in memory; [`crate::Launched::layers`] hands the layer out,
+/// and whoever launched the unit brings it into the folder when the unit has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// The `at` of the view, a folder.
+    pub at: PathBuf,
+    /// Bytes that the layer may hold. Never more than the memory of the unit's limits.
+    pub bytes: Option<u64>,
+    /// Files, folders and marks of deletion that it may hold.
+    pub inodes: Option<u64>,
 }
 
 /// What may be done in a [`View`].

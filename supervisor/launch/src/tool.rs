@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use crate::clean::Clean;
 use crate::error::{LaunchError, Stage};
 use crate::launching::{Exit, Launched, Launching, Stdio};
-use crate::spec::{Access, LaunchSpec, Level, Role, View};
+use crate::spec::{Access, LaunchSpec, Layer, Level, Role, View};
 
 /// How many bytes of each stream are passed on; the rest is read and counted.
 pub const OUTPUT_CAP: usize = 1 << 20;
@@ -48,6 +48,10 @@ pub struct Foreground {
     pub protect_git: bool,
     /// Paths in a writable workspace that are shown read-only where they exist, such as `.git/hooks`.
     pub protect: Vec<String>,
+    /// Bytes by which a writable workspace may grow; with this or [`Foreground::inodes`] its changes are kept in a layer.
+    pub bytes: Option<u64>,
+    /// Files and folders by which it may grow.
+    pub inodes: Option<u64>,
     /// Further folders to show read-only.
     pub ro: Vec<PathBuf>,
     /// The time the command has.
@@ -88,6 +92,9 @@ pub fn spec(run: &Foreground) -> Result<LaunchSpec, LaunchError> {
         WorkspaceAccess::Ro => Some(Access::Ro),
         WorkspaceAccess::Rw => Some(Access::Rw),
     };
+    if access == Some(Access::Rw) && (run.bytes.is_some() || run.inodes.is_some()) {
+        spec.layers.push(Layer { at: workspace.clone(), bytes: run.bytes, inodes: run.inodes });
+    }
     spec.cwd = if access.is_some() { workspace.clone() } else { PathBuf::from("/tmp") };
     spec.fs.extend(access.map(|access| View { path: workspace.clone(), at: workspace, access }));
     for path in &run.ro {
@@ -102,16 +109,27 @@ fn real(path: &Path) -> Result<PathBuf, LaunchError> {
     })
 }
 
-/// Runs the command, relays its output to our stdout and stderr, and returns the exit code to leave with: the command's,
-/// 128 + signal, [`EXIT_TIMEOUT`] or [`EXIT_LAUNCH`] (with a sentence on stderr). `cgroup`: the open folder of one with
-/// limits in force, for level 3.
+/// What a foreground run came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code to leave with: the command's, 128 + signal, [`EXIT_TIMEOUT`] or [`EXIT_LAUNCH`].
+    pub code: i32,
+    /// What it changed, see [`Launched::layers`].
+    pub layers: Vec<OwnedFd>,
+}
+
+/// Runs the command and relays its output to our stdout and stderr, where also the sentence goes when it cannot be started.
+/// `cgroup`: the open folder of one with limits in force, for level 3.
 #[must_use]
-pub fn run_foreground(run: &Foreground, cgroup: Option<BorrowedFd<'_>>) -> i32 {
+pub fn run_foreground(run: &Foreground, cgroup: Option<BorrowedFd<'_>>) -> Ran {
     match started(run, cgroup) {
-        Ok((launched, streams)) => relay(run, &launched, streams),
+        Ok((mut launched, streams)) => {
+            let code = relay(run, &launched, streams);
+            Ran { code, layers: std::mem::take(&mut launched.layers) }
+        }
         Err(error) => {
             say(&error.to_string());
-            EXIT_LAUNCH
+            Ran { code: EXIT_LAUNCH, layers: Vec::new() }
         }
     }
 }

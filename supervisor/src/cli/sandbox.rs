@@ -3,17 +3,19 @@
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use creel_config::scalar::Bytes;
 use creel_ipc::protected;
 use creel_launch::tool::{EXIT_LAUNCH, Foreground, WorkspaceAccess, run_foreground};
 use creel_launch::{LaunchSpec, Role};
 
 use super::error::CliError;
 use super::{Context, quarantine};
+use crate::tool::layers::{Bound, BoundError, Measured};
 use crate::tool::leavings::Look;
 use crate::{cgroup, clock};
 
@@ -31,7 +33,8 @@ pub(crate) enum Command {
     /// command leaves in the workspace that programs of the host obey (.envrc, hooks of git, settings of editors and agents)
     /// is moved to the quarantine; FIFOs, sockets and devices are removed.
     #[command(after_help = "Examples:\n  creel sandbox exec -- id\n  \
-                            creel sandbox exec --workspace . --access rw --wall 60 -- make test\n\n\
+                            creel sandbox exec --workspace . --access rw --wall 60 -- make test\n  \
+                            creel sandbox exec --disk 256M --inodes 10000 -- make\n\n\
                             The exit code is the command's; 128 + n when signal n killed it, 124 when its time was up, 125 when \
                             the sandbox could not be built (then nothing ran).")]
     Exec(Exec),
@@ -81,7 +84,7 @@ impl Command {
         let args: Vec<OsString> = args.collect();
         let rest = args.strip_prefix(&["sandbox".into(), "exec".into()])?;
         let options = rest.split(|arg| arg == "--").next().filter(|options| options.len() < rest.len())?;
-        let own = ["--workspace", "--access", "--ro", "--wall", "--level", "--raw"];
+        let own = ["--workspace", "--access", "--ro", "--wall", "--level", "--raw", "--disk", "--inodes"];
         let known = |arg: &OsString| {
             let text = arg.to_str()?;
             (!text.starts_with('-') || own.contains(&text)).then_some(())
@@ -106,6 +109,14 @@ pub(crate) struct Exec {
     /// Seconds after which the command is killed
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wall: u64,
+    /// Bytes that the workspace may hold with what the command writes, such as 256M
+    ///
+    /// What the command changes is kept in memory (at most 512 MiB) and brought into the workspace when it has ended.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    disk: Option<u64>,
+    /// Files and folders that the workspace may hold
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    inodes: Option<u64>,
     /// How strongly to confine it; a sandbox that cannot be built is an error, never a weaker one
     #[arg(long, value_enum, default_value = "l2")]
     level: Level,
@@ -168,9 +179,19 @@ fn execute(context: &Context, exec: Exec) -> Result<ExitCode, CliError> {
         let run = format!("{}-{}", clock::now_ms(), std::process::id());
         Look::from_now(&workspace, context.paths.quarantine(), "exec", &run)
     });
+    let measured = match bound(exec.disk, exec.inodes, access, &workspace) {
+        Ok(measured) => measured,
+        Err(error) => {
+            writeln!(io::stderr(), "creel: {error}")?;
+            return Ok(code(EXIT_LAUNCH));
+        }
+    };
+    let room = measured.as_ref().map(Measured::layer);
     let run = Foreground {
         workspace,
         access,
+        bytes: room.as_ref().and_then(|room| room.bytes),
+        inodes: room.as_ref().and_then(|room| room.inodes),
         ro: exec.ro,
         protect_git: false,
         protect: protected::at_top().collect(),
@@ -193,11 +214,36 @@ fn execute(context: &Context, exec: Exec) -> Result<ExitCode, CliError> {
     };
     let group = alone.as_ref().and_then(cgroup::Alone::group);
     let ended = run_foreground(&run, group.map(|group| group.as_fd()));
+    if let (Some(measured), Some(layer)) = (&measured, ended.layers.first())
+        && let Some(told) = measured.commit(layer)
+    {
+        context.out.note(format_args!("creel: {told}"));
+    }
     let findings = look.map(|look| look.look(true)).unwrap_or_default();
     if !findings.is_empty() {
         context.out.note(format_args!("creel: {}", findings.told()));
     }
-    Ok(code(ended))
+    Ok(code(ended.code))
+}
+
+/// A number of bytes, as the configuration has it.
+fn size(text: &str) -> Result<u64, String> {
+    let read = Bytes::parse(text).map(|bytes| bytes.0).filter(|bytes| *bytes >= 1 << 20);
+    read.ok_or_else(|| "a size is wanted, such as 256M or 2G, and at least 1M".to_owned())
+}
+
+/// What a limited workspace holds now.
+fn bound(
+    bytes: Option<u64>,
+    inodes: Option<u64>,
+    access: WorkspaceAccess,
+    workspace: &Path,
+) -> Result<Option<Measured>, BoundError> {
+    if access != WorkspaceAccess::Rw || (bytes.is_none() && inodes.is_none()) {
+        return Ok(None);
+    }
+    let (folder, at) = (workspace.to_owned(), workspace.to_owned());
+    Bound { folder, at, bytes, inodes }.measure().map(Some)
 }
 
 fn code(code: i32) -> ExitCode {

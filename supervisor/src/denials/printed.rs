@@ -4,7 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use creel_ipc::msg::sandbox::Rule;
-use creel_launch::{Access, LaunchSpec, Level, Net, View, outline};
+use creel_launch::{Access, LaunchSpec, Layer, Level, Net, View, outline};
 
 /// Lines that are looked at, and bytes of one.
 const LINES: usize = 2000;
@@ -26,7 +26,7 @@ enum Said {
     OpenFiles,
 }
 
-const PHRASES: [(&str, Said); 24] = [
+const PHRASES: [(&str, Said); 25] = [
     ("Read-only file system", Said::ReadOnly),
     ("Permission denied", Said::Refused),
     ("permission denied", Said::Refused),
@@ -50,6 +50,7 @@ const PHRASES: [(&str, Said); 24] = [
     ("memory allocation of ", Said::Memory),
     ("File too large", Said::TooLarge),
     ("No space left on device", Said::Full),
+    ("Disk quota exceeded", Said::Full),
     ("Too many open files", Said::OpenFiles),
 ];
 
@@ -105,6 +106,9 @@ fn conclusion(spec: &LaunchSpec, line: &str, at: usize, said: Said) -> Option<(R
         }
         Said::Full => {
             let path = path_in(line, at, &spec.cwd);
+            if let Some(layer) = layer_of(spec, path.as_deref()) {
+                return Some((Rule::Size, full(spec, layer)));
+            }
             let private = path.is_none_or(|path| path.starts_with("/tmp")) && spec.level >= Level::L2;
             private
                 .then(|| (Rule::Size, format!("The private /tmp holds {} bytes (built in).", spec.tmp_bytes)))
@@ -114,6 +118,23 @@ fn conclusion(spec: &LaunchSpec, line: &str, at: usize, said: Said) -> Option<(R
             Some((Rule::OpenFiles, format!("A process may have {may} open files (built in).")))
         }
     }
+}
+
+/// The limit that a full file system is of. Who names no file, as a shell does for its own redirections, writes where it is.
+fn layer_of<'a>(spec: &'a LaunchSpec, path: Option<&Path>) -> Option<&'a Layer> {
+    let path = path.unwrap_or(&spec.cwd);
+    let view = covering(&spec.fs, path)?;
+    spec.layers.iter().find(|layer| layer.at == view.at)
+}
+
+fn full(spec: &LaunchSpec, layer: &Layer) -> String {
+    let bytes = layer.bytes.map(|bytes| format!("{bytes} bytes (sandbox.disk)"));
+    let inodes = layer.inodes.map(|inodes| format!("{inodes} files and folders (sandbox.inodes)"));
+    let may = [bytes, inodes].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    let once = spec.limits.data.map_or_else(String::new, |memory| {
+        format!("; one command may change at most {memory} bytes of it (sandbox.memory)")
+    });
+    format!("There is no room left in {}: it may hold {may}{once}.", layer.at.display())
 }
 
 /// Why a file could not be used, if it is the sandbox.
@@ -263,6 +284,35 @@ mod tests {
         }
         let open = LaunchSpec { level: Level::L0, ..spec() };
         assert!(denials(&open, [&"cat: /root/x: Permission denied".to_owned(), &String::new()]).is_empty());
+    }
+
+    #[test]
+    fn a_full_workspace_is_told_with_its_keys() {
+        let mut spec = spec();
+        let told = |spec: &LaunchSpec, line: &str| {
+            denials(spec, [&line.to_owned(), &String::new()]).into_iter().map(|(_, told)| told).next()
+        };
+        let lines = [
+            "dd: error writing 'big': No space left on device",
+            "OSError: [Errno 28] No space left on device: '/home/a/work/sub/x'",
+            "head: error writing 'standard output': No space left on device",
+            "touch: cannot touch 'f7': Disk quota exceeded",
+        ];
+        assert_eq!(told(&spec, lines[1]), None);
+        for (bytes, inodes) in [(Some(1 << 20), None), (None, Some(20)), (Some(1 << 20), Some(20))] {
+            spec.layers = vec![Layer { at: "/home/a/work".into(), bytes, inodes }];
+            for line in lines {
+                let told = told(&spec, line).unwrap();
+                assert_eq!(told.contains("1048576 bytes (sandbox.disk)"), bytes.is_some(), "{told}");
+                assert_eq!(
+                    told.contains("20 files and folders (sandbox.inodes)"),
+                    inodes.is_some(),
+                    "{told}"
+                );
+            }
+        }
+        let tmp = told(&spec, "dd: error writing '/tmp/fill': No space left on device").unwrap();
+        assert!(tmp.contains("/tmp") && !tmp.contains("sandbox.disk"), "{tmp}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::background::Owner;
 use super::binds::{self, BindError};
 use super::ends::Input;
+use super::layers::Bound;
 use super::leavings::Look;
 use super::setup::Preparation;
 use crate::place;
@@ -34,6 +35,9 @@ pub struct Command {
     /// Where its workspace is, when it may write there, and where what it leaves goes.
     #[serde(default)]
     pub writes: Option<Writes>,
+    /// Folders that it may fill to a limit.
+    #[serde(default)]
+    pub bounds: Vec<Bound>,
     /// Where its input comes from.
     #[serde(default)]
     pub input: Input,
@@ -178,6 +182,8 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
         access,
         protect_git: false,
         protect: protected::at_top().collect(),
+        bytes: None,
+        inodes: None,
         ro: Vec::new(),
         wall,
         level,
@@ -205,6 +211,8 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
         }
         spec.fs.push(View { path: home, at, access: Access::Rw });
     }
+    let bounds = bounds(&spec, policy, access == Shown::Rw);
+    spec.layers = bounds.iter().map(Bound::layer).collect();
     spec.env.extend(params.env.clone());
     spec.env.extend(policy.env.clone());
     let reaches = (policy.network != ToolNetwork::None).then(|| params.agent.clone());
@@ -221,7 +229,19 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
         agent: params.agent.clone(),
         run: params.run.clone(),
     });
-    Ok(Command { spec, wall, keep, reaches, writes, input: Input::None, background: None, setup })
+    Ok(Command { spec, wall, keep, reaches, writes, bounds, input: Input::None, background: None, setup })
+}
+
+/// What the operator limits: the workspace and the home, each for itself. Writable binds are the operator's own.
+fn bounds(spec: &LaunchSpec, policy: &ToolPolicy, workspace: bool) -> Vec<Bound> {
+    let (bytes, inodes) = (policy.disk, policy.inodes);
+    if spec.level == Level::L0 || (bytes.is_none() && inodes.is_none()) {
+        return Vec::new();
+    }
+    let first = spec.fs.first().filter(|_| workspace);
+    let home = spec.fs.iter().find(|view| view.at == Path::new(HOME));
+    let bound = |view: &View| Bound { folder: view.path.clone(), at: view.at.clone(), bytes, inodes };
+    first.into_iter().chain(home).map(bound).collect()
 }
 
 fn inside(top: &Path, cwd: &str) -> Result<PathBuf, CommandError> {

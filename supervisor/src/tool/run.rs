@@ -1,7 +1,9 @@
 //! One tool run, from its launch to the last byte of its output.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::capture::{Capture, Characters};
 use super::command::{Command, Writes};
 use super::ends::{self, Output};
+use super::layers::{self, Measured};
 use super::leavings::Look;
 use super::scroll::Scroll;
 use crate::logs::reader;
@@ -44,6 +47,8 @@ pub struct Run {
     pub reaches: Option<String>,
     /// What is to be looked at when it has ended.
     pub look: Option<Look>,
+    /// The folders whose layers its process has, in their order.
+    bounds: Vec<Measured>,
     out: Stream,
     err: Stream,
     /// Its standard input, as long as that is open.
@@ -70,6 +75,8 @@ pub struct RunState {
     reaches: Option<String>,
     #[serde(default)]
     look: Option<Look>,
+    #[serde(default)]
+    bounds: Vec<Measured>,
     out: (Capture, Characters),
     err: (Capture, Characters),
     scroll: Option<Scroll>,
@@ -127,9 +134,12 @@ impl Run {
     }
 
     async fn begin(command: &Command, began: Instant) -> Result<Self, LaunchError> {
+        let bounds = layers::measure_aside(command.bounds.clone()).await?;
+        let mut spec = command.spec.clone();
+        spec.layers = bounds.iter().map(Measured::layer).collect();
         let (stdio, ours) = ends::open(command.input)?;
         let look = command.writes.as_ref().map(Writes::look);
-        let launching = process::begin(&command.spec, stdio, 1)?;
+        let launching = process::begin(&spec, stdio, 1)?;
         let fresh = || (Capture::new(command.keep), Characters::default());
         Ok(Self {
             process: process::launched(launching).await?,
@@ -139,6 +149,7 @@ impl Run {
             reaped: Cell::new(false),
             reaches: command.reaches.clone(),
             look,
+            bounds,
             out: Stream::open(ours.out, fresh())?,
             err: Stream::open(ours.err, fresh())?,
             input: RefCell::new(ours.input),
@@ -176,10 +187,25 @@ impl Run {
             reaped: self.reaped.get(),
             reaches: self.reaches.clone(),
             look: self.look.clone(),
+            bounds: self.bounds.clone(),
             out: self.out.state(),
             err: self.err.state(),
             scroll: self.scroll.as_ref().map(|scroll| scroll.borrow().clone()),
         }
+    }
+
+    /// The layers with what it changed, for when it has ended.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn layers(&self) -> io::Result<Vec<(Measured, OwnedFd)>> {
+        let layers = self.bounds.iter().cloned().zip(&self.process.0.layers);
+        layers.map(|(bound, layer)| Ok((bound, layer.try_clone()?))).collect()
+    }
+
+    /// The folders that it writes by way of a layer: nobody else may do that meanwhile.
+    pub fn holds(&self) -> Vec<PathBuf> {
+        self.bounds.iter().map(|measured| measured.bound.folder.clone()).collect()
     }
 
     /// The pipes: output and errors.
@@ -211,6 +237,7 @@ impl Run {
             reaped: Cell::new(state.reaped),
             reaches: state.reaches,
             look: state.look,
+            bounds: state.bounds,
             out: Stream::open(out, state.out)?,
             err: Stream::open(err, state.err)?,
             input: RefCell::new(input),

@@ -1,6 +1,9 @@
 //! All tool runs: which go on, which wait, which have ended a moment ago, and who wants to know.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::background::Background;
 use super::command::Command;
+use super::layers::Measured;
 use super::leavings::Look;
 use super::run::Run;
 use super::setup::Setup;
@@ -47,6 +51,10 @@ pub struct Going {
     kill: Option<oneshot::Sender<()>>,
     /// Whether it has a place among the concurrent ones.
     running: bool,
+    /// Folders that it writes by way of a layer.
+    holds: Vec<PathBuf>,
+    /// Whether its changes are being brought over.
+    commits: bool,
     /// The run itself, once launched.
     pub run: Option<(Rc<Run>, At)>,
 }
@@ -63,7 +71,16 @@ pub struct RunsState {
     preparing: BTreeMap<String, Setup>,
 }
 
+/// The folders that a command would write by way of a layer.
+fn held_by(command: &Command) -> Vec<PathBuf> {
+    command.bounds.iter().map(|bound| bound.folder.clone()).collect()
+}
+
 impl Going {
+    fn waiting(waiters: Vec<Waiter>, holds: Vec<PathBuf>) -> Self {
+        Self { waiters, kill: None, running: false, holds, commits: false, run: None }
+    }
+
     /// Whether it was told to end.
     pub fn is_told(&self) -> bool {
         self.running && self.kill.is_none()
@@ -102,8 +119,7 @@ impl Runs {
         if self.queue.len() >= WAITING {
             return false;
         }
-        let going = Going { waiters: vec![waiter], kill: None, running: false, run: None };
-        self.going.insert(run.clone(), going);
+        self.going.insert(run.clone(), Going::waiting(vec![waiter], held_by(&command)));
         self.queue.push_back((run, command));
         true
     }
@@ -113,9 +129,13 @@ impl Runs {
         let running =
             self.going.iter().filter(|(run, going)| going.running && !self.background.has(run)).count();
         let full = running >= CONCURRENT;
+        let free = |command: &Command| {
+            let held = held_by(command);
+            !self.going.values().any(|going| going.running && going.holds.iter().any(|f| held.contains(f)))
+        };
         let next = self.queue.iter().position(|(_, command)| {
             let waits = command.setup.setup().is_some_and(|setup| self.preparing_for(setup).is_some());
-            !waits && (!full || command.background.is_some())
+            !waits && (!full || command.background.is_some()) && free(command)
         })?;
         let (run, command) = self.queue.remove(next)?;
         let (kill, killed) = oneshot::channel();
@@ -169,9 +189,34 @@ impl Runs {
         Some((look, alone))
     }
 
-    /// Whether no run is between its place and its process.
+    /// Whether no run is between its place and its process, or between its end and the end of its commit.
     pub fn is_quiet(&self) -> bool {
-        self.going.values().all(|going| !going.running || going.run.is_some())
+        self.going.values().all(|going| !going.commits && (!going.running || going.run.is_some()))
+    }
+
+    /// The changes of a run that has ended, to be brought over now.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn layers(&mut self, id: &str) -> io::Result<Vec<(Measured, OwnedFd)>> {
+        let Some(going) = self.going.get_mut(id) else { return Ok(Vec::new()) };
+        let layers = going.run.as_ref().map(|(run, _)| run.layers()).transpose()?.unwrap_or_default();
+        going.commits = !layers.is_empty();
+        Ok(layers)
+    }
+
+    /// The process in the background that this command would have to wait for, and the folder both write.
+    pub fn in_the_way(&self, command: &Command) -> Option<(&str, PathBuf)> {
+        let held = held_by(command);
+        let others = self.going.iter().filter(|(run, _)| self.background.has(run));
+        let mut both = others.filter_map(|(run, going)| {
+            going
+                .holds
+                .iter()
+                .find(|folder| held.contains(folder))
+                .map(|folder| (run.as_str(), folder.clone()))
+        });
+        both.next()
     }
 
     /// What the program after this one needs to go on; the runs themselves come with their descriptors.
@@ -188,17 +233,25 @@ impl Runs {
 
     /// Goes on where the program before this one stopped. What was running there comes with [`Runs::go_on`].
     pub fn resume(state: RunsState) -> Self {
-        let waiting = |waiters| Going { waiters, kill: None, running: false, run: None };
+        let held = |id: &String| {
+            let waiting = state.queue.iter().find(|(other, _)| other == id);
+            waiting.map(|(_, command)| held_by(command)).unwrap_or_default()
+        };
         let waiters = state.waiters.clone().into_iter();
-        let going = waiters.map(|(id, waiters)| (id, waiting(waiters)));
+        let going = waiters.map(|(id, waiters)| {
+            let holds = held(&id);
+            (id, Going::waiting(waiters, holds))
+        });
+        let going = going.collect();
         let RunsState { queue, done, background, preparing, .. } = state;
-        Self { going: going.collect(), queue, done, background, preparing }
+        Self { going, queue, done, background, preparing }
     }
 
     /// A run that goes on; what tells it to end.
     pub fn go_on(&mut self, id: &str, run: Rc<Run>, at: At) -> Option<oneshot::Receiver<()>> {
         let going = self.going.get_mut(id)?;
         let (kill, killed) = oneshot::channel();
+        going.holds = run.holds();
         (going.running, going.kill, going.run) = (true, Some(kill), Some((run, at)));
         Some(killed)
     }
@@ -224,16 +277,14 @@ impl Runs {
         if !self.background.add(run, owner, most, now)? {
             return Ok(());
         }
-        self.going
-            .insert(run.to_owned(), Going { waiters: Vec::new(), kill: None, running: false, run: None });
+        self.going.insert(run.to_owned(), Going::waiting(Vec::new(), held_by(&command)));
         self.queue.push_back((run.to_owned(), command));
         Ok(())
     }
 
     /// Adds a run that prepares a home; before all that wait for it.
     pub fn add_setup(&mut self, run: &str, command: Command, setup: Setup) {
-        self.going
-            .insert(run.to_owned(), Going { waiters: Vec::new(), kill: None, running: false, run: None });
+        self.going.insert(run.to_owned(), Going::waiting(Vec::new(), held_by(&command)));
         self.queue.push_front((run.to_owned(), command));
         self.preparing.insert(run.to_owned(), setup);
     }
@@ -308,6 +359,7 @@ mod tests {
             keep: 64,
             reaches: None,
             writes: None,
+            bounds: Vec::new(),
             input: Input::None,
             background: None,
             setup: Preparation::Nothing,

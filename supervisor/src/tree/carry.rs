@@ -198,7 +198,9 @@ fn lend_process(baggage: &mut Baggage, process: &Process) -> io::Result<ProcessS
         Some((fd, port)) => Some((baggage.lend(fd)?, *port)),
         None => None,
     };
+    let layers = launched.layers.iter().map(|layer| baggage.lend(layer)).collect::<io::Result<_>>()?;
     Ok(ProcessState {
+        layers,
         pid: launched.pid,
         pidfd: baggage.lend(&launched.pidfd)?,
         listener,
@@ -214,6 +216,7 @@ fn take_process(inherited: &Inherited, state: ProcessState) -> io::Result<Proces
         None => None,
     };
     let pidfd = inherited.get(state.pidfd.0)?;
-    let launched = Launched::inherit(state.pid, pidfd, listener, state.isolation, state.sweeps);
+    let layers = state.layers.iter().map(|layer| inherited.get(layer.0)).collect::<io::Result<_>>()?;
+    let launched = Launched::inherit(state.pid, pidfd, listener, layers, state.isolation, state.sweeps);
     Process::inherit(launched, state.group)
 }

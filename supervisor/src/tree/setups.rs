@@ -27,6 +27,7 @@ impl Tree {
             return Err(RpcError::new(ErrorClass::BadRequest, sentence));
         }
         let command = self.compose(asked)?;
+        self.may_write(&command)?;
         match &command.setup {
             Preparation::Nothing => {}
             Preparation::Impossible(why) => return Err(RpcError::new(ErrorClass::Conflict, why.clone())),

@@ -16,6 +16,7 @@ use crate::denials::Terms;
 use crate::link::{Outgoing, Post};
 use crate::tool::Run;
 use crate::tool::command::{Command, Site, command};
+use crate::tool::layers::commit_aside;
 use crate::tool::leavings::Findings;
 use crate::tool::runs::Asked;
 use crate::unit::At;
@@ -81,6 +82,18 @@ impl Tree {
         Ok(command)
     }
 
+    /// Commands that write the same folder by way of layers run one after another. For the end of a process in the background
+    /// nobody should wait.
+    pub(super) fn may_write(&self, command: &Command) -> Result<(), RpcError> {
+        let Some((process, folder)) = self.runs.in_the_way(command) else { return Ok(()) };
+        let sentence = format!(
+            "The process {process} in the background writes {}, and where sandbox.disk or sandbox.inodes is set only one command at a \
+             time does that. End it first, or wait for its end.",
+            folder.display()
+        );
+        Err(RpcError::new(ErrorClass::Conflict, sentence))
+    }
+
     pub(super) fn start_runs(&mut self) {
         if self.upgrade.holds_launches() {
             return;
@@ -110,17 +123,31 @@ impl Tree {
         tokio::task::spawn_local(attend(going, id, killed, events, listener));
     }
 
-    /// A run ended. What it left in its workspace is looked at before anybody is told.
-    pub(super) fn tool_ended(&mut self, run: String, exit: Box<ToolExit>) {
-        let Some((look, alone)) = self.runs.look(&run) else {
+    /// A run ended. What it changed is brought into its folders, and what it left in its workspace is looked at, before anybody
+    /// is told.
+    pub(super) fn tool_ended(&mut self, run: String, mut exit: Box<ToolExit>) {
+        let layers = self.runs.layers(&run).unwrap_or_else(|error| {
+            add(&mut exit, &format!("What the run changed is lost: {error}."));
+            Vec::new()
+        });
+        let look = self.runs.look(&run);
+        if layers.is_empty() && look.is_none() {
             return self.tool_settled(&run, *exit, &Findings::default());
-        };
+        }
         let events = self.events.clone();
         tokio::task::spawn_local(async move {
-            let findings = look.look_aside(alone).await.unwrap_or_else(|error| Findings {
-                left: vec![format!("whatever the run made there, which could not be looked at: {error}")],
-                ..Findings::default()
-            });
+            if !layers.is_empty()
+                && let Some(told) = commit_aside(layers).await
+            {
+                add(&mut exit, &told);
+            }
+            let findings = match look {
+                Some((look, alone)) => look.look_aside(alone).await.unwrap_or_else(|error| Findings {
+                    left: vec![format!("whatever the run made there, which could not be looked at: {error}")],
+                    ..Findings::default()
+                }),
+                None => Findings::default(),
+            };
             let _over = events.send(Event::ToolLooked { run, exit, findings: Box::new(findings) }).await;
         });
     }
@@ -135,8 +162,7 @@ impl Tree {
                 let detail = format!("Run {run}: {told}");
                 self.journal.record(Told { incarnation: None, detail: Some(detail), ..event });
             }
-            exit.message =
-                Some(exit.message.map_or_else(|| told.clone(), |message| format!("{message}\n{told}")));
+            add(&mut exit, &told);
         }
         if exit.cause == ToolCause::LaunchFailed {
             self.expect_orphans();
@@ -199,6 +225,12 @@ async fn attend(
     };
     let exit = Box::new(going.attend(killed, printed).await);
     let _over = events.send(Event::ToolEnded { run, exit }).await;
+}
+
+/// Adds a sentence for the model.
+fn add(exit: &mut ToolExit, told: &str) {
+    let message = exit.message.take();
+    exit.message = Some(message.map_or_else(|| told.to_owned(), |message| format!("{message}\n{told}")));
 }
 
 fn pieces(text: &str) -> impl Iterator<Item = &str> {

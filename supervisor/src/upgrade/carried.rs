@@ -118,6 +118,9 @@ pub struct ProcessState {
     pub pidfd: Lent,
     /// Its listener, with the port.
     pub listener: Option<(Lent, u16)>,
+    /// Its layers.
+    #[serde(default)]
+    pub layers: Vec<Lent>,
     /// The folder of its cgroup.
     pub group: Option<PathBuf>,
     /// How it was confined.

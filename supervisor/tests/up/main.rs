@@ -4,6 +4,7 @@
 mod cgroup;
 mod control;
 mod deprived;
+mod disk;
 mod events;
 mod fall;
 mod handover;

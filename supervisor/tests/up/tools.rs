@@ -87,7 +87,7 @@ fn without_isolation_a_run_still_ends_with_its_group() {
     home.wait_gone([child.trim().parse().unwrap()]);
 }
 
-fn ask(port: u16, params: &Value) -> Value {
+pub(crate) fn ask(port: u16, params: &Value) -> Value {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();

@@ -144,7 +144,7 @@ pub enum UnitKind {
         /// Its folder of other files.
         dir: PathBuf,
         /// What one tool run may use.
-        tools: ToolPolicy,
+        tools: Box<ToolPolicy>,
         /// The hosts that a tool run may reach.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         tool_hosts: Vec<EgressHost>,
@@ -263,7 +263,7 @@ impl Config {
                 id: agent.id.clone(),
                 workspace: paths.workspace(agent),
                 dir: paths.agent_dir(&agent.id),
-                tools: agent.tool_policy.clone(),
+                tools: Box::new(agent.tool_policy.clone()),
                 tool_hosts: self.tool_hosts(agent),
             },
             egress: self.agent_hosts(agent, found, providers),

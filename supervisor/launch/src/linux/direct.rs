@@ -50,7 +50,8 @@ pub(crate) fn launch(
     );
     let rules = rules(spec, profile, scratch.as_deref());
     let clean: Option<PathBuf> = scratch.clone();
-    let last = Last { spec, socket, listener, rules, ports, programs, namespaces: Vec::new(), gaps, scratch };
+    let (namespaces, layers) = (Vec::new(), Vec::new());
+    let last = Last { spec, socket, listener, rules, ports, programs, namespaces, gaps, layers, scratch };
     if !profile.stub {
         return last.run();
     }
@@ -77,6 +78,7 @@ pub(crate) fn open(spec: &LaunchSpec, socket: &OwnedFd) -> Result<std::convert::
         programs: Vec::new(),
         namespaces: Vec::new(),
         gaps: vec!["no sandbox: the operator wrote mode \"off\"".to_owned()],
+        layers: Vec::new(),
         scratch: None,
     }
     .run()
@@ -90,6 +92,13 @@ fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<Stri
             format!("{what} That needs level L2 (user namespaces); see `creel doctor`."),
         ))
     };
+    if let Some(layer) = spec.layers.first() {
+        let shown = layer.at.display();
+        return refuse(format!(
+            "At level L1 the bytes and files of {shown} cannot be bounded (sandbox.disk, sandbox.inodes): take these keys out, or make \
+             the workspace read-only (sandbox.workspaceAccess)."
+        ));
+    }
     let mut gaps = Vec::new();
     for view in &spec.fs {
         let shown = view.path.display();
@@ -190,6 +199,11 @@ mod tests {
         let mut git = spec(Role::Tool);
         git.fs.push(View::rw(dir.path()));
         assert!(expressible(&git, None, 7).unwrap_err().sentence.contains(".git"));
+
+        let mut bounded = spec(Role::Tool);
+        bounded.layers.push(crate::Layer { at: "/w".into(), bytes: Some(1), inodes: None });
+        let told = expressible(&bounded, None, 7).unwrap_err().sentence;
+        assert!(told.contains("sandbox.disk") && told.contains("creel doctor"), "{told}");
 
         let networked = LaunchSpec { net: Net::Listener, ..spec(Role::Tool) };
         assert!(expressible(&networked, None, 7).is_err());

@@ -24,6 +24,8 @@ pub(crate) struct Last<'a> {
     pub(crate) programs: Vec<BpfProgram>,
     pub(crate) namespaces: Vec<String>,
     pub(crate) gaps: Vec<String>,
+    /// The folders of the spec's layers.
+    pub(crate) layers: Vec<OwnedFd>,
     /// `TMPDIR` where there is no private `/tmp`.
     pub(crate) scratch: Option<PathBuf>,
 }
@@ -83,7 +85,8 @@ impl Last<'_> {
         }
         let listener = self.listener.take();
         let port = listener.as_ref().map(|(_, port)| *port);
-        let fds: Vec<_> = listener.iter().map(|(fd, _)| fd.as_fd()).collect();
+        let listening = listener.iter().map(|(fd, _)| fd);
+        let fds: Vec<_> = listening.chain(&self.layers).map(|fd| fd.as_fd()).collect();
         note::send(self.socket, &Note::Ready { isolation, port }, &fds)
             .at(Stage::Policy, || "The supervisor does not take the unit's report")
     }

@@ -9,6 +9,7 @@ mod filter;
 mod filter_tests;
 mod first;
 mod last;
+mod layer;
 mod limits;
 mod network;
 pub(crate) mod nursery;

@@ -11,11 +11,12 @@ use rustix::mount::{
     mount_remount, move_mount, open_tree, unmount,
 };
 
+use super::layer;
 use super::sys::{self, MountChange};
-use super::views::OpenView;
+use super::views::{OpenView, Tree};
 use crate::error::{At as _, LaunchError, Stage};
 use crate::profile::{Proc, RoleProfile};
-use crate::spec::Ids;
+use crate::spec::{Access, Ids, LaunchSpec};
 
 /// Where the new root stands until it becomes the root; what it covers on the host's side is of no further use.
 const SCAFFOLD: [&str; 4] = ["/tmp", "/mnt", "/var", "/run"];
@@ -43,13 +44,15 @@ const COVERED: [&str; 14] = [
 /// ... or administer it (read-only; writing is refused by ownership already).
 const FROZEN: [&str; 4] = ["sys", "bus", "irq", "fs"];
 
-/// Builds the root around the given views and enters it. `ids` are the unit's, as it sees itself.
+/// Builds the root around the given views and enters it. `ids` are the unit's, as it sees itself. Returns the folders of the
+/// spec's layers.
 pub(crate) fn enter(
     profile: &RoleProfile,
-    tmp_bytes: u64,
+    spec: &LaunchSpec,
     ids: Ids,
     views: &[OpenView],
-) -> Result<(), LaunchError> {
+) -> Result<Vec<OwnedFd>, LaunchError> {
+    let tmp_bytes = spec.tmp_bytes;
     let scaffold = SCAFFOLD.iter().find(|p| Path::new(p).is_dir()).ok_or_else(|| {
         LaunchError::new(
             Stage::Root,
@@ -74,12 +77,31 @@ pub(crate) fn enter(
     devices(profile)?;
     proc_folder(profile.proc)?;
     let own = [device_of(&root)?, device_of(&open_path("tmp")?)?];
+    let mut layers = layer::Stack::of(spec);
     for view in views {
-        let target = spot(root.as_fd(), &view.at, view.is_dir, &own)?;
-        attach(&view.tree, &target)
-            .at(Stage::View, || format!("Nothing can be mounted at {}", view.at.display()))?;
+        let place = || spot(root.as_fd(), &view.at, view.is_dir, &own);
+        let target = place()?;
+        match &view.tree {
+            Tree::Detached(tree) => attach(tree, &target),
+            Tree::Again(access) => over_itself(&target, *access),
+        }
+        .at(Stage::View, || format!("Nothing can be mounted at {}", view.at.display()))?;
+        layers.cover(&view.at, place)?;
     }
-    swap(&root)
+    swap(&root)?;
+    layers.finish()
+}
+
+fn over_itself(target: &OwnedFd, access: Access) -> rustix::io::Result<()> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(target, "", flags)?;
+    let read_only = if access == Access::Ro { libc::MOUNT_ATTR_RDONLY } else { 0 };
+    let set = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | read_only;
+    let change = MountChange { set, private: true, ..MountChange::default() };
+    sys::set_mount(tree.as_fd(), &change)
+        .map_err(|error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))?;
+    attach(&tree, target)
 }
 
 /// Something of the host's system folders, as it will appear.
@@ -125,7 +147,7 @@ fn place_system(root: &OwnedFd, entry: HostEntry) -> Result<(), LaunchError> {
     }
 }
 
-fn attach(tree: &OwnedFd, target: &OwnedFd) -> rustix::io::Result<()> {
+pub(super) fn attach(tree: &OwnedFd, target: &OwnedFd) -> rustix::io::Result<()> {
     move_mount(
         tree,
         "",
@@ -293,7 +315,7 @@ fn swap(root: &OwnedFd) -> Result<(), LaunchError> {
     sys::set_mount(root.as_fd(), &change).at(Stage::Root, || "The new root cannot be made read-only")
 }
 
-fn fresh(at: &str, kind: &str, options: &str) -> Result<(), LaunchError> {
+pub(super) fn fresh(at: &str, kind: &str, options: &str) -> Result<(), LaunchError> {
     let mut flags = MountFlags::NOSUID;
     flags.set(MountFlags::NODEV, kind != "devpts");
     flags.set(MountFlags::NOEXEC, kind != "tmpfs");
@@ -309,7 +331,7 @@ fn fresh(at: &str, kind: &str, options: &str) -> Result<(), LaunchError> {
     })
 }
 
-fn make_dir(path: &str) -> Result<(), LaunchError> {
+pub(super) fn make_dir(path: &str) -> Result<(), LaunchError> {
     mkdirat(CWD, path, Mode::from_raw_mode(0o755))
         .at(Stage::Root, || format!("/{path} cannot be made in the new root"))
 }

@@ -238,7 +238,7 @@ impl Inside<'_> {
             Some(opened) => opened,
             None => views::open_all(self.spec, self.program, None)?,
         };
-        root::enter(self.profile, self.spec.tmp_bytes, self.unit, &opened.views)?;
+        let layers = root::enter(self.profile, self.spec, self.unit, &opened.views)?;
         let mut gaps = opened.gaps;
         if !self.grouped {
             gaps.push("no cgroup: the memory of several processes together has no limit".to_owned());
@@ -254,6 +254,7 @@ impl Inside<'_> {
             programs,
             namespaces,
             gaps,
+            layers,
             scratch: None,
         };
         if self.profile.stub { with_first_process(last, &Realm::Namespace, || ()) } else { last.run() }

@@ -12,11 +12,19 @@ use super::sys::{self, MountChange};
 use crate::error::{At as _, LaunchError, Stage};
 use crate::spec::{Access, Ids, LaunchSpec, View};
 
-/// A detached mount and the place it belongs to.
+/// A mount to be made and the place it belongs to.
 pub(crate) struct OpenView {
-    pub(crate) tree: OwnedFd,
+    pub(crate) tree: Tree,
     pub(crate) at: PathBuf,
     pub(crate) is_dir: bool,
+}
+
+/// What is mounted.
+pub(crate) enum Tree {
+    /// A detached mount.
+    Detached(OwnedFd),
+    /// What is there already, over itself: below a layer the host's own folder would be a way around it.
+    Again(Access),
 }
 
 /// All views of a spec, outer ones first, and what could not be done about them.
@@ -63,9 +71,10 @@ fn open_one(
     let stat =
         fstat(&top).at(Stage::View, || format!("The view {} cannot be examined", view.path.display()))?;
     let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    let map = Wanted { view, ids, stat: &stat };
+    let layered = spec.layers.iter().any(|layer| layer.at == view.at);
+    let map = Wanted { view, ids, stat: &stat, layered };
     let tree = detach(top.as_fd(), "", view.access, &map, maps, &mut all.gaps)?;
-    all.views.push(OpenView { tree, at: view.at.clone(), is_dir });
+    all.views.push(OpenView { tree: Tree::Detached(tree), at: view.at.clone(), is_dir });
     if is_dir && view.access == Access::Rw {
         if spec.protect_git {
             protect_git(view, top.as_fd(), &map, maps, all)?;
@@ -82,6 +91,8 @@ struct Wanted<'a> {
     view: &'a View,
     ids: Option<Ids>,
     stat: &'a Stat,
+    /// Whether its changes are kept apart.
+    layered: bool,
 }
 
 /// Puts a read-only mount of `.git` over itself: hooks and configuration in it are run by the host's git.
@@ -106,7 +117,7 @@ fn protect_git(
             return Ok(());
         }
     };
-    let tree = detach(top, ".git", Access::Ro, map, maps, &mut all.gaps)?;
+    let tree = over_itself(top, ".git", Access::Ro, map, maps, &mut all.gaps)?;
     all.views.push(OpenView { tree, at: view.at.join(".git"), is_dir });
     Ok(())
 }
@@ -137,7 +148,7 @@ fn protect(
         }
         wanted.push((path, entry, is_dir, Access::Ro));
         for (path, entry, is_dir, access) in wanted {
-            let tree = detach(entry.as_fd(), "", access, map, maps, &mut all.gaps)?;
+            let tree = over_itself(entry.as_fd(), "", access, map, maps, &mut all.gaps)?;
             all.views.push(OpenView { tree, at: map.view.at.join(path), is_dir });
         }
     }
@@ -154,6 +165,21 @@ fn below(top: BorrowedFd<'_>, path: &Path) -> Option<(OwnedFd, bool)> {
         FileType::RegularFile => Some((entry, false)),
         _ => None,
     }
+}
+
+/// A part of a view, to be mounted over itself.
+fn over_itself(
+    top: BorrowedFd<'_>,
+    below: &str,
+    access: Access,
+    map: &Wanted<'_>,
+    maps: &mut Maps,
+    gaps: &mut Vec<String>,
+) -> Result<Tree, LaunchError> {
+    if map.layered {
+        return Ok(Tree::Again(access));
+    }
+    detach(top, below, access, map, maps, gaps).map(Tree::Detached)
 }
 
 fn detach(

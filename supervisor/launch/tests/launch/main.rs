@@ -7,6 +7,7 @@ mod cgroup;
 mod confinement;
 mod failures;
 mod foreground;
+mod layers;
 mod leaks;
 mod levels;
 mod lifetime;

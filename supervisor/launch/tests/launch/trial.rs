@@ -163,11 +163,13 @@ fn foreground(level: &str, access: &str, workspace: &str, wall: &str, command: &
         },
         protect_git: true,
         protect: Vec::new(),
+        bytes: None,
+        inodes: None,
         ro: Vec::new(),
         wall: Duration::from_millis(wall.parse().unwrap()),
         level: if level == "L1" { Level::L1 } else { Level::L2 },
         raw: true,
         command: command.iter().map(|&c| c.to_owned()).collect(),
     };
-    run_foreground(&run, None)
+    run_foreground(&run, None).code
 }

@@ -10,7 +10,7 @@
 
 mod git;
 mod quarantine;
-mod walk;
+pub(in crate::tool) mod walk;
 
 use std::fmt::Write as _;
 use std::io;

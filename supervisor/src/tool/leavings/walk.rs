@@ -38,7 +38,7 @@ pub(super) struct Walk<'a> {
 }
 
 /// Opens beneath a folder: no `..` and no link leads anywhere, and nothing is waited for.
-pub(super) fn beneath(top: &OwnedFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(in crate::tool) fn beneath(top: &OwnedFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     #[cfg(target_os = "linux")]
     {
