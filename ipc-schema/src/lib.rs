@@ -26,6 +26,7 @@ pub mod reach;
 pub mod release;
 pub mod rpc;
 pub mod secret;
+pub mod terminal;
 
 pub use error::{ErrorClass, ErrorData};
 pub use exit::ExitCode;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use creel_ipc::terminal::steers;
 use creel_kit::ws::Client;
 use creel_kit::{Creel, TestHome, config};
 use fake_model::FakeModel;
@@ -263,6 +264,57 @@ async fn a_terminal_gets_no_escape_sequences_of_a_model() -> Result<()> {
     place_and(json!({}), async |_, creel, _| {
         let said = creel.cli(&["agent", "--message", "echo a\u{1b}]52;c;cnQ=\u{7}b\u{9b}31m ü"]).await?;
         assert_eq!(said.success()?.trim_end(), "a?]52;c;cnQ=?b?31m ü");
+        Ok(())
+    })
+    .await
+}
+
+/// What a command and a model may try on whoever reads: the clipboard, both spellings of CSI, and the direction of text.
+const HOSTILE: &str = "\\033]52;c;cm0=\\007\\302\\2352J\\033[31m\\342\\200\\256x";
+
+#[tokio::test]
+async fn neither_models_nor_terminals_get_what_commands_wrote_to_steer_them() -> Result<()> {
+    let steered = |text: &str| text.chars().any(|c| steers(c) && c != '\n');
+    place_and(json!({"sandbox": {"network": "allow-list"}}), async |place, creel, client| {
+        // Printed, denied with a name in it, left with a name in it, and asked of egress.
+        let script = format!(
+            "H=\"$(printf '{HOSTILE}')\"; printf \"out$H\\n\"; echo x > \"/srv/$(printf '\\033[2J\\302\\235\\342\\200\\256x')\"; mkdir \"$H\" && echo > \"$H/.envrc\"; \
+             printf \"CONNECT a$H.example:443 HTTP/1.1\\r\\n\\r\\n\" | curl -sS telnet://${{HTTPS_PROXY#http://}}; true"
+        );
+        let said = place.exec(client, &script).await?;
+        assert!(said.contains("out") && said.contains("/srv/") && !steered(&said), "{said:?}");
+        for pty in [false, true] {
+            let script = format!("printf 'begin{HOSTILE}\\n'; read end");
+            let asked = json!({"command": script, "background": true, "pty": pty});
+            let started = place.call(client, "main", "exec", asked).await?;
+            let session = started.split_once("as session ").and_then(|(_, rest)| rest.split_once(". `"));
+            let session = session.with_context(|| started.clone())?.0.to_owned();
+            for action in ["poll", "log"] {
+                let asked = json!({"action": action, "sessionId": session});
+                let said = place.call(client, "main", "process", asked).await?;
+                ensure!(!steered(&started) && !steered(&said), "{action} {pty}: {started:?} {said:?}");
+            }
+            let log = json!({"action": "log", "sessionId": session});
+            let said = place.call(client, "main", "process", log).await?;
+            ensure!(said.starts_with("beginx\n"), "{said:?}");
+        }
+        for words in [
+            &["sandbox", "why"][..],
+            &["sandbox", "quarantine", "list"],
+            &["events"],
+            &["logs"],
+            &["egress", "log"],
+            &["status", "--verbose"],
+            &["sessions"],
+            &["gateway", "call", "chat.history", "--params", "{\"sessionKey\":\"main\"}"],
+        ] {
+            for json in [&[][..], &["--json"]] {
+                let shown = creel.cli(&[words, json].concat()).await?;
+                ensure!(!steered(&shown.stdout) && !steered(&shown.stderr), "{words:?}: {shown:?}");
+            }
+        }
+        let why = creel.cli(&["sandbox", "why"]).await?;
+        ensure!(why.success()?.contains("/srv/?[2J??x is outside"), "{why:?}");
         Ok(())
     })
     .await

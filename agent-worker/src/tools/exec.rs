@@ -1,6 +1,7 @@
 //! The tool `exec`: a command in the tool sandbox. The worker itself may start nothing (D1).
 
 use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolRunParams};
+use creel_ipc::terminal::stripped;
 use serde_json::Value;
 
 use super::{Outcome, arguments::Arguments, truncate};
@@ -62,17 +63,18 @@ pub fn plan(run: String, arguments: &Value, default_wall_ms: u64) -> Result<Plan
     Ok(Plan { command, leave_after, terminal })
 }
 
-/// What the model reads of a run that ended.
+/// What the model reads of a run that ended: what a terminal would obey, colours included, is not in it.
 pub fn report(exit: &ToolExit) -> Outcome {
     let mut text = String::new();
-    let (stdout, cut) = truncate::tail(&exit.stdout);
+    let (stdout, stderr) = (stripped(&exit.stdout), stripped(&exit.stderr));
+    let (stdout, cut) = truncate::tail(&stdout);
     if cut || exit.dropped_bytes > 0 {
         text.push_str(
             "[The beginning of the output is cut off; write it to a file and read that to see all.]\n",
         );
     }
     text.push_str(stdout);
-    let (stderr, _) = truncate::tail(&exit.stderr);
+    let (stderr, _) = truncate::tail(&stderr);
     let stderr = truncate::end(stderr, MAX_STDERR);
     if !stderr.trim().is_empty() {
         end_line(&mut text);

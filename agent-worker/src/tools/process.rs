@@ -3,6 +3,7 @@
 
 use creel_ipc::msg::process::ProcessStatus;
 use creel_ipc::msg::tool::ToolExit;
+use creel_ipc::terminal::{stripped, unfinished};
 use serde_json::Value;
 
 use super::{Outcome, arguments::Arguments, exec};
@@ -89,6 +90,14 @@ fn keys(names: &[Value]) -> Result<String, String> {
     Ok(sent)
 }
 
+/// Takes away the end of a part that is to be read again with the next: a control sequence that was cut in two.
+pub fn whole(mut status: ProcessStatus) -> ProcessStatus {
+    let held = if status.exit.is_some() { 0 } else { unfinished(&status.text) };
+    status.text.truncate(status.text.len() - held);
+    status.next = status.next.saturating_sub(held as u64);
+    status
+}
+
 /// What the model reads of one that goes on or has ended.
 pub fn report(status: &ProcessStatus) -> Outcome {
     let missing = match status.lost {
@@ -98,13 +107,13 @@ pub fn report(status: &ProcessStatus) -> Outcome {
     let text = format!("{missing}{}", status.text);
     match &status.exit {
         Some(exit) => exec::report(&ToolExit { stdout: text, ..exit.clone() }),
-        None => Outcome::ok(format!("{}[{}]", ended_line(text), running(status))),
+        None => Outcome::ok(format!("{}[{}]", ended_line(stripped(&text)), running(status))),
     }
 }
 
 /// What the model reads when `exec` left it running.
 pub fn left_running(status: &ProcessStatus) -> Outcome {
-    let text = ended_line(status.text.clone());
+    let text = ended_line(stripped(&status.text));
     Outcome::ok(format!(
         "{text}[It runs on in the background as session {}. `process` shows what it prints (poll, log), writes to it and ends it.]",
         status.process
@@ -121,14 +130,15 @@ pub fn list(processes: &[ProcessStatus]) -> Outcome {
             None => running(status),
             Some(exit) => exec::ending(exit).trim_matches(['[', ']']).to_owned(),
         };
-        format!("{}  {how}  {}", status.process, status.command)
+        format!("{}  {how}  {}", status.process, stripped(&status.command))
     };
     Outcome::ok(processes.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// Some lines of what one printed.
 pub fn log(status: &ProcessStatus, first: Option<u64>, limit: u64) -> Outcome {
-    let lines: Vec<&str> = status.text.lines().collect();
+    let text = stripped(&status.text);
+    let lines: Vec<&str> = text.lines().collect();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let first = match first {
         Some(first) => usize::try_from(first).unwrap_or(usize::MAX).min(lines.len()),
@@ -185,8 +195,22 @@ mod tests {
             list(&[]).text,
             log(&status("a\nb\nc\n", None), None, 2).text,
             log(&status("a\nb\nc\n", None), Some(1), 1).text,
+            report(&status(
+                "\u{1b}[32mgreen\u{1b}[0m\r\n10%\r20%\u{1b}]52;c;cm0=\u{7}\u{9b}2J\u{202e}",
+                None,
+            ))
+            .text,
+            log(&status("\u{1b}[32mgreen\u{1b}[0m\r\n\u{9d}0;t\u{9c}b\r\n", Some(0)), None, 9).text,
         ];
         insta::assert_snapshot!(seen.join("\n---\n"));
+    }
+
+    #[test]
+    fn a_sequence_that_is_cut_in_two_is_read_again() {
+        let cut = whole(ProcessStatus { next: 100, ..status("ab\u{1b}[3", None) });
+        assert_eq!((cut.text.as_str(), cut.next), ("ab", 97));
+        let ended = whole(ProcessStatus { next: 100, ..status("ab\u{1b}[3", Some(0)) });
+        assert_eq!((ended.text.len(), ended.next), (5, 100));
     }
 
     #[test]

@@ -171,7 +171,7 @@ async fn news(
     // The gateway fills in whose it is.
     let params = ProcessPollParams { process, agent: String::new(), from };
     loop {
-        let status = link.call::<ProcessPoll>(&params).await?;
+        let status = process::whole(link.call::<ProcessPoll>(&params).await?);
         if awaited(&status) || Instant::now() >= deadline {
             return Ok(status);
         }

@@ -71,7 +71,7 @@ fn show(context: &Context, args: &Args, page: &EventPage) -> Result<(), CliError
 /// One event: as one line of JSON with `--json`.
 fn one(context: &Context, event: &Event) -> Result<(), CliError> {
     if context.out.is_json() {
-        return context.out.line(serde_json::to_string(event).map_err(std::io::Error::from)?);
+        return context.out.json_line(event);
     }
     context.out.line(line(event, &context.out))
 }

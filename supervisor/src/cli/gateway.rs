@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::CliError;
 use super::socket::Socket;
-use super::{Context, OK};
+use super::{Context, OK, table};
 
 /// Call the gateway directly.
 #[derive(Debug, clap::Subcommand)]
@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliEr
         return Err(wrong(format!("it is {}", kind(&params))));
     }
     let answer = Socket::connect(context)?.call(&method, &params)?;
-    context.out.data(&answer, || format!("{answer:#}"))?;
+    context.out.data(&answer, || table::json(&format!("{answer:#}")))?;
     Ok(OK)
 }
 

@@ -74,7 +74,7 @@ fn from_files(context: &Context, asked: LogsParams) -> Result<LogLines, CliError
 /// One line: as one line of JSON with `--json`, else with its time, and its unit where several are shown.
 fn one(context: &Context, line: &LogLine, named: bool) -> Result<(), CliError> {
     if context.out.is_json() {
-        return context.out.line(serde_json::to_string(line).map_err(std::io::Error::from)?);
+        return context.out.json_line(line);
     }
     let at = context.out.paint(Colour::Grey, &moment(&clock::rfc3339(line.at_ms)));
     let text = plain(&line.text);

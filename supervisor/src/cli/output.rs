@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::error::CliError;
-use super::table::lines;
+use super::table::{self, lines};
 
 /// How to print.
 #[derive(Debug, Clone)]
@@ -37,10 +37,15 @@ impl Output {
     pub(crate) fn data(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliError> {
         if self.json {
             let json = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-            return self.line(json);
+            return self.line(table::json(&json));
         }
         let text = text();
         if text.is_empty() { Ok(()) } else { self.line(text.trim_end_matches('\n')) }
+    }
+
+    /// Prints data as one line of JSON.
+    pub(crate) fn json_line(&self, value: &impl Serialize) -> Result<(), CliError> {
+        self.line(table::json(&serde_json::to_string(value).map_err(io::Error::from)?))
     }
 
     /// Prints one line.
@@ -68,7 +73,7 @@ impl Output {
         }
         if self.json {
             let json = serde_json::json!({ "error": error.to_string() });
-            self.note(json);
+            self.note(table::json(&json.to_string()));
         } else {
             // Much of it is what somebody else said: a model's server, a command, a sender.
             self.note(format_args!("creel: {}", lines(&error.to_string())));

@@ -44,7 +44,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliEr
             leavings::restore(&folder, &mut of, &path).map_err(|error| {
                 CliError::Run(format!("{} stays in quarantine: {error}.", path.display()))
             })?;
-            context.out.note(format_args!("{} is back in {}.", path.display(), of.workspace.display()));
+            let told = format!("{} is back in {}.", path.display(), of.workspace.display());
+            context.out.note(plain(&told));
         }
         Command::Drop { agent } => {
             let of_agent: Vec<_> = all.into_iter().filter(|(_, of)| of.agent == agent).collect();
@@ -71,7 +72,7 @@ fn show(context: &Context, all: &[(PathBuf, Quarantined)]) -> Result<(), CliErro
         for (_, of) in all {
             for item in &of.items {
                 let path = plain(&item.path.display().to_string());
-                rows.push(vec![of.agent.clone(), path, moment(&of.at), of.run.clone()]);
+                rows.push(vec![plain(&of.agent), path, moment(&of.at), plain(&of.run)]);
             }
         }
         if rows.len() == 1 { "Nothing is in quarantine.".to_owned() } else { columns(&rows) }

@@ -1,5 +1,7 @@
 //! Columns of text, as wide as they need to be.
 
+use creel_ipc::terminal::steers;
+
 /// Lays rows out in columns. The first row is the heading. Widths count characters.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     padded(rows).iter().map(|line| format!("{line}\n")).collect()
@@ -30,7 +32,7 @@ pub(crate) fn plain(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\t' | '\n' => out.push(' '),
-            c if c.is_control() => out.extend(c.escape_default()),
+            c if steers(c) => out.extend(c.escape_default()),
             c => out.push(c),
         }
     }
@@ -39,7 +41,20 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// The same for text of several lines, which keeps them.
 pub(crate) fn lines(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '?' } else { c }).collect()
+    text.chars().map(|c| if steers(c) && !matches!(c, '\n' | '\t') { '?' } else { c }).collect()
+}
+
+/// The same for JSON, in which such characters are in strings only: it keeps its meaning.
+pub(crate) fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push(c),
+            c if steers(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Characters of a cell that are seen: colour sequences are not.
@@ -101,6 +116,11 @@ mod tests {
     fn foreign_text_cannot_steer_the_terminal() {
         assert_eq!(lines("a\tb\n\u{1b}[2Jc\r\u{9b}1mä"), "a\tb\n?[2Jc??1mä");
         assert_eq!(plain("a\tb\u{1b}[2Jc\u{9b}1mä"), "a b\\u{1b}[2Jc\\u{9b}1mä");
+        assert_eq!([lines("a\u{202e}b"), plain("a\u{2066}b")], ["a?b", "a\\u{2066}b"]);
+        let said = "a\u{1b}]52;c;x\u{7}\u{9d}\u{202e}\n";
+        let told = json(&serde_json::to_string_pretty(&[said]).unwrap());
+        assert!(told.chars().all(|c| c == '\n' || !steers(c)), "{told:?}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&told).unwrap(), [said]);
     }
 
     #[test]

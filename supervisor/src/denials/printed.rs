@@ -4,6 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use creel_ipc::msg::sandbox::Rule;
+use creel_ipc::terminal::steers;
 use creel_launch::{Access, LaunchSpec, Layer, Level, Net, View, outline};
 
 /// Lines that are looked at, and bytes of one.
@@ -223,7 +224,7 @@ fn normal(path: &Path) -> Option<PathBuf> {
 
 /// A path as text without control characters, and not too long.
 pub(super) fn shown(path: &Path) -> String {
-    let text: String = path.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let text: String = path.to_string_lossy().chars().map(|c| if steers(c) { '?' } else { c }).collect();
     let (kept, rest) = text.split_at(text.floor_char_boundary(PATH));
     if rest.is_empty() { kept.to_owned() } else { format!("{kept}…") }
 }

@@ -106,7 +106,7 @@ fn unreadable(path: &std::path::Path, error: &std::io::Error) -> CliError {
 
 fn one(context: &Context, record: &EgressRecord) -> Result<(), CliError> {
     if context.out.is_json() {
-        return context.out.line(serde_json::to_string(record).map_err(std::io::Error::from)?);
+        return context.out.json_line(record);
     }
     context.out.line(line(record, &context.out))
 }
