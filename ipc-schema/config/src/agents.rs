@@ -116,6 +116,8 @@ noun! {
         "deny" => deny: Vec<String> = Vec::new();
         /// Commands.
         "exec" => exec: Exec = Exec::default();
+        /// Not built yet: commands outside of the tool sandbox for listed senders.
+        "elevated" => elevated: Unbuilt = Unbuilt;
     }
 }
 

@@ -164,5 +164,6 @@ fn tools(own: &Tools, defaults: &Tools) -> Tools {
         allow: own.allow.clone().or_else(|| defaults.allow.clone()),
         deny: joined(&defaults.deny, &own.deny),
         exec: Exec { security: own.exec.security.or(defaults.exec.security), ..own.exec.clone() },
+        elevated: own.elevated,
     }
 }
