@@ -18,7 +18,19 @@ echo "# $(. /etc/os-release; echo "$PRETTY_NAME"), kernel $(uname -r), Landlock 
 said=$(HOME=/root $creel doctor 2>&1)
 [[ $said == *"Landlock"*"ABI $abi"* ]] || bad "doctor does not tell of Landlock ABI $abi: $said"
 
-exec_at() { echo "$creel sandbox exec --workspace {ws} --access rw --ro {probes} --wall {wall} --level $1 --"; }
+# From Linux 6.6 on a workspace can be bounded; before, it is refused with the reason.
+limits="--disk 256M --inodes 10000"
+if ! said=$($creel sandbox exec --workspace "$(mktemp -d)" $limits -- true 2>&1); then
+  if [[ $said == *"sandbox.disk"*"Linux 6.6"* ]] && printf '%s\n6.6\n' "$(uname -r)" | sort -VC; then
+    echo "# limits on a workspace are refused here, as they must be: $said"; limits=; touch "$out/unlimited"
+  else
+    bad "limits on a workspace: $said"
+  fi
+fi
+exec_at() {
+  local bounded=$limits; [ $1 != l1 ] || bounded=
+  echo "$creel sandbox exec --workspace {ws} --access rw --ro {probes} --wall {wall} --level $1 $bounded --"
+}
 # attack NAME COMMAND...: the suite's own exit code is judged outside
 attack() {
   local name=$1 from=$SECONDS; shift

@@ -23,6 +23,8 @@ const UID: &str = "12345";
 const UNIT: &str = "64742";
 /// Seconds that a probe has.
 const WALL: &str = "6";
+/// What the workspace may hold: less than the attacks on it write, and more than one file may have.
+const LIMITS: [&str; 4] = ["--disk", "256M", "--inodes", "10000"];
 /// Without a sandbox at least so many attacks must work, or the suite does not attack.
 const WORKS_UNCONFINED: usize = 70;
 
@@ -124,8 +126,25 @@ impl Place {
         Ok(probe.stderr(Stdio::null()).status()?.success())
     }
 
+    /// Whether this kernel can bound a workspace.
+    fn has_limits(&self) -> Result<bool> {
+        let workspace = self.0.join("limited");
+        fs::create_dir(&workspace)?;
+        let mut probe = Command::new(self.creel());
+        probe.args(["sandbox", "exec", "--workspace"]).arg(&workspace).args(LIMITS).args(["--", "true"]);
+        let said = probe.output()?;
+        if !said.status.success() {
+            println!(
+                "NOT MEASURED HERE: limits on the workspace: {}",
+                String::from_utf8_lossy(&said.stderr).trim_end()
+            );
+        }
+        Ok(said.status.success())
+    }
+
     /// All runs at once: most of their time they wait.
     fn attack(&self, levels: &[Level]) -> Result<()> {
+        let limited = self.has_limits()?;
         let root = fs::metadata("/proc/self")?.uid() == 0;
         let mut runs = vec![Attack { level: None, root: false }];
         for level in levels {
@@ -141,7 +160,7 @@ impl Place {
         let mut started = Vec::new();
         for run in runs {
             let result = self.0.join(format!("{}.json", run.name()));
-            let mut command = self.command(&run, &result, root);
+            let mut command = self.command(&run, &result, root, limited);
             println!("$ {}", show(&command));
             let child = command.stdout(Stdio::null()).stdin(Stdio::null()).spawn()?;
             started.push((run, result, child));
@@ -149,7 +168,7 @@ impl Place {
         let mut reports = Vec::new();
         for (run, result, mut child) in started {
             child.wait()?;
-            reports.push(Report::read(&run.shown(), run.level, &result)?);
+            reports.push(Report::read(&run.shown(), run.level, limited, &result)?);
         }
         let unconfined = reports.remove(0);
         println!("\n{}", report::table(&reports)?);
@@ -163,7 +182,7 @@ impl Place {
         report::judge(&reports)
     }
 
-    fn command(&self, attack: &Attack, result: &Path, root: bool) -> Command {
+    fn command(&self, attack: &Attack, result: &Path, root: bool, limited: bool) -> Command {
         let mut command = if root && !attack.root {
             let mut command = Command::new("setpriv");
             command.args(["--reuid", UID, "--regid", UID, "--clear-groups", "/usr/bin/python3"]);
@@ -181,6 +200,9 @@ impl Place {
         }
         command.arg("--").arg(self.creel());
         command.args(["sandbox", "exec", "--workspace", "{ws}", "--access", "rw", "--ro", "{probes}"]);
+        if limited && level > Level::L1 {
+            command.args(LIMITS);
+        }
         command.args(["--wall", "{wall}", "--level", &level.name().to_lowercase(), "--"]);
         command
     }
