@@ -23,6 +23,8 @@ mod error;
 mod held;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod postgres;
 mod records;
 mod rules;
 #[cfg(test)]

@@ -43,11 +43,32 @@ impl Maker for InFile {
     }
 }
 
+/// One server for all cases, as starting one takes longer than any of them.
+struct OnServer(crate::store::postgres::Server);
+
+impl Maker for OnServer {
+    fn empty(&mut self) -> Box<dyn Store> {
+        Box::new(self.0.emptied())
+    }
+}
+
 /// Runs each test on each store, by the store's [`Maker`].
 macro_rules! conformance {
     ($($name:ident),* $(,)?) => {
         conformance!(@ memory, super::InMemory, $($name),*);
         conformance!(@ sqlite, super::InFile(tempfile::tempdir().unwrap()), $($name),*);
+        mod postgres {
+            use super::Maker as _;
+            #[test]
+            fn every_case_holds() {
+                let mut maker = super::OnServer(crate::store::postgres::Server::start());
+                $(
+                    // The last name is that of the case that fails.
+                    eprintln!("postgres: {}", stringify!($name));
+                    super::$name(&mut *maker.empty());
+                )*
+            }
+        }
     };
     (@ $store:ident, $maker:expr, $($name:ident),*) => {
         mod $store {

@@ -25,6 +25,23 @@ const DEBIAN: [Peer; 9] = [
     Peer { program: "/usr/bin/pip3", argument: "--version", package: "python3-pip" },
 ];
 
+/// Where Debian keeps its PostgreSQL servers, one folder for each version.
+const SERVERS: &str = "/usr/lib/postgresql";
+
+/// Installs PostgreSQL, where it is missing, without the cluster that Debian makes and starts by itself: the tests make
+/// and start their own.
+pub(crate) fn install_postgres() -> Result<()> {
+    let servers = std::fs::read_dir(SERVERS).into_iter().flatten().flatten();
+    if servers.map(|entry| entry.path().join("bin/postgres")).any(|program| program.is_file()) {
+        return Ok(());
+    }
+    let settings = Path::new("/etc/postgresql-common");
+    if std::fs::create_dir_all(settings).is_ok() && !settings.join("createcluster.conf").exists() {
+        std::fs::write(settings.join("createcluster.conf"), "create_main_cluster = false\n")?;
+    }
+    from_debian(&[&Peer { program: SERVERS, argument: "", package: "postgresql" }])
+}
+
 /// Supervisors that ours is compared with. They may be missing from the machine of who only runs the tests.
 const SUPERVISORS: [Peer; 3] = [
     Peer { program: "/usr/bin/s6-svscan", argument: "-h", package: "s6" },
@@ -54,6 +71,7 @@ pub(crate) fn install_supervisors() -> Result<()> {
 pub(crate) fn install() -> Result<()> {
     let missing: Vec<_> = DEBIAN.iter().filter(|peer| !answers(peer.program, peer.argument)).collect();
     from_debian(&missing)?;
+    install_postgres()?;
     let peers = root().join("tests/peers");
     if !peers.join("node_modules").is_dir() {
         must(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(peers))?;

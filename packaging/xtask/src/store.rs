@@ -5,17 +5,23 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::peers::install_postgres;
 use crate::shell::{command, show};
 
 /// The parts: what each is called and which tests belong to it.
-const PARTS: [(&str, &str); 2] =
-    [("memory", "store::conformance::memory::"), ("sqlite", "store::conformance::sqlite::")];
+const PARTS: [(&str, &str); 4] = [
+    ("memory", "store::conformance::memory::"),
+    ("sqlite", "store::conformance::sqlite::"),
+    ("postgres", "store::conformance::postgres::"),
+    ("servers", "store::postgres::"),
+];
 
 /// Several gateways on the memory store, and how many histories are tried.
 const SIMULATION: &str = "store::simulation::";
 const SEEDS: &str = "1500";
 
 pub(crate) fn run() -> Result<()> {
+    install_postgres()?;
     let mut failed = Vec::new();
     let mut lines = Vec::new();
     for (name, tests) in PARTS {

@@ -1,0 +1,195 @@
+//! One connection, and the statements that it knows.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use tokio::runtime::Runtime;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+
+use super::value::Value;
+use crate::store::{Kept, StoreError};
+
+/// How long the server may take for anything. A holder whose lease runs out must hear in time that nothing is renewed.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What every connection is told first. Whoever pauses or is cut off within a transaction keeps no lock for longer than
+/// this; a lock that is not had by then is not worth waiting for. Whatever the server is used to: what is acknowledged is on
+/// its disk, and on those of its synchronous standbys.
+const MANNERS: &str =
+    "SET search_path = creel; SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '5s';
+     SET statement_timeout = '7s'; SET default_transaction_isolation = 'read committed';
+     SET standard_conforming_strings = on; SET client_min_messages = warning;
+     SELECT set_config('synchronous_commit', 'on', false)
+         WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
+
+/// A statement and its parameters.
+pub(super) type Call<'a> = (&'static str, Vec<Value<'a>>);
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    client: Client,
+    known: RefCell<HashMap<&'static str, Statement>>,
+    /// What the server is told in one go with the next statement.
+    owed: Cell<Option<&'static str>>,
+    /// Whether the last failure was that another gateway was in the way.
+    crossed: Cell<bool>,
+}
+
+impl Link {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when nobody answers, and what else the server says.
+    pub(super) fn open(rt: &Runtime, config: &Config) -> Kept<Self> {
+        within(rt, async {
+            let (client, connection) = config.connect(NoTls).await?;
+            // It ends with the client; what goes wrong is told to whoever waits for an answer.
+            tokio::spawn(async move { drop(connection.await) });
+            client.batch_execute(MANNERS).await?;
+            Ok(Self { client, known: RefCell::default(), owed: Cell::new(None), crossed: Cell::new(false) })
+        })
+    }
+
+    /// Whether nothing can be asked any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// To be said before the next statement, in the same packet.
+    pub(super) fn owe(&self, command: &'static str) {
+        self.owed.set(Some(command));
+    }
+
+    /// Whether something is owed still; then it need not be said any more.
+    pub(super) fn forgive(&self) -> bool {
+        self.owed.take().is_some()
+    }
+
+    /// Whether the last failure was that another gateway was in the way: a deadlock, or a lock that was not to be had.
+    /// The transaction is worth another try.
+    pub(super) fn was_crossed(&self) -> bool {
+        self.crossed.take()
+    }
+
+    fn noted(&self, error: tokio_postgres::Error) -> StoreError {
+        let code = error.code().map(SqlState::code).unwrap_or_default();
+        self.crossed.set(code.starts_with("40") || code == SqlState::LOCK_NOT_AVAILABLE.code());
+        error.into()
+    }
+
+    /// Says something now.
+    pub(super) fn say(&self, rt: &Runtime, commands: &str) -> Kept<()> {
+        within(rt, async { Ok(self.client.batch_execute(commands).await?) })
+    }
+
+    /// Runs a statement.
+    pub(super) fn rows(&self, rt: &Runtime, sql: &'static str, values: &[Value<'_>]) -> Kept<Vec<Row>> {
+        within(rt, async {
+            let statement = self.statement(sql).await?;
+            let values = parameters(values);
+            let asked = self.client.query(&statement, &values);
+            match self.owed.take() {
+                None => asked.await.map_err(|error| self.noted(error)),
+                Some(command) => {
+                    let (said, rows) = join(self.client.batch_execute(command), asked).await;
+                    said.map_err(spoiled)?;
+                    rows.map_err(|error| self.noted(error))
+                }
+            }
+        })
+    }
+
+    /// Runs statements that do not need each other's answers, in their order, and waits once. Returns how many rows each
+    /// has changed.
+    pub(super) fn all(&self, rt: &Runtime, calls: &[Call<'_>]) -> Kept<Vec<u64>> {
+        within(rt, async {
+            let mut ready = Vec::with_capacity(calls.len());
+            for (sql, values) in calls {
+                ready.push((self.statement(sql).await?, parameters(values)));
+            }
+            self.pay().await?;
+            // Each is sent when it is asked first, which is in their order.
+            let asked = ready.iter().map(|(statement, values)| self.client.execute(statement, values));
+            let mut changed = Vec::with_capacity(calls.len());
+            for outcome in join_all(asked).await {
+                changed.push(outcome.map_err(|error| self.noted(error))?);
+            }
+            Ok(changed)
+        })
+    }
+
+    async fn pay(&self) -> Kept<()> {
+        match self.owed.take() {
+            Some(command) => self.client.batch_execute(command).await.map_err(spoiled),
+            None => Ok(()),
+        }
+    }
+
+    async fn statement(&self, sql: &'static str) -> Kept<Statement> {
+        if let Some(known) = self.known.borrow().get(sql) {
+            return Ok(known.clone());
+        }
+        self.pay().await?;
+        let statement = self.client.prepare(sql).await?;
+        self.known.borrow_mut().insert(sql, statement.clone());
+        Ok(statement)
+    }
+}
+
+/// A transaction that could not begin, or one before it that could not end: nothing more can be said on this connection.
+fn spoiled(error: tokio_postgres::Error) -> StoreError {
+    StoreError::Away(chain(&error))
+}
+
+fn parameters<'a>(values: &'a [Value<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+fn within<T>(rt: &Runtime, work: impl Future<Output = Kept<T>>) -> Kept<T> {
+    rt.block_on(async {
+        let late = || Err(StoreError::Away(format!("it has not answered for {} s", PATIENCE.as_secs())));
+        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| late())
+    })
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(said) = error.as_db_error() else {
+            let text = chain(&error);
+            let away = error.is_closed() || causes(&error).any(|cause| cause.is::<std::io::Error>());
+            return if away { Self::Away(text) } else { Self::Engine(text) };
+        };
+        let (code, text) = (said.code(), said.message());
+        let class = code.code().get(..2).unwrap_or_default();
+        match class {
+            // A connection that failed, an operator who ends it, too many of them, and a server that only reads.
+            "08" | "57" | "25" => Self::Away(text.to_owned()),
+            _ if *code == SqlState::TOO_MANY_CONNECTIONS => Self::Away(text.to_owned()),
+            "53" | "58" => Self::Full(text.to_owned()),
+            // Others were in the way: deadlocks, locks.
+            "40" | "55" => Self::Away(text.to_owned()),
+            _ => Self::Engine(format!("{text} (SQLSTATE {})", code.code())),
+        }
+    }
+}
+
+fn causes(error: &tokio_postgres::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |error| error.source())
+}
+
+/// An error with its causes, which the driver's own text may leave out.
+fn chain(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
