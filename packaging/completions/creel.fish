@@ -515,6 +515,7 @@ complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_sub
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l agent -d 'The agent [default: the first]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l session -d 'One session, by its key as `creel sessions` shows it, or `main` for the agent\'s main session' -r
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use creel_config::plan::{EgressHost, Plan, Unit, UnitKind};
 use creel_config::sandbox::Floor;
-use creel_ipc::msg::sandbox::{DeniedCalls, Explanation, Limit, Sandboxed, Visible};
+use creel_ipc::msg::sandbox::{
+    DeniedCalls, ExplainParams, Explanation, Limit, Sandboxed, SessionSandbox, Visible,
+};
 use creel_ipc::msg::tool::ToolRunParams;
 use creel_launch::{Access, LaunchSpec, Level, Measured, Net, Role, View, outline};
 
@@ -53,19 +55,19 @@ impl<'a> Ground<'a> {
     /// A sentence when there is no such agent.
     pub fn explain(
         &self,
-        agent: Option<&str>,
+        asked: &ExplainParams,
         compose: impl FnOnce(&ToolRunParams) -> Result<Command, String>,
     ) -> Result<(Explanation, Result<LaunchSpec, String>, &'a Unit), String> {
         let agents = || {
             self.plan.units.iter().filter_map(|unit| match &unit.kind {
-                UnitKind::Agent { id, workspace, .. } => Some((unit, id.as_str(), workspace)),
+                UnitKind::Agent { id, workspace, tools, .. } => Some((unit, id.as_str(), workspace, tools)),
                 _ => None,
             })
         };
-        let Some((unit, id, workspace)) = agents().find(|(_, id, _)| agent.is_none_or(|agent| agent == *id))
-        else {
-            let known: Vec<_> = agents().map(|(_, id, _)| id).collect();
-            let name = agent.unwrap_or_default();
+        let wanted = |id: &str| asked.agent.as_ref().is_none_or(|agent| agent == id);
+        let Some((unit, id, workspace, tools)) = agents().find(|(_, id, ..)| wanted(id)) else {
+            let known: Vec<_> = agents().map(|(_, id, ..)| id).collect();
+            let name = asked.agent.as_deref().unwrap_or_default();
             return Err(format!("There is no agent \"{name}\"; there are: {}.", known.join(", ")));
         };
         let params = ToolRunParams {
@@ -75,8 +77,8 @@ impl<'a> Ground<'a> {
             cwd: None,
             env: BTreeMap::new(),
             wall_ms: None,
-            session: None,
-            main: false,
+            session: asked.session.as_ref().map(|session| session.name.clone()),
+            main: asked.session.as_ref().is_some_and(|session| session.main),
         };
         let of = format!("commands of agent:{id}");
         let (commands, spec) = match compose(&params) {
@@ -89,12 +91,20 @@ impl<'a> Ground<'a> {
                 (Sandboxed { of, problem: Some(problem.clone()), ..Sandboxed::default() }, Err(problem))
             }
         };
+        let session = asked.session.as_ref().map(|session| SessionSandbox {
+            key: String::new(),
+            main: session.main,
+            confined: spec.as_ref().map_or(self.level, |spec: &LaunchSpec| spec.level) > Level::L0,
+            scope: tools.scope.word().to_owned(),
+            home: spec.as_ref().ok().and_then(home),
+        });
         let supervision = &self.plan.supervision;
         let of_measured = |sentences: fn(&Measured) -> &Vec<String>| {
             self.measured.map(|measured| sentences(measured).clone()).unwrap_or_default()
         };
         let told = Explanation {
             agent: id.to_owned(),
+            session,
             mode: supervision.mode.word().to_owned(),
             floor: match supervision.floor {
                 Floor::L1 => Level::L1,
@@ -110,6 +120,13 @@ impl<'a> Ground<'a> {
         };
         Ok((told, spec, unit))
     }
+}
+
+/// The folder that a command of this spec has as its home, where one is kept.
+fn home(spec: &LaunchSpec) -> Option<String> {
+    let at = spec.env.get("HOME")?;
+    let kept = spec.fs.iter().find(|view| view.at == Path::new(at))?;
+    Some(kept.path.display().to_string())
 }
 
 /// Everything that can be said of a spec. `controllers`: of the cgroup it will be in.

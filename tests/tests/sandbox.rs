@@ -186,13 +186,46 @@ async fn sessions_share_a_home_as_configured() -> Result<()> {
 
 #[tokio::test]
 async fn only_the_main_session_is_outside_where_the_operator_wants_it_so() -> Result<()> {
-    place_and(json!({"sandbox": {"mode": "non-main"}}), async |place, _, client| {
+    place_and(json!({"sandbox": {"mode": "non-main", "scope": "session"}}), async |place, creel, client| {
         let inside = "readlink /proc/self/ns/net";
         let host = std::fs::read_link("/proc/self/ns/net")?.to_string_lossy().into_owned();
         let main = place.exec(client, inside).await?;
         assert!(main.contains(&host), "{main} against {host}");
         let other = place.call(client, "agent:main:stranger", "exec", json!({ "command": inside })).await?;
         assert!(other.starts_with("net:[") && !other.contains(&host), "{other} against {host}");
+
+        // The operator is told the same, measured, for each of the two.
+        let explain = async |session: &str| {
+            creel.cli(&["sandbox", "explain", "--session", session, "--json"]).await?.json()
+        };
+        let main = explain("main").await?;
+        assert_eq!(
+            (&main["session"]["confined"], &main["session"]["main"]),
+            (&json!(false), &json!(true)),
+            "{main}"
+        );
+        assert_eq!(main["sandboxes"][0]["isolation"]["level"], "L0", "{main}");
+        let other = explain("agent:main:stranger").await?;
+        assert_eq!(
+            (&other["session"]["key"], &other["session"]["confined"]),
+            (&json!("agent:main:stranger"), &json!(true)),
+            "{other}"
+        );
+        assert_eq!(other["sandboxes"][0]["isolation"]["level"], other["level"], "{other}");
+        let home = other["session"]["home"].as_str().context("no home")?.to_owned();
+        assert!(home.contains("/session/main/"), "{other}");
+        let seen = other["sandboxes"][0]["visible"].as_array().context("nothing is visible")?.clone();
+        assert!(
+            other["level"] == "L1"
+                || seen.iter().any(|row| row["note"].as_str().is_some_and(|note| note.contains(&home))),
+            "{other}"
+        );
+        let nobody = creel.cli(&["sandbox", "explain", "--session", "agent:main:nobody"]).await?;
+        assert!(
+            nobody.code != Some(0)
+                && nobody.stderr.contains("there are: agent:main:main, agent:main:stranger"),
+            "{nobody:?}"
+        );
         Ok(())
     })
     .await

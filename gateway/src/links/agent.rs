@@ -260,12 +260,12 @@ fn show_draft(this: &Attached, delta: &TurnDelta) {
 pub(super) mod tools {
     //! Tool runs, relayed: the supervisor runs them, and the agent cannot say whose they are.
 
+    use creel_config::sandbox::session_name;
     use creel_ipc::msg::Empty;
     use creel_ipc::msg::policy::EXEC;
     use creel_ipc::msg::tool::{ToolExit, ToolKill, ToolKillParams, ToolOutput, ToolRun, ToolRunParams};
     use creel_ipc::{ErrorClass, RpcError};
     use creel_link::{CallError, Link};
-    use sha2::{Digest as _, Sha256};
 
     use super::Attached;
     use crate::core::Core;
@@ -307,10 +307,7 @@ pub(super) mod tools {
         let settings = this.core.settings();
         params.main =
             lane.as_ref().is_some_and(|lane| *lane == route::main_key(&settings.config, this.name()));
-        params.session = lane.map(|lane| {
-            let digest = Sha256::digest(lane.as_bytes());
-            digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
-        });
+        params.session = lane.as_deref().map(session_name);
     }
 
     /// The session of a run: that of the turn it is named after, if this agent has that turn.

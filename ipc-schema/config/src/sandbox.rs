@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::endpoint::HostPattern;
 use crate::noun::{noun, within, within_if_given, word};
 use crate::scalar::Bytes;
@@ -188,6 +190,12 @@ word! {
         /// All agents share one.
         "shared" => Shared,
     }
+}
+
+/// What a session is called where its name is nobody's business, such as in the name of its home: 24 hexadecimal digits.
+pub fn session_name(key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 word! {

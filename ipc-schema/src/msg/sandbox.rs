@@ -17,6 +17,36 @@ request!(
 pub struct ExplainParams {
     /// The agent; absent for the first of the plan.
     pub agent: Option<String>,
+    /// One of its sessions, whose commands are explained; absent for what all of them have in common. Since: 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionOf>,
+}
+
+/// A session as commands know it: without telling which it is. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionOf {
+    /// Hexadecimal digits, as in `tool.run`.
+    pub name: String,
+    /// Whether it is the agent's main session.
+    pub main: bool,
+}
+
+/// What a session means for the sandbox of its commands. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionSandbox {
+    /// Its key; filled in by the command line.
+    pub key: String,
+    /// Whether it is the agent's main session.
+    pub main: bool,
+    /// Whether its commands are confined, by `sandbox.mode`.
+    pub confined: bool,
+    /// `sandbox.scope` of its agent.
+    pub scope: String,
+    /// The folder of the host that its commands have as their home; absent where none is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
 }
 
 /// A policy in force. Since: 1.0.
@@ -25,6 +55,9 @@ pub struct ExplainParams {
 pub struct Explanation {
     /// The agent.
     pub agent: String,
+    /// The session that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionSandbox>,
     /// `sandbox.mode`.
     pub mode: String,
     /// `sandbox.floor`.

@@ -195,7 +195,8 @@ impl Host {
 
 fn remedies_for(error: &LaunchError, host: &Host) -> Vec<String> {
     let mut found = Vec::new();
-    if host.max_user_namespaces == Some(0) || error.errno == Some(rustix::io::Errno::NOSPC.raw_os_error()) {
+    let used_up = error.errno == Some(rustix::io::Errno::NOSPC.raw_os_error());
+    if host.max_user_namespaces == Some(0) || used_up {
         found.push(
             "User namespaces are switched off or used up: sysctl -w user.max_user_namespaces=15000."
                 .to_owned(),
@@ -214,7 +215,8 @@ fn remedies_for(error: &LaunchError, host: &Host) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let namespaces = !matches!(error.stage, Stage::Landlock | Stage::Seccomp);
+    // The runtime of a container is to blame neither for what its kernel lacks nor for a limit of it.
+    let namespaces = !matches!(error.stage, Stage::Landlock | Stage::Seccomp) && !used_up;
     if host.in_container && namespaces {
         found.push(
             "Creel runs inside a container whose runtime forbids namespaces: start it with --security-opt seccomp=unconfined \
@@ -258,5 +260,8 @@ mod tests {
             let error = LaunchError { stage, ..refused() };
             assert!(remedies_for(&error, &docker)[0].contains(word), "{stage}");
         }
+        let used_up = LaunchError { errno: Some(rustix::io::Errno::NOSPC.raw_os_error()), ..refused() };
+        let told = remedies_for(&used_up, &docker);
+        assert!(told.len() == 1 && told[0].contains("max_user_namespaces"), "{told:?}");
     }
 }

@@ -91,20 +91,27 @@ pub(super) fn programs(facts: &Facts) -> Check {
 
 pub(super) fn versions(facts: &Facts) -> Check {
     const NAME: &str = "versions";
+    let remedy = "Install all programs of one release, or set CREEL_LIBEXEC to the folder of those that belong together.";
     let other = |(path, told): &(std::path::PathBuf, Option<String>)| match told {
-        Some(version) if version == facts.version => None,
-        Some(version) => Some(format!("{} is of Creel {version}", path.display())),
+        Some(version) if version != facts.version => {
+            Some(format!("{} is of Creel {version}", path.display()))
+        }
+        _ => None,
+    };
+    let silent = |(path, told): &(std::path::PathBuf, Option<String>)| match told {
         None => Some(format!("{} does not tell its version", path.display())),
+        Some(_) => None,
     };
     let others: Vec<String> = facts.versions.iter().filter_map(other).collect();
-    if others.is_empty() {
-        return Check::ok(NAME, format!("All programs are of Creel {}.", facts.version));
+    let silent: Vec<String> = facts.versions.iter().filter_map(silent).collect();
+    let sentence =
+        |found: &[String]| format!("This program is of Creel {}, and {}.", facts.version, found.join(", "));
+    match (others.is_empty(), silent.is_empty()) {
+        (true, true) => Check::ok(NAME, format!("All programs are of Creel {}.", facts.version)),
+        // Whether they work together is not known: they may be of this release all the same.
+        (true, false) => Check::warn(NAME, sentence(&silent), remedy),
+        (false, _) => Check::fail(NAME, sentence(&[others, silent].concat()), remedy),
     }
-    Check::fail(
-        NAME,
-        format!("This program is of Creel {}, and {}.", facts.version, others.join(", ")),
-        "Install all programs of one release, or set CREEL_LIBEXEC to the folder of those that belong together.",
-    )
 }
 
 pub(super) fn logs(facts: &Facts) -> Check {

@@ -83,6 +83,12 @@ fn each_trouble_is_named_with_a_remedy() {
                 ..well()
             },
         ),
+        (
+            "versions",
+            Verdict::Warn,
+            "/y does not tell its version",
+            Facts { versions: vec![("/y".into(), None)], ..well() },
+        ),
         ("cgroups", Verdict::Warn, "none is delegated", Facts { cgroups: Cgroups::None, ..well() }),
         (
             "cgroups",

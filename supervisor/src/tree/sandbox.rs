@@ -105,7 +105,7 @@ impl Tree {
             controllers,
         };
         let compose = |params: &ToolRunParams| self.compose(params).map_err(|error| error.message);
-        let (mut told, spec, unit) = ground.explain(asked.agent.as_deref(), compose).map_err(bad)?;
+        let (mut told, spec, unit) = ground.explain(asked, compose).map_err(bad)?;
         let name = unit.name.to_string();
         told.sandboxes.push(template::spec(unit, &self.ground).map_or_else(
             |error| Sandboxed { of: name.clone(), problem: Some(error.to_string()), ..Sandboxed::default() },

@@ -1,12 +1,14 @@
 //! Landlock, user namespaces and seccomp taken away, one at a time: Creel refuses below the floor and says what to do, and
 //! what it shows is never more than what the kernel says.
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::cgroup;
-use crate::home::{Home, creel, example, not_measured};
+use crate::home::{Home, SOON, creel, example, not_measured};
 
 fn without(what: &str, config: &str) -> Home {
     let mut home = Home::new(config);
@@ -100,6 +102,53 @@ fn without_seccomp_nothing_runs() {
     let (text, code) = tested("seccomp");
     assert_eq!(code, Some(1), "{text}");
     insta::assert_snapshot!(format!("{}\n━━━\n{text}", without_the_machine(&why)));
+}
+
+#[test]
+fn an_ordinary_user_is_refused_the_same_without_landlock_or_seccomp() {
+    for (what, remedy) in [("landlock", "lsm="), ("seccomp", "CONFIG_SECCOMP_FILTER")] {
+        let mut home = without_as_anybody(what, "{gateway: {port: PORT}}");
+        let why = refusal(&mut home, "agent:main");
+        assert!(why.contains(remedy), "{what}: {why}");
+        assert_eq!(home.status()["level"], "L0", "{what}");
+        assert_eq!(home.processes(), Vec::<u32>::new(), "{what}: not even the gateway");
+    }
+}
+
+/// `creel sandbox test` of an ordinary user in a user namespace whose own switch allows so many more of them.
+fn tested_where_so_many_are_allowed(namespaces: &str) -> (String, Option<i32>) {
+    let line = "read go; echo \"$1\" > /proc/sys/user/max_user_namespaces; shift; exec setpriv --reuid 12345 --regid 12345 --clear-groups \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--keep-caps", "sh", "-c", line, "sh", namespaces]).arg(creel());
+    command.args(["sandbox", "test"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let own = std::fs::read_link("/proc/self/ns/user").unwrap();
+    let theirs = format!("/proc/{}/ns/user", child.id());
+    let began = Instant::now();
+    while !std::fs::read_link(&theirs).is_ok_and(|link| link != own) {
+        assert!(began.elapsed() < SOON, "unshare makes no user namespace");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for map in ["uid_map", "gid_map"] {
+        std::fs::write(format!("/proc/{}/{map}", child.id()), "0 0 65536\n").unwrap();
+    }
+    writeln!(child.stdin.take().unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
+#[test]
+fn the_switch_of_the_kernel_takes_namespaces_away_and_the_remedy_gives_them_back() {
+    if !rustix::process::geteuid().is_root() {
+        return not_measured("only root can give a user namespace users, and so a switch of its own");
+    }
+    let (text, code) = tested_where_so_many_are_allowed("0");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("at level L1") && text.contains("Not enforced here: no namespaces"), "{text}");
+    let remedy = "sysctl -w user.max_user_namespaces=15000";
+    assert!(text.contains(remedy) && !text.contains("container"), "{text}");
+    let (text, code) = tested_where_so_many_are_allowed(remedy.rsplit('=').next().unwrap());
+    assert!(code == Some(0) && text.contains("at level L2") && !text.contains("sysctl"), "{text}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `creel sandbox explain`.
 
+mod session;
+
 use std::fs::File;
 use std::process::ExitCode;
 
@@ -29,19 +31,30 @@ pub(crate) struct Args {
     /// The agent [default: the first]
     #[arg(long, value_name = "ID")]
     agent: Option<String>,
+    /// One session, by its key as `creel sessions` shows it, or `main` for the agent's main session
+    #[arg(long, value_name = "KEY")]
+    session: Option<String>,
     /// Also name every denied system call and every variable
     #[arg(long, short)]
     verbose: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, CliError> {
-    let asked = ExplainParams { agent: args.agent.clone() };
+    let asked_for = args.session.as_deref().map(|key| session::find(context, args.agent.as_deref(), key));
+    let asked_for = asked_for.transpose()?;
+    let asked = ExplainParams {
+        agent: asked_for.as_ref().map(|session| session.agent.clone()).or_else(|| args.agent.clone()),
+        session: asked_for.as_ref().map(session::Found::wire),
+    };
     let answer = Control::connect(context).and_then(|mut control| control.call::<SandboxExplain>(&asked));
     let (mut told, running) = match answer {
         Ok(told) => (told, true),
-        Err(error) if error.is_not_running() => (alone(context, &asked)?, false),
+        Err(error) if error.is_not_running() && asked_for.is_none() => (alone(context, &asked)?, false),
         Err(error) => return Err(error),
     };
+    if let (Some(session), Some(found)) = (&mut told.session, asked_for) {
+        session.key = found.key;
+    }
     if let Ok(loaded) =
         Loader::without_secrets(&Disk, &context.env).within(&context.paths).file(&context.paths.config)
     {
@@ -73,7 +86,7 @@ fn alone(context: &Context, asked: &ExplainParams) -> Result<Explanation, CliErr
         controllers: Controllers::default(),
     };
     let compose = |params: &ToolRunParams| compose(&settings.plan, params, level, &context.paths);
-    let (mut told, spec, _) = ground.explain(asked.agent.as_deref(), compose).map_err(CliError::Usage)?;
+    let (mut told, spec, _) = ground.explain(asked, compose).map_err(CliError::Usage)?;
     if let (Some(commands), Ok(spec)) = (told.sandboxes.first_mut(), spec) {
         match try_out(&spec) {
             Ok(isolation) => commands.isolation = Some(isolation),
@@ -166,6 +179,9 @@ fn text(told: &Explanation, out: &Output, verbose: bool) -> String {
             told.denied, told.floor
         ),
     });
+    if let Some(session) = &told.session {
+        line(&session::text_of(session, &told.mode));
+    }
     told.reasons.iter().for_each(|reason| line(&format!("Not higher: {reason}")));
     told.remedies.iter().for_each(|remedy| line(&format!("Remedy: {remedy}")));
     for sandbox in &told.sandboxes {
@@ -291,6 +307,7 @@ mod tests {
         };
         Explanation {
             agent: "main".into(),
+            session: None,
             mode: "all".into(),
             floor: "L1".into(),
             level: "L2".into(),
