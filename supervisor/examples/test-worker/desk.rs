@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 
 use creel_ipc::Notify;
+use creel_ipc::msg::process::{ProcessKill, ProcessStart};
 use creel_ipc::msg::supervisor::{ConfigReload, UnitFault, UnitRestart, UnitsStatus};
 use creel_ipc::msg::tool::{ToolKill, ToolRun};
 use creel_ipc::rpc::Request;
@@ -70,6 +71,8 @@ pub(crate) async fn desk(stream: tokio::net::TcpStream, link: Link, known: Known
             })
         }
         ToolRun::METHOD => call::<ToolRun>(&link, params).await,
+        ProcessStart::METHOD => call::<ProcessStart>(&link, params).await,
+        ProcessKill::METHOD => call::<ProcessKill>(&link, params).await,
         ToolKill::METHOD => call::<ToolKill>(&link, params).await,
         UnitsStatus::METHOD => call::<UnitsStatus>(&link, params).await,
         UnitRestart::METHOD => call::<UnitRestart>(&link, params).await,

@@ -2,10 +2,9 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::home::{Home, send};
+use crate::home::Home;
 
 fn up() -> Home {
     let config = "{gateway: {port: PORT}, sandbox: {disk: '8m', inodes: 100}}";
@@ -76,28 +75,48 @@ fn commands_that_write_one_workspace_take_turns() {
     assert_eq!(std::fs::read_to_string(home.path("home/workspace/n")).unwrap(), "4\n");
 }
 
+/// Waits until the shell of a run has started a program, and so has done what comes before it.
+fn until_it_sleeps(home: &mut Home, run: &str) {
+    home.wait_state(run, "running");
+    home.until("the change", |home| {
+        let first = home.unit(run)?["pid"].as_u64()?.to_string();
+        let child = |pid: &str| {
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+            children.split_whitespace().next().map(str::to_owned)
+        };
+        child(&child(&first)?).map(drop)
+    });
+}
+
 #[test]
 fn what_was_changed_before_a_kill_comes_over_too() {
     let mut home = up();
     let port = home.port;
     let waiting =
         std::thread::spawn(move || crate::tools::ask(port, &sh("k1", "echo half > half; sleep 1000")));
-    home.wait_state("tool:k1", "running");
-    // Its change shows nowhere yet; that it was made is known from its open files alone, so it gets the time.
-    home.until("the change", |home| {
-        let row = home.unit("tool:k1")?;
-        let pid = row["pid"].as_u64()?;
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-        let shell = children.split_whitespace().next()?.to_owned();
-        let grandchildren = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
-        (!grandchildren.trim().is_empty()).then_some(())
-    });
+    until_it_sleeps(&mut home, "tool:k1");
     assert!(!home.path("home/workspace/half").exists());
     home.gateway("tool.kill", json!({"run": "k1"}));
     assert_eq!(waiting.join().unwrap()["cause"], "killed");
     assert_eq!(std::fs::read_to_string(home.path("home/workspace/half")).unwrap(), "half\n");
-    // The end of the gateway changes nothing about it.
-    send(home.unit_pid("gateway"), Signal::KILL);
-    home.wait_unit("gateway", "again", |unit| unit["incarnation"] == 2 && unit["state"] == "running");
-    assert_eq!(home.gateway("tool.run", sh("k2", "cat half"))["stdout"], "half\n");
+}
+
+#[test]
+fn behind_a_process_in_the_background_nobody_waits_and_an_upgrade_keeps_its_changes() {
+    let mut home = up();
+    let start = json!({"command": sh("b1", "echo long > long; sleep 1000"), "terminal": false});
+    let started = home.gateway("process.start", start);
+    assert_eq!(started["process"], "b1", "{started}");
+    until_it_sleeps(&mut home, "tool:b1");
+    let refused = home.gateway("tool.run", sh("b2", "true"))["error"].to_string();
+    assert!(refused.contains("b1") && refused.contains("sandbox.disk"), "{refused}");
+    let state = crate::upgrade::to(&mut home, "one");
+    assert_eq!(state["phase"], "done", "{state}");
+    assert!(!home.path("home/workspace/long").exists());
+    home.gateway("process.kill", json!({"process": "b1", "agent": "main"}));
+    let kept = home.until("the commit", |home| {
+        let next = home.gateway("tool.run", sh("b3", "cat long"));
+        next["error"].is_null().then_some(next)
+    });
+    assert_eq!(kept["stdout"], "long\n", "{kept}");
 }

@@ -31,7 +31,7 @@ fn upgrade(home: &mut Home, params: Value) -> Value {
     })
 }
 
-fn to(home: &mut Home, name: &str) -> Value {
+pub(crate) fn to(home: &mut Home, name: &str) -> Value {
     let binary = heir(home, name);
     upgrade(home, json!({"binary": binary, "noRoll": true}))
 }
