@@ -23,7 +23,7 @@ mod error;
 mod held;
 #[cfg(test)]
 mod memory;
-#[cfg(test)]
+#[cfg(any(test, feature = "bench"))]
 mod postgres;
 mod records;
 mod rules;

@@ -1,4 +1,4 @@
-//! What the store on SQLite costs, measured beside the two things that people write first: one transaction for each
+//! What the store on SQLite costs (and on PostgreSQL, where a server is given), measured beside the two things that people write first: one transaction for each
 //! message, and a line appended to a file. Only in builds with the feature `bench`.
 
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use super::*;
 
 mod intake;
 mod large;
+mod postgres;
 mod recovery;
 
 /// Chats that write at once.
@@ -31,6 +32,9 @@ pub fn run(mut say: impl FnMut(String)) -> Result<()> {
     let home = Home::new(&below)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     for figure in intake::measure(&home, &runtime)? {
+        say(figure);
+    }
+    for figure in postgres::measure(&runtime)? {
         say(figure);
     }
     for figure in recovery::measure(&home)? {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args as ClapArgs;
 
+use crate::postgres::Server;
 use crate::shell::{command, must};
 use crate::{peers, run};
 
@@ -11,7 +12,7 @@ use crate::{peers, run};
     after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench supervise      beside s6, runit, supervisord \
                         and the smallest tokio supervisor\n  cargo xtask bench sandbox        \
                         beside bubblewrap and firejail\n  cargo xtask bench restart hundred\n  \
-                        cargo xtask bench store          beside plain SQLite and an appended file"
+                        cargo xtask bench store          beside plain SQLite and an appended file, and on PostgreSQL"
 )]
 pub(crate) struct Args {
     /// What to measure; everything when absent.
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     must(command(&bench, &names).env("CREEL_BIN_DIR", binaries))
 }
 
-/// The store is measured from within the gateway, on the disk of the build folder.
+/// The store is measured from within the gateway, on the disk of the build folder, and on a PostgreSQL server of its own.
 fn store() -> Result<()> {
     let build = [
         "build",
@@ -58,5 +59,10 @@ fn store() -> Result<()> {
     ];
     must(&mut command("cargo", &build))?;
     let program = run::target().join("release/examples/store-bench").to_string_lossy().into_owned();
-    must(command(&program, &[]).env("CREEL_BENCH_DIR", run::target()))
+    let server = Server::start()?;
+    must(
+        command(&program, &[])
+            .env("CREEL_BENCH_DIR", run::target())
+            .env("CREEL_BENCH_POSTGRES", server.socket()),
+    )
 }

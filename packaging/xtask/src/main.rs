@@ -16,6 +16,7 @@ mod faults;
 mod page;
 mod pages;
 mod peers;
+mod postgres;
 mod redteam;
 mod run;
 mod schema;

@@ -26,7 +26,7 @@ const DEBIAN: [Peer; 9] = [
 ];
 
 /// Where Debian keeps its PostgreSQL servers, one folder for each version.
-const SERVERS: &str = "/usr/lib/postgresql";
+pub(crate) const SERVERS: &str = "/usr/lib/postgresql";
 
 /// Installs PostgreSQL, where it is missing, without the cluster that Debian makes and starts by itself: the tests make
 /// and start their own.

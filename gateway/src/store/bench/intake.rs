@@ -44,7 +44,7 @@ async fn hold(desk: &Desk) -> Result<Held> {
 }
 
 /// Every chat writes as soon as its last message is stored.
-async fn flat_out(desk: &Desk) -> Result<(f64, usize)> {
+pub(super) async fn flat_out(desk: &Desk) -> Result<(f64, usize)> {
     let held = hold(desk).await?;
     let began = Instant::now();
     let mut chats = JoinSet::new();
@@ -68,7 +68,7 @@ async fn flat_out(desk: &Desk) -> Result<(f64, usize)> {
 }
 
 /// One message after the other, at its time, whether the ones before are stored or not.
-async fn steady(desk: &Desk) -> Result<Vec<Duration>> {
+pub(super) async fn steady(desk: &Desk) -> Result<Vec<Duration>> {
     let held = hold(desk).await?;
     let mut ticks = tokio::time::interval(EVERY);
     let mut sent = JoinSet::new();
