@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use creel_ipc::msg::agent::{ContextPage, JournalPage, StepBegun, TurnRef};
 use creel_ipc::msg::transcript::Entry;
 use tokio::runtime::Runtime;
-use tokio_postgres::config::TargetSessionAttrs;
-use tokio_postgres::{Config, Row};
+use tokio_postgres::Row;
 
 use self::link::{Call, Link};
 use self::value::{Columns, Value, values};
@@ -28,6 +27,9 @@ mod lease;
 mod link;
 mod methods;
 mod pairing;
+#[cfg(test)]
+mod privacy;
+mod reach;
 mod reads;
 mod schema;
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod turn;
 mod value;
 
 pub(crate) use durability::Promise;
+pub(crate) use reach::Reach;
 #[cfg(test)]
 pub(crate) use server::Server;
 
@@ -58,7 +61,7 @@ const END_OF_GROUP_AFTER: &str = "COMMIT; BEGIN; SELECT pg_logical_emit_message(
 #[derive(Debug)]
 pub(crate) struct Postgres {
     rt: Runtime,
-    config: Config,
+    reach: Reach,
     link: Option<Link>,
     promise: Promise,
     rules: Rules,
@@ -102,22 +105,20 @@ impl Postgres {
     /// # Errors
     /// [`StoreError::Away`] when no server answers, and [`StoreError::Unusable`] for a database of a newer Creel and for a
     /// server that cannot keep the promise.
-    pub(crate) fn open(mut config: Config, promise: Promise, rules: Rules) -> Kept<Self> {
+    pub(crate) fn open(reach: Reach, promise: Promise, rules: Rules) -> Kept<Self> {
         let rt = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| StoreError::Engine(format!("its connection cannot be driven: {error}")))?;
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite).application_name("creel");
         let rest = Rest::default();
-        let mut store =
-            Self { rt, config, link: None, promise, rules, group: Group::None, rest, shift_ms: 0 };
+        let mut store = Self { rt, reach, link: None, promise, rules, group: Group::None, rest, shift_ms: 0 };
         store.connect()?;
         Ok(store)
     }
 
     fn begin_link(&self) -> Kept<Link> {
-        let link = Link::open(&self.rt, &self.config)?;
-        let name = name(&self.config);
+        let link = Link::open(&self.rt, &self.reach)?;
+        let name = self.reach.name();
         // A server that came back may be another one, and somebody may have upgraded it.
         durability::check(&self.rt, &link, &name, self.promise)?;
         schema::migrate(&self.rt, &link, &name)?;
@@ -225,20 +226,6 @@ impl Postgres {
         }
         StoreError::Away(reason)
     }
-}
-
-/// What people call the database.
-fn name(config: &Config) -> String {
-    use tokio_postgres::config::Host;
-    let hosts: Vec<String> = config
-        .get_hosts()
-        .iter()
-        .map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
-        })
-        .collect();
-    format!("{} at {}", config.get_dbname().unwrap_or("(its default)"), hosts.join(", "))
 }
 
 /// The server's clock, in milliseconds since the epoch.

@@ -5,7 +5,7 @@ use tokio_postgres::Config;
 
 use super::intake::{flat_out, steady};
 use super::*;
-use crate::store::postgres::{Postgres, Promise};
+use crate::store::postgres::{Postgres, Promise, Reach};
 
 /// How long a claim holds that nobody renews.
 const TTL: Duration = Duration::from_secs(3);
@@ -19,7 +19,8 @@ pub(super) fn measure(runtime: &Runtime) -> Result<Vec<String>> {
     let Some(socket) = std::env::var_os("CREEL_BENCH_POSTGRES") else { return Ok(Vec::new()) };
     let mut config = Config::new();
     config.host_path(socket).user("creel").dbname("postgres");
-    let open = || Postgres::open(config.clone(), Promise::NoLoss, Rules::KEPT);
+    let reach = Reach::new(config, None)?;
+    let open = || Postgres::open(reach.clone(), Promise::NoLoss, Rules::KEPT);
     let desk = Desk::over(open()?)?;
     let (rate, count) = runtime.block_on(flat_out(&desk))?;
     let mut waits = runtime.block_on(steady(&desk))?;

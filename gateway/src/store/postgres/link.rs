@@ -8,8 +8,9 @@ use futures_util::future::{join, join_all};
 use tokio::runtime::Runtime;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{Client, NoTls, Row, Statement};
 
+use super::reach::Reach;
 use super::value::Value;
 use crate::store::{Kept, StoreError};
 
@@ -45,11 +46,21 @@ impl Link {
     ///
     /// # Errors
     /// [`StoreError::Away`] when nobody answers, and what else the server says.
-    pub(super) fn open(rt: &Runtime, config: &Config) -> Kept<Self> {
+    pub(super) fn open(rt: &Runtime, reach: &Reach) -> Kept<Self> {
         within(rt, async {
-            let (client, connection) = config.connect(NoTls).await?;
-            // It ends with the client; what goes wrong is told to whoever waits for an answer.
-            tokio::spawn(async move { drop(connection.await) });
+            // The connection ends with the client; what goes wrong is told to whoever waits for an answer.
+            let client = match reach.tls() {
+                None => {
+                    let (client, connection) = reach.config().connect(NoTls).await?;
+                    tokio::spawn(async move { drop(connection.await) });
+                    client
+                }
+                Some(tls) => {
+                    let (client, connection) = reach.config().connect(tls.clone()).await?;
+                    tokio::spawn(async move { drop(connection.await) });
+                    client
+                }
+            };
             client.batch_execute(MANNERS).await?;
             Ok(Self { client, known: RefCell::default(), owed: Cell::new(None), crossed: Cell::new(false) })
         })

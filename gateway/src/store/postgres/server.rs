@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
 
-use super::{Postgres, Promise, Rules};
+use super::{Postgres, Promise, Reach, Rules};
 
 /// The newest PostgreSQL that Debian has installed.
 fn programs() -> PathBuf {
@@ -35,11 +35,18 @@ fn user() -> Option<(u32, u32)> {
     })
 }
 
+/// The way to a server on this machine.
+pub(super) fn near(config: Config) -> Reach {
+    Reach::new(config, None).unwrap()
+}
+
 /// A running server.
 pub(crate) struct Server {
     home: tempfile::TempDir,
     process: Option<Child>,
     databases: u32,
+    /// Also on the loopback interface, over TLS and with a password only.
+    port: Option<u16>,
 }
 
 impl Server {
@@ -50,7 +57,7 @@ impl Server {
             chown(home.path(), Some(uid), Some(gid)).unwrap();
         }
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        Self { home, process: None, databases: 0 }
+        Self { home, process: None, databases: 0, port: None }
     }
 
     pub(crate) fn start() -> Self {
@@ -74,6 +81,36 @@ impl Server {
         standby
     }
 
+    /// Starts it anew, also on the loopback interface: with a certificate for `localhost` of an authority of its own, which
+    /// is returned in PEM, and for who knows the password.
+    pub(crate) fn listen(&mut self, password: &str) -> (u16, Vec<u8>) {
+        self.tell("postgres", &format!("ALTER ROLE creel PASSWORD '{password}'"));
+        self.kill();
+        let data = self.data();
+        let rules = "local all all trust\nhostssl all all all scram-sha-256\n";
+        std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        let openssl = |args: &str| {
+            let mut command = Command::new("openssl");
+            command.args(args.split(' ')).current_dir(&data);
+            if let Some((uid, gid)) = user() {
+                command.uid(uid).gid(gid);
+            }
+            let made = command.output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        };
+        let ec = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        openssl(&format!("req -x509 {ec} -keyout ca.key -out ca.crt -days 2 -subj /CN=ca"));
+        openssl(&format!("req {ec} -keyout server.key -out server.csr -subj /CN=localhost"));
+        std::fs::write(data.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+        openssl(
+            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt",
+        );
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        self.port = Some(port);
+        self.run();
+        (port, std::fs::read(data.join("ca.crt")).unwrap())
+    }
+
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(programs().join(name));
         command.current_dir(self.home.path()).env_clear().stdin(Stdio::null());
@@ -94,18 +131,18 @@ impl Server {
 
     /// Starts it, again after [`Self::kill`], and waits until it answers.
     pub(crate) fn run(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while Instant::now() < deadline {
             let mut command = self.program("postgres");
             command.arg("-D").arg(self.data()).arg("-k").arg(self.socket());
-            command.args([
-                "-c",
-                "listen_addresses=",
-                "-c",
-                "shared_buffers=16MB",
-                "-c",
-                "max_connections=30",
-            ]);
+            command.args(["-c", "shared_buffers=16MB", "-c", "max_connections=30"]);
+            match self.port {
+                None => command.args(["-c", "listen_addresses="]),
+                Some(port) => {
+                    let ssl = ["-c", "ssl=on", "-c", "listen_addresses=localhost"];
+                    command.args(ssl).arg("-p").arg(port.to_string())
+                }
+            };
             let log = std::fs::File::create(self.home.path().join("log")).unwrap();
             let mut process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
             while Instant::now() < deadline {
@@ -145,6 +182,9 @@ impl Server {
     pub(crate) fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config.host_path(self.socket()).user("creel").dbname(database);
+        if let Some(port) = self.port {
+            config.port(port);
+        }
         config.connect_timeout(Duration::from_secs(5));
         config
     }
@@ -169,13 +209,13 @@ impl Server {
 
     /// A store in a new database.
     pub(crate) fn store(&mut self) -> Postgres {
-        Postgres::open(self.database(), Promise::NoLoss, Rules::KEPT).unwrap()
+        Postgres::open(near(self.database()), Promise::NoLoss, Rules::KEPT).unwrap()
     }
 
     /// A store in the one database of who needs an empty one again and again: making one takes long.
     pub(crate) fn emptied(&self) -> Postgres {
         self.tell("postgres", "DROP SCHEMA IF EXISTS creel CASCADE");
-        Postgres::open(self.config("postgres"), Promise::NoLoss, Rules::KEPT).unwrap()
+        Postgres::open(near(self.config("postgres")), Promise::NoLoss, Rules::KEPT).unwrap()
     }
 }
 

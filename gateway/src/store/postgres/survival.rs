@@ -6,6 +6,7 @@ use creel_ipc::msg::agent::InputMessage;
 use tokio::runtime::Runtime;
 
 use super::schema::{STEPS, Step, migrate_steps};
+use super::server::near;
 use super::*;
 
 const ACCOUNT: &str = "telegram:default";
@@ -57,7 +58,7 @@ fn said(store: &mut Postgres, lane: &str) -> Vec<String> {
 fn nothing_acknowledged_is_lost_when_the_server_is_killed_and_its_methods_tell_nothing_else() {
     let mut server = Server::start();
     let config = server.database();
-    let mut store = Postgres::open(config.clone(), Promise::NoLoss, Rules::KEPT).unwrap();
+    let mut store = Postgres::open(near(config.clone()), Promise::NoLoss, Rules::KEPT).unwrap();
     let own = hold(&mut store, ACCOUNT);
 
     // Within one group.
@@ -109,7 +110,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_and_its_methods_tell_n
     });
     assert!(told.len() >= 100 && !unknown.is_empty(), "{} told, {} unknown", told.len(), unknown.len());
     server.run();
-    let mut after = Postgres::open(config, Promise::NoLoss, Rules::KEPT).unwrap();
+    let mut after = Postgres::open(near(config), Promise::NoLoss, Rules::KEPT).unwrap();
     for name in &told {
         let again = after.accept(&own, &message(name, "b")).unwrap();
         assert_eq!(again, Accepted::Duplicate { run: None }, "{name} was acknowledged");
@@ -132,6 +133,7 @@ fn gateways_share_a_database() {
     groups_that_cross_do_not_lock_each_other_out(&mut server);
     two_adjacent_schemas_share_a_database(&mut server);
     a_text_may_hold_any_character(&mut server);
+    a_gateway_that_pauses_keeps_nobody_out(&mut server);
 }
 
 fn a_failed_method_leaves_the_others_of_its_group(server: &mut Server) {
@@ -155,7 +157,7 @@ fn a_failed_method_leaves_the_others_of_its_group(server: &mut Server) {
 fn groups_that_cross_do_not_lock_each_other_out(server: &mut Server) {
     let config = server.database();
     let write = |account: &'static str, lanes: [&'static str; 2]| {
-        let mut store = Postgres::open(config.clone(), Promise::NoLoss, Rules::KEPT).unwrap();
+        let mut store = Postgres::open(near(config.clone()), Promise::NoLoss, Rules::KEPT).unwrap();
         std::thread::spawn(move || {
             let own = hold(&mut store, account);
             for round in 0..40 {
@@ -171,7 +173,7 @@ fn groups_that_cross_do_not_lock_each_other_out(server: &mut Server) {
     for thread in [write("telegram:a", ["a", "b"]), write("telegram:b", ["b", "a"])] {
         thread.join().unwrap();
     }
-    let mut store = Postgres::open(config, Promise::NoLoss, Rules::KEPT).unwrap();
+    let mut store = Postgres::open(near(config), Promise::NoLoss, Rules::KEPT).unwrap();
     let open = store.open_lanes(&Claimant::alone("g")).unwrap();
     assert_eq!(open.iter().map(|lane| lane.pending).collect::<Vec<_>>(), [80, 80]);
 }
@@ -187,28 +189,28 @@ fn two_adjacent_schemas_share_a_database(server: &mut Server) {
     // Two that begin at once: one brings it up to date, the other finds it so.
     let begin = || {
         let config = config.clone();
-        std::thread::spawn(move || Postgres::open(config, Promise::NoLoss, Rules::KEPT).map(drop))
+        std::thread::spawn(move || Postgres::open(near(config), Promise::NoLoss, Rules::KEPT).map(drop))
     };
     for thread in [begin(), begin()] {
         thread.join().unwrap().unwrap();
     }
     let newer = "ALTER TABLE session ADD COLUMN later TEXT";
-    let link = Link::open(&rt, &config).unwrap();
+    let link = Link::open(&rt, &near(config.clone())).unwrap();
     migrate_steps(&rt, &link, "db", &with(vec![step(newer, known)])).unwrap();
-    let mut before =
-        Postgres::open(config.clone(), Promise::NoLoss, Rules::KEPT).expect("the release before goes on");
+    let mut before = Postgres::open(near(config.clone()), Promise::NoLoss, Rules::KEPT)
+        .expect("the release before goes on");
     let own = hold(&mut before, ACCOUNT);
     assert_eq!(before.accept(&own, &message("a", "a")).unwrap(), Accepted::Fresh);
     drop(before);
     let contract = "ALTER TABLE session DROP COLUMN later";
     let both = with(vec![step(newer, known), step(contract, known + 1)]);
     migrate_steps(&rt, &link, "db", &both).unwrap();
-    let refused = Postgres::open(config, Promise::NoLoss, Rules::KEPT).unwrap_err().to_string();
+    let refused = Postgres::open(near(config), Promise::NoLoss, Rules::KEPT).unwrap_err().to_string();
     let refused = refused.replace(&server.socket().display().to_string(), "SOCKET");
     insta::assert_snapshot!(refused, @"The database creel3 at SOCKET cannot be used: it has schema 3, which Creel shares from schema 2 on, and this Creel has schema 1. Upgrade this Creel to the release of the others, or restore a backup from before theirs.");
     // A step that fails leaves the database as it was.
     let broken = with(vec![step(newer, 1), step(contract, 1), step("INSERT INTO nowhere VALUES (1)", 1)]);
-    let link = Link::open(&rt, &server.config("creel3")).unwrap();
+    let link = Link::open(&rt, &near(server.config("creel3"))).unwrap();
     let said = migrate_steps(&rt, &link, "db", &broken).unwrap_err().to_string();
     assert!(said.contains("nowhere"), "{said}");
 }
@@ -220,4 +222,22 @@ fn a_text_may_hold_any_character(server: &mut Server) {
     store.accept(&own, &message(odd, "a\0b")).unwrap();
     assert_eq!(store.accept(&own, &message(odd, "a\0b")).unwrap(), Accepted::Duplicate { run: None });
     assert_eq!(said(&mut store, "a\0b"), [odd], "the message itself is as it was");
+}
+
+fn a_gateway_that_pauses_keeps_nobody_out(server: &mut Server) {
+    let config = server.database();
+    let mut paused = Postgres::open(near(config.clone()), Promise::NoLoss, Rules::KEPT).unwrap();
+    let before = hold(&mut paused, ACCOUNT);
+    paused.begin_group().unwrap();
+    paused.accept(&before, &message("a", "a")).unwrap();
+    // It says nothing more, and has the account's row. The next life takes over all the same.
+    let mut next = Postgres::open(near(config), Promise::NoLoss, Rules::KEPT).unwrap();
+    let own = hold(&mut next, ACCOUNT);
+    assert_eq!(
+        next.accept(&own, &message("a", "a")).unwrap(),
+        Accepted::Fresh,
+        "the first was told to nobody"
+    );
+    assert!(matches!(paused.commit_group(), Err(StoreError::Away(_))), "it wakes up and knows nothing");
+    assert!(paused.accept(&before, &message("b", "a")).is_err_and(|error| error.is_fenced()));
 }
