@@ -204,3 +204,25 @@ fn agents_inherit_the_defaults() {
         "only the default agent takes the common workspace"
     );
 }
+
+#[test]
+fn the_limits_of_a_workspace_are_its_agents_own_first_and_never_nothing_by_mistake() {
+    let config = config(
+        "{ sandbox: { disk: '1g', inodes: 9 }, agents: { defaults: { sandbox: { inodes: 8 } },
+           list: [{ id: 'one', sandbox: { disk: '2g' } }, { id: 'two', sandbox: { inodes: 7 } }] } }",
+    );
+    let limits = config.agents().into_iter().map(|agent| (agent.tool_policy.disk, agent.tool_policy.inodes));
+    assert_eq!(limits.collect::<Vec<_>>(), [(Some(2 << 30), Some(8)), (Some(1 << 30), Some(7))]);
+    let none = Config::default().agents().remove(0).tool_policy;
+    assert_eq!((none.disk, none.inodes), (None, None));
+    for (text, told) in [
+        ("{ sandbox: { disk: '1000k' } }", "at least"),
+        ("{ sandbox: { disk: 0 } }", "at least"),
+        ("{ sandbox: { inodes: 0 } }", "from 1 to"),
+        ("{ agents: { list: [{ id: 'a', sandbox: { disk: 'much' } }] } }", "size"),
+    ] {
+        let (files, env) = (BTreeMap::<PathBuf, String>::new(), Env::new());
+        let error = Loader::new(&files, &env).text(text.to_owned(), Path::new("creel.json")).unwrap_err();
+        assert!(error.to_string().contains(told), "{text}: {error}");
+    }
+}

@@ -170,6 +170,8 @@ fn isolation_and_limits_restart_the_workers() {
     assert_eq!(limits.iter().filter(|line| line.contains("its limits changed")).count(), 5, "{limits:?}");
     let restarts = changed("egress:", "supervisor: { brake: { crashes: 9 } }, egress:");
     assert_eq!(restarts, ["notify gateway"], "the supervisor takes its own rules up in place");
+    let commands = changed("egress:", "sandbox: { disk: \"2g\", inodes: 9 }, egress:");
+    assert_eq!(commands, ["notify gateway"], "the next command has them");
 }
 
 #[test]
