@@ -257,6 +257,33 @@ async fn binds_and_variables_of_the_operator_and_words_for_docker() -> Result<()
     .await
 }
 
+#[tokio::test]
+async fn what_the_host_would_obey_is_taken_out_of_writable_binds_too() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    std::fs::write(data.path().join(".envrc"), "mine")?;
+    let bind = format!("{}:/data:rw", data.path().display());
+    // Creel may run as root and its commands as somebody else, who must be able to write there.
+    std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    for access in ["rw", "none"] {
+        let over = json!({"sandbox": {"binds": [bind], "workspaceAccess": access}});
+        place_and(over, async |place, creel, client| {
+            let script = "cd /data; echo evil > .envrc; mkdir -p sub .vscode; echo evil > sub/.envrc; echo {} > .vscode/tasks.json; echo done";
+            let said = place.exec(client, script).await?;
+            let folder = data.path().display().to_string();
+            assert!(said.contains("done\n") && said.contains(&format!("sub/.envrc (in {folder})")), "{said}");
+            assert_eq!(std::fs::read_to_string(data.path().join(".envrc"))?, "mine");
+            for gone in ["sub/.envrc", ".vscode"] {
+                assert!(!data.path().join(gone).exists(), "{gone}: {said}");
+            }
+            let list = creel.cli(&["sandbox", "quarantine", "list"]).await?;
+            assert!(list.success()?.contains(".vscode"), "{list:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 /// Only the run that misbehaves ends, the limit is named, and everybody else serves on.
 #[tokio::test]
 async fn a_run_that_takes_too_much_ends_alone() -> Result<()> {

@@ -35,6 +35,9 @@ pub struct Command {
     /// Where its workspace is, when it may write there, and where what it leaves goes.
     #[serde(default)]
     pub writes: Option<Writes>,
+    /// The same for the folders of the operator that it may write.
+    #[serde(default)]
+    pub writes_binds: Vec<Writes>,
     /// Folders that it may fill to a limit.
     #[serde(default)]
     pub bounds: Vec<Bound>,
@@ -49,10 +52,10 @@ pub struct Command {
     pub setup: Preparation,
 }
 
-/// A workspace that a run may write.
+/// A folder that a run may write: a workspace, or one of the operator's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writes {
-    /// The workspace.
+    /// The folder.
     pub workspace: PathBuf,
     /// The folder of quarantined things.
     pub quarantine: PathBuf,
@@ -60,12 +63,16 @@ pub struct Writes {
     pub agent: String,
     /// The run.
     pub run: String,
+    /// Whether it is one of the operator's.
+    #[serde(default)]
+    pub bind: bool,
 }
 
 impl Writes {
     /// What is to be looked at afterwards, if the run starts now.
     pub fn look(&self) -> Look {
-        Look::from_now(&self.workspace, self.quarantine.clone(), &self.agent, &self.run)
+        let look = Look::from_now(&self.workspace, self.quarantine.clone(), &self.agent, &self.run);
+        Look { bind: self.bind, ..look }
     }
 }
 
@@ -195,9 +202,14 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
     spec.limits.data = Some(policy.memory);
     spec.limits.nproc = Some(u64::from(policy.pids));
     spec.limits.cpu_percent = policy.cpu_percent;
+    let mut writes_binds = Vec::new();
     for bind in &policy.binds {
         let forbidden = binds::forbidden(site.paths, site.workspaces.iter().copied());
-        spec.fs.push(binds::view(bind, &forbidden)?);
+        let view = binds::view(bind, &forbidden)?;
+        if bind.writable && level > Level::L0 && view.path.is_dir() {
+            writes_binds.push(Writes { bind: true, ..writes(&view.path, params, site) });
+        }
+        spec.fs.push(view);
     }
     // At level L1 nothing can appear elsewhere than where it is, and HOME stays the run's own scratch folder.
     let home = site.home(params).filter(|_| level != Level::L1);
@@ -223,13 +235,19 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
         spec.cwd = inside(&spec.cwd, cwd)?;
     }
     let keep = usize::try_from(policy.output_bytes).unwrap_or(usize::MAX).min(MAX_TOOL_STREAM);
-    let writes = (access == Shown::Rw && level > Level::L0).then(|| Writes {
-        workspace: workspace.to_owned(),
+    let writes = (access == Shown::Rw && level > Level::L0).then(|| writes(workspace, params, site));
+    let input = Input::None;
+    Ok(Command { spec, wall, keep, reaches, writes, writes_binds, bounds, input, background: None, setup })
+}
+
+fn writes(folder: &Path, params: &ToolRunParams, site: &Site<'_>) -> Writes {
+    Writes {
+        workspace: folder.to_owned(),
         quarantine: site.paths.quarantine(),
         agent: params.agent.clone(),
         run: params.run.clone(),
-    });
-    Ok(Command { spec, wall, keep, reaches, writes, bounds, input: Input::None, background: None, setup })
+        bind: false,
+    }
 }
 
 /// What the operator limits: the workspace and the home, each for itself. Writable binds are the operator's own.

@@ -45,8 +45,8 @@ pub struct Run {
     reaped: Cell<bool>,
     /// The agent whose way out it has, if it has one.
     pub reaches: Option<String>,
-    /// What is to be looked at when it has ended.
-    pub look: Option<Look>,
+    /// What is to be looked at when it has ended: its workspace, and the operator's folders that it may write.
+    pub looks: Vec<Look>,
     /// The folders whose layers its process has, in their order.
     bounds: Vec<Measured>,
     out: Stream,
@@ -75,6 +75,8 @@ pub struct RunState {
     reaches: Option<String>,
     #[serde(default)]
     look: Option<Look>,
+    #[serde(default)]
+    looks: Vec<Look>,
     #[serde(default)]
     bounds: Vec<Measured>,
     out: (Capture, Characters),
@@ -138,7 +140,7 @@ impl Run {
         let mut spec = command.spec.clone();
         spec.layers = bounds.iter().map(Measured::layer).collect();
         let (stdio, ours) = ends::open(command.input)?;
-        let look = command.writes.as_ref().map(Writes::look);
+        let looks = command.writes.iter().chain(&command.writes_binds).map(Writes::look).collect();
         let launching = process::begin(&spec, stdio, 1)?;
         let fresh = || (Capture::new(command.keep), Characters::default());
         Ok(Self {
@@ -148,7 +150,7 @@ impl Run {
             verdict: Cell::new(None),
             reaped: Cell::new(false),
             reaches: command.reaches.clone(),
-            look,
+            looks,
             bounds,
             out: Stream::open(ours.out, fresh())?,
             err: Stream::open(ours.err, fresh())?,
@@ -186,7 +188,8 @@ impl Run {
             verdict: self.verdict.get(),
             reaped: self.reaped.get(),
             reaches: self.reaches.clone(),
-            look: self.look.clone(),
+            look: None,
+            looks: self.looks.clone(),
             bounds: self.bounds.clone(),
             out: self.out.state(),
             err: self.err.state(),
@@ -236,7 +239,7 @@ impl Run {
             verdict: Cell::new(state.verdict.or(killed.then_some(Verdict::Killed))),
             reaped: Cell::new(state.reaped),
             reaches: state.reaches,
-            look: state.look,
+            looks: state.look.into_iter().chain(state.looks).collect(),
             bounds: state.bounds,
             out: Stream::open(out, state.out)?,
             err: Stream::open(err, state.err)?,

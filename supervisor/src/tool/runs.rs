@@ -179,14 +179,22 @@ impl Runs {
         waiting.is_some_and(|at| self.queue.remove(at).is_some())
     }
 
-    /// What is to be looked at after a run, and whether no other one has the same workspace.
-    pub fn look(&self, id: &str) -> Option<(Look, bool)> {
-        let look_of = |going: &Going| going.run.as_ref().and_then(|(run, _)| run.look.clone());
-        let look = look_of(self.going.get(id)?)?;
-        let others = self.going.iter().filter(|(other, _)| *other != id);
-        let alone =
-            others.filter_map(|(_, going)| look_of(going)).all(|other| other.workspace != look.workspace);
-        Some((look, alone))
+    /// What is to be looked at after a run, and of each folder whether no other run goes on in it.
+    pub fn looks(&self, id: &str) -> Vec<(Look, bool)> {
+        let looks_of =
+            |going: &Going| going.run.as_ref().map(|(run, _)| run.looks.clone()).unwrap_or_default();
+        let others: Vec<Look> = self
+            .going
+            .iter()
+            .filter(|(other, _)| *other != id)
+            .flat_map(|(_, going)| looks_of(going))
+            .collect();
+        let meets = |one: &Look, other: &Look| {
+            one.workspace.starts_with(&other.workspace) || other.workspace.starts_with(&one.workspace)
+        };
+        let looks = self.going.get(id).map(looks_of).unwrap_or_default();
+        let alone = |look: &Look| !others.iter().any(|other| meets(look, other));
+        looks.into_iter().map(|look| (alone(&look), look)).map(|(alone, look)| (look, alone)).collect()
     }
 
     /// Whether no run is between its place and its process, or between its end and the end of its commit.
@@ -359,6 +367,7 @@ mod tests {
             keep: 64,
             reaches: None,
             writes: None,
+            writes_binds: Vec::new(),
             bounds: Vec::new(),
             input: Input::None,
             background: None,

@@ -17,7 +17,7 @@ use crate::link::{Outgoing, Post};
 use crate::tool::Run;
 use crate::tool::command::{Command, Site, command};
 use crate::tool::layers::commit_aside;
-use crate::tool::leavings::Findings;
+use crate::tool::leavings::{Findings, look_aside};
 use crate::tool::runs::Asked;
 use crate::unit::At;
 
@@ -130,8 +130,8 @@ impl Tree {
             add(&mut exit, &format!("What the run changed is lost: {error}."));
             Vec::new()
         });
-        let look = self.runs.look(&run);
-        if layers.is_empty() && look.is_none() {
+        let looks = self.runs.looks(&run);
+        if layers.is_empty() && looks.is_empty() {
             return self.tool_settled(&run, *exit, &Findings::default());
         }
         let events = self.events.clone();
@@ -141,13 +141,10 @@ impl Tree {
             {
                 add(&mut exit, &told);
             }
-            let findings = match look {
-                Some((look, alone)) => look.look_aside(alone).await.unwrap_or_else(|error| Findings {
-                    left: vec![format!("whatever the run made there, which could not be looked at: {error}")],
-                    ..Findings::default()
-                }),
-                None => Findings::default(),
-            };
+            let findings = look_aside(looks).await.unwrap_or_else(|error| Findings {
+                left: vec![format!("whatever the run made there, which could not be looked at: {error}")],
+                ..Findings::default()
+            });
             let _over = events.send(Event::ToolLooked { run, exit, findings: Box::new(findings) }).await;
         });
     }
@@ -157,7 +154,7 @@ impl Tree {
         let mut exit = self.with_denials(run, exit);
         if !findings.is_empty() {
             let told = findings.told();
-            if let Some((look, _)) = self.runs.look(run) {
+            if let Some((look, _)) = self.runs.looks(run).first() {
                 let event = Told::of_unit(EventKind::Planted, &format!("agent:{}", look.agent), 0);
                 let detail = format!("Run {run}: {told}");
                 self.journal.record(Told { incarnation: None, detail: Some(detail), ..event });

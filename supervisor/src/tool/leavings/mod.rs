@@ -24,7 +24,7 @@ pub use quarantine::{Item, Quarantined, drop_run, list, restore};
 /// Where to look after a run, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
-    /// The workspace on the host.
+    /// The workspace on the host, or another folder that the run may write.
     pub workspace: PathBuf,
     /// The folder of all quarantined things.
     pub quarantine: PathBuf,
@@ -38,6 +38,9 @@ pub struct Look {
     /// agent with its file tools.
     #[serde(default)]
     pub there: Vec<String>,
+    /// Whether it is a folder that the operator shows to commands, and no workspace.
+    #[serde(default)]
+    pub bind: bool,
 }
 
 /// What was found.
@@ -65,6 +68,7 @@ impl Look {
             run: run.to_owned(),
             since: Self::now(),
             there,
+            bind: false,
         }
     }
 
@@ -86,25 +90,45 @@ impl Look {
             ..Findings::default()
         })
     }
+}
 
-    /// The same on a thread of its own.
-    ///
-    /// # Errors
-    /// When there is no thread to be had.
-    pub async fn look_aside(self, alone: bool) -> io::Result<Findings> {
-        let (done, outcome) = tokio::sync::oneshot::channel();
-        let work = move || {
-            let _gone = done.send(self.look(alone));
-        };
-        std::thread::Builder::new().name("leavings".to_owned()).stack_size(256 << 10).spawn(work)?;
-        outcome.await.map_err(io::Error::other)
+/// Looks at several folders, on a thread of its own; of those that are no workspace it is told which they are.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub async fn look_aside(looks: Vec<(Look, bool)>) -> io::Result<Findings> {
+    if looks.is_empty() {
+        return Ok(Findings::default());
     }
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    let work = move || {
+        let mut all = Findings::default();
+        for (look, alone) in &looks {
+            all.add(look.look(*alone), look.bind.then_some(&look.workspace));
+        }
+        let _gone = done.send(all);
+    };
+    std::thread::Builder::new().name("leavings".to_owned()).stack_size(256 << 10).spawn(work)?;
+    outcome.await.map_err(io::Error::other)
 }
 
 impl Findings {
     /// Whether there is anything to tell.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Adds what was found in another folder, which is named when it is not the workspace.
+    fn add(&mut self, other: Self, folder: Option<&PathBuf>) {
+        let Self { moved, removed, left, incomplete } = other;
+        let within = |what: String| match folder {
+            Some(folder) => format!("{what} (in {})", folder.display().to_string().escape_debug()),
+            None => what,
+        };
+        self.moved.extend(moved.into_iter().map(within));
+        self.removed.extend(removed.into_iter().map(within));
+        self.left.extend(left.into_iter().map(within));
+        self.incomplete |= incomplete;
     }
 
     /// Sentences for the agent, the journal and the operator.
@@ -124,9 +148,9 @@ impl Findings {
             ", which programs of the host obey: moved to the quarantine (`creel sandbox quarantine list`).",
         );
         say(&self.removed, "Removed after the run:", ".");
-        say(&self.left, "Left in the workspace:", ".");
+        say(&self.left, "Left where the run may write:", ".");
         if self.incomplete {
-            text.push_str("There is more in the workspace than was looked at after the run.");
+            text.push_str("There is more in what it may write than was looked at after the run.");
         }
         text.trim_end().to_owned()
     }

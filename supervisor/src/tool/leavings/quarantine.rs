@@ -14,6 +14,8 @@ use super::walk::beneath;
 use crate::{clock, place};
 
 const LIST: &str = "list.json";
+/// Folders of one run.
+const FOLDERS: u32 = 1000;
 
 /// What one run left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,9 +66,9 @@ impl<'a> Folder<'a> {
     /// Moves one thing in.
     pub(super) fn take(&mut self, top: &OwnedFd, path: &Path) -> io::Result<()> {
         let (parent, file) = parent(top, path)?;
-        let number = self.list.items.len() + 1;
+        self.open()?;
+        let mut item = Item { name: self.free_name(), path: path.to_owned(), in_place: false };
         let (folder, dir) = self.open()?;
-        let mut item = Item { name: number.to_string(), path: path.to_owned(), in_place: false };
         match renameat_with(&parent, &file, dir, &item.name, RenameFlags::NOREPLACE) {
             Err(Errno::XDEV) => {
                 // On another file system: out of everybody's sight under a name that nobody reads.
@@ -81,16 +83,38 @@ impl<'a> Folder<'a> {
         write(&folder, &self.list)
     }
 
+    /// A name that nothing in the folder has.
+    fn free_name(&self) -> String {
+        let taken = self.list.items.iter().filter_map(|item| item.name.parse::<u64>().ok()).max();
+        (taken.unwrap_or(0) + 1).to_string()
+    }
+
     fn open(&mut self) -> io::Result<(&Path, &OwnedFd)> {
         let (path, dir) = match self.open.take() {
             Some(open) => open,
             None => {
-                let path = self.look.quarantine.join(plain(&self.look.agent)).join(plain(&self.look.run));
-                place::private(&path)?;
-                // A run that is looked at a second time, after an upgrade, goes on with its list.
-                if let Ok(before) = read(&path) {
-                    self.list.items = before.items;
+                let of_agent = self.look.quarantine.join(plain(&self.look.agent));
+                let run = plain(&self.look.run);
+                let named = |number: u32| match number {
+                    1 => of_agent.join(&run),
+                    number => of_agent.join(format!("{run}.{number}")),
+                };
+                // A folder for each of those that the run may write. One that is looked at a second time, after an upgrade,
+                // goes on with its list.
+                let mut path = named(1);
+                for number in 1..=FOLDERS {
+                    path = named(number);
+                    match read(&path) {
+                        Ok(before) if before.workspace == self.list.workspace => {
+                            self.list.items = before.items;
+                            break;
+                        }
+                        Ok(_another) if number == FOLDERS => return Err(io::ErrorKind::AlreadyExists.into()),
+                        Ok(_another) => {}
+                        Err(_none) => break,
+                    }
                 }
+                place::private(&path)?;
                 let dir =
                     openat(CWD, &path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
                 (path, dir)

@@ -173,7 +173,7 @@ fn no_link_leads_out_and_no_number_of_files_hides_the_top() {
         }
         home.write(".mcp.json", "x");
     });
-    assert!(found.incomplete && found.told().contains("more in the workspace"), "{found:?}");
+    assert!(found.incomplete && found.told().contains("more in what it may write"), "{found:?}");
     assert_eq!(found.moved, [".mcp.json", ".git"]);
     assert!(outside.path().join(".envrc").exists());
 }
@@ -199,4 +199,33 @@ fn the_operator_brings_a_thing_back_or_drops_it() {
     assert_eq!(fs::read_to_string(home.workspace.join(".vscode/tasks.json")).unwrap(), "y");
     drop_run(folder).unwrap();
     assert!(list(&home.quarantine).is_empty());
+}
+
+#[test]
+fn each_folder_of_a_run_has_its_own_list_and_is_named() {
+    let home = home();
+    let bound = home.workspace.with_file_name("bound");
+    fs::create_dir(&bound).unwrap();
+    fs::write(bound.join("kept"), "").unwrap();
+    let look = |bind, folder: &Path| Look {
+        bind,
+        ..Look::from_now(folder, home.quarantine.clone(), "main", "t1:2")
+    };
+    let looks = vec![(look(false, &home.workspace), true), (look(true, &bound), true)];
+    for folder in [&home.workspace, &bound] {
+        fs::write(folder.join(".envrc"), folder.display().to_string()).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let found = runtime.block_on(look_aside(looks.clone())).unwrap();
+    assert_eq!(found.moved, [".envrc".to_owned(), format!(".envrc (in {})", bound.display())]);
+    // The same run once more, as after an upgrade: nothing is written over.
+    fs::write(bound.join(".envrc"), "again").unwrap();
+    assert_eq!(runtime.block_on(look_aside(looks)).unwrap().moved.len(), 1);
+    let mut lists = list(&home.quarantine);
+    lists.sort_by_key(|(_, list)| list.items.len());
+    let [(_, first), (folder, second)] = &mut lists[..] else { panic!("{lists:?}") };
+    assert_eq!((&first.workspace, &second.workspace), (&home.workspace, &bound));
+    restore(folder, second, Path::new(".envrc")).unwrap();
+    assert_eq!(fs::read_to_string(bound.join(".envrc")).unwrap(), bound.display().to_string());
+    assert!(bound.join("kept").exists() && !home.has(".envrc"));
 }
