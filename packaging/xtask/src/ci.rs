@@ -17,6 +17,7 @@ pub(crate) fn run() -> Result<()> {
     must(&mut command("cargo", &["deny", "check", "bans", "licenses", "sources"]))?;
     tests::run(&tests::Args::all())?;
     redteam::run(&redteam::Args::ci())?;
-    // Not the virtual machines: emulated, they may take longer than all of this. docs/contributing.md says when they are run.
+    redteam::run(&redteam::Args::ci_in_guests())?;
+    // Not the package in virtual machines: emulated, that may take longer than all of this. docs/contributing.md says when it is run.
     service::here()
 }

@@ -329,7 +329,7 @@ impl Launched {
 fn sealed_policy(spec: &LaunchSpec) -> Result<(OwnedFd, usize), LaunchError> {
     let mut spec = spec.clone();
     if spec.ids.is_none() && spec.level != Level::L0 && rustix::process::geteuid().is_root() {
-        spec.ids = Some(Ids::for_units());
+        spec.ids = Some(Ids::for_units()).filter(|ids| crate::linux::identity::is_somebody(*ids));
     }
     let text = serde_json::to_vec(&spec).map_err(|e| {
         LaunchError::new(Stage::Spec, format!("The launch spec cannot be written as JSON: {e}."))

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::ground::{Ground, oom_score_adj, own_cgroup};
-use crate::home::send;
+use crate::home::{leaks, send};
 
 const TWO: &str = "agents: {list: [{id: 'main'}, {id: 'other'}]}";
 
@@ -142,4 +142,17 @@ fn fault_35_the_supervisor_is_killed_with_daemons_about() {
     home.start();
     home.wait_state("agent:main", "running");
     home.nobody_left();
+}
+
+#[test]
+fn fault_10_runs_whose_processes_are_killed_at_random_leave_nothing() {
+    let (mut home, place) =
+        Ground::take().up("{gateway: {port: PORT}}", &["gateway", "egress", "agent:main"]);
+    assert_eq!(home.status()["level"], "L3");
+    let runs = leaks::how_many(300);
+    let (ended, killed) = leaks::storm(&mut home, Some(&place), runs);
+    assert!(
+        ended > runs / 5 && killed > runs / 5,
+        "{ended} ended and {killed} kills of {runs}: this shows nothing"
+    );
 }

@@ -1,5 +1,6 @@
 //! A home of its own for one test, and the supervisor in it.
 
+pub(crate) mod leaks;
 mod look;
 
 pub(crate) use look::{descriptors, is_alive, memory, parent, send, zombies};
@@ -76,7 +77,7 @@ impl Home {
         self.among(&[], args)
     }
 
-    fn among(&self, prefix: &[String], args: &[&str]) -> Command {
+    pub(crate) fn among(&self, prefix: &[String], args: &[&str]) -> Command {
         let words: Vec<PathBuf> = prefix.iter().map(PathBuf::from).chain([self.creel.clone()]).collect();
         let mut command = Command::new(&words[0]);
         command

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::home::{Home, not_measured, send};
+use crate::home::{Home, leaks, not_measured, send};
 
 /// The folder of a process's cgroup.
 pub(crate) fn folder(pid: u32) -> PathBuf {
@@ -98,4 +98,17 @@ fn fault_56_limits_that_cannot_be_enforced_are_named_and_refused_where_they_are_
     let unit = home.wait_state("agent:main", "running");
     let gaps = unit["isolation"]["gaps"].to_string();
     assert!(gaps.contains("no memory controller") || gaps.contains("no cgroup"), "{gaps}");
+}
+
+#[test]
+fn runs_whose_processes_are_killed_at_random_leave_nothing() {
+    let mut home = Home::up("{gateway: {port: PORT}}", &["gateway", "egress", "agent:main"]);
+    // Where there are no cgroups all the rest is looked at all the same.
+    let units = units(&home);
+    let runs = leaks::how_many(150);
+    let (ended, killed) = leaks::storm(&mut home, units.as_deref(), runs);
+    assert!(
+        ended > runs / 5 && killed > runs / 5,
+        "{ended} ended and {killed} kills of {runs}: this shows nothing"
+    );
 }

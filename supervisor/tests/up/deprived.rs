@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::cgroup;
 use crate::home::{Home, SOON, creel, example, not_measured};
 
+const BECOME_ANYBODY: [&str; 6] = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"];
+
 fn without(what: &str, config: &str) -> Home {
     let mut home = Home::new(config);
     home.prefix = vec![example("deprived").display().to_string(), what.to_owned()];
@@ -20,15 +22,18 @@ fn without(what: &str, config: &str) -> Home {
 /// The same as an ordinary user: a root supervisor gives its units users of their own, which level 1 cannot do for folders
 /// that exist.
 fn without_as_anybody(what: &str, config: &str) -> Home {
+    as_anybody(vec![example("deprived").display().to_string(), what.to_owned()], config)
+}
+
+fn as_anybody(prefix: Vec<String>, config: &str) -> Home {
     let mut home = Home::new(config);
-    home.prefix = vec![example("deprived").display().to_string(), what.to_owned()];
+    home.prefix = prefix;
     if rustix::process::geteuid().is_root() {
         const ANYBODY: u32 = 12_345;
         for below in ["", "home", "home/creel.json", "libexec"] {
             std::os::unix::fs::chown(home.path(below), Some(ANYBODY), Some(ANYBODY)).unwrap();
         }
-        let become_anybody = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"];
-        home.prefix.splice(0..0, become_anybody.map(str::to_owned));
+        home.prefix.splice(0..0, BECOME_ANYBODY.map(str::to_owned));
     }
     home.start();
     home
@@ -172,6 +177,35 @@ fn without_user_namespaces_workers_stay_down_below_the_floor_and_status_claims_l
     // The remedy depends on what forbids them here.
     assert!(why.contains("This machine gives isolation level L1, and sandbox.floor is L2."), "{why}");
     assert!(why.contains("L2: The unit's namespaces cannot be made"), "{why}");
+}
+
+#[test]
+fn without_other_users_the_root_of_a_container_has_all_walls_and_nobody_inside_is_root() {
+    let prefix = ["/usr/bin/unshare", "--user", "--map-root-user"].map(str::to_owned).to_vec();
+    let mut home = as_anybody(prefix, "{gateway: {port: PORT}}");
+    // Who is outside is nobody that it knows.
+    let pid = home.pid().to_string();
+    let mut inside =
+        ["nsenter", "--user", "--preserve-credentials", "--target", &pid].map(str::to_owned).to_vec();
+    if rustix::process::geteuid().is_root() {
+        inside.splice(0..0, BECOME_ANYBODY.map(str::to_owned));
+    }
+    let units = home.until("all units", |home| {
+        let output = home.among(&inside, &["status", "--json"]).stdout(Stdio::piped()).output().unwrap();
+        let status: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let units = status["units"].as_array()?.clone();
+        (units.len() == 3 && units.iter().all(|unit| unit["state"] == "running")).then_some(units)
+    });
+    for unit in units {
+        assert!(unit["isolation"]["level"].as_str() >= Some("L2"), "{unit}");
+        assert_ne!(unit["isolation"]["uid"], 0, "{unit}");
+        claims_no_more_than_the_kernel(&unit);
+    }
+    let script = "id -u; cat /proc/self/uid_map; touch made && echo made";
+    let said = home
+        .gateway("tool.run", serde_json::json!({"run": "r", "agent": "main", "argv": ["sh", "-c", script]}));
+    let out = said["stdout"].as_str().unwrap();
+    assert!(out.starts_with("64742\n") && out.ends_with("made\n"), "{said}");
 }
 
 #[test]

@@ -73,6 +73,11 @@ impl Args {
     pub(crate) fn ci() -> Self {
         Self { level: Vec::new(), vm: false }
     }
+
+    /// What CI runs in the virtual machines, whose kernels are older and whose systemd delegates cgroups.
+    pub(crate) fn ci_in_guests() -> Self {
+        Self { level: vec![Level::L3], vm: true }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -146,11 +151,14 @@ impl Place {
     fn attack(&self, levels: &[Level]) -> Result<()> {
         let limited = self.has_limits()?;
         let root = fs::metadata("/proc/self")?.uid() == 0;
-        let mut runs = vec![Attack { level: None, root: false }];
+        let mut runs = vec![Attack { level: None, who: Who::User }];
         for level in levels {
-            runs.push(Attack { level: Some(*level), root: false });
+            runs.push(Attack { level: Some(*level), who: Who::User });
             if root {
-                runs.push(Attack { level: Some(*level), root: true });
+                runs.push(Attack { level: Some(*level), who: Who::Root });
+            }
+            if *level == Level::L2 {
+                runs.push(Attack { level: Some(*level), who: Who::Nested });
             }
         }
         if !root {
@@ -183,7 +191,7 @@ impl Place {
     }
 
     fn command(&self, attack: &Attack, result: &Path, root: bool, limited: bool) -> Command {
-        let mut command = if root && !attack.root {
+        let mut command = if root && attack.who != Who::Root {
             let mut command = Command::new("setpriv");
             command.args(["--reuid", UID, "--regid", UID, "--clear-groups", "/usr/bin/python3"]);
             command
@@ -191,14 +199,18 @@ impl Place {
             Command::new("/usr/bin/python3")
         };
         command.arg("-B").arg(self.0.join("redteam/run.py")).args(["--wall", WALL, "--json"]).arg(result);
-        if attack.root {
+        if attack.who == Who::Root {
             command.args(["--owner", UNIT]);
         }
         let Some(level) = attack.level else { return command };
         if level == Level::L1 {
             command.arg("--without-git");
         }
-        command.arg("--").arg(self.creel());
+        command.arg("--");
+        if attack.who == Who::Nested {
+            command.args(["/usr/bin/unshare", "--user", "--map-root-user"]);
+        }
+        command.arg(self.creel());
         command.args(["sandbox", "exec", "--workspace", "{ws}", "--access", "rw", "--ro", "{probes}"]);
         if limited && level > Level::L1 {
             command.args(LIMITS);
@@ -229,17 +241,36 @@ fn stage(creel: &Path, folder: &Path) -> Result<()> {
 struct Attack {
     /// `None`: without a sandbox.
     level: Option<Level>,
-    root: bool,
+    who: Who,
+}
+
+/// Who launches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    User,
+    Root,
+    /// The root of a container that has no other user, started by an ordinary one.
+    Nested,
 }
 
 impl Attack {
     fn name(&self) -> String {
         let level = self.level.map_or("none", Level::name);
-        format!("{level}-{}", if self.root { "root" } else { "user" })
+        format!("{level}-{}", self.who.name())
     }
 
     fn shown(&self) -> String {
         let level = self.level.map_or("no sandbox", Level::name);
-        format!("{level} {}", if self.root { "root" } else { "user" })
+        format!("{level} {}", self.who.name())
+    }
+}
+
+impl Who {
+    fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Root => "root",
+            Self::Nested => "nested",
+        }
     }
 }

@@ -8,6 +8,7 @@ mod filter;
 #[cfg(test)]
 mod filter_tests;
 mod first;
+pub(crate) mod identity;
 mod last;
 mod layer;
 mod limits;

@@ -13,7 +13,7 @@ use super::last::Last;
 use super::ruleset::{Grant, Ports, Rules};
 use super::sys::{self, Cloned};
 use super::views::{self, OpenViews};
-use super::{credentials, elf, filter, network, root};
+use super::{credentials, elf, filter, identity, network, root};
 use crate::error::{At as _, LaunchError, Stage};
 use crate::note::{self, Note, Start};
 use crate::profile::{self, Execute, RoleProfile, Tcp};
@@ -62,9 +62,9 @@ fn launch(
     if spec.net == Net::Host && spec.role != Role::Egress {
         return Err(LaunchError::new(Stage::Spec, "Only the role egress may have the host's network."));
     }
-    let ids = unit_ids(spec)?;
+    let ids = identity::of(spec)?;
     if let Some(ids) = ids {
-        own_pipes(ids);
+        identity::own_pipes(ids);
     }
     // Also ends the hold of a terminal the supervisor may have.
     let _ = rustix::process::setsid();
@@ -104,31 +104,6 @@ fn join(cgroup: Option<&OwnedFd>) -> Result<(), LaunchError> {
         .at(Stage::Cgroup, || "The unit cannot be put into its cgroup")
 }
 
-/// `Some`: we are root and the unit becomes these; `None`: the unit stays who we are.
-fn unit_ids(spec: &LaunchSpec) -> Result<Option<Ids>, LaunchError> {
-    if spec.level == Level::L0 {
-        return Ok(None);
-    }
-    let own = rustix::process::geteuid();
-    let ids = spec.ids.unwrap_or(Ids::FALLBACK);
-    if own.is_root() {
-        if ids.uid == 0 || ids.gid == 0 {
-            return Err(LaunchError::new(
-                Stage::Spec,
-                "A unit never runs as uid or gid 0; set another `unit_uid`.",
-            ));
-        }
-        return Ok(Some(ids));
-    }
-    match spec.ids {
-        Some(ids) if ids.uid != own.as_raw() => Err(LaunchError::new(
-            Stage::Spec,
-            format!("Only root can run a unit as uid {}; take `unit_uid` out or run creel as root.", ids.uid),
-        )),
-        _ => Ok(None),
-    }
-}
-
 fn namespaced(
     spec: &LaunchSpec,
     profile: &RoleProfile,
@@ -139,8 +114,7 @@ fn namespaced(
     let program = own_program(spec, profile);
     // Root opens with the host's rights; an ordinary user gains the right to mount only inside.
     let opened = ids.map(|ids| views::open_all(spec, program, Some(ids))).transpose()?;
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let unit = ids.unwrap_or(Ids { uid, gid });
+    let unit = ids.unwrap_or_else(identity::inside);
     let (go, release) = std::io::pipe().at(Stage::Spawn, || "No pipe to the unit's first process")?;
     let wanted = NAMESPACES.iter().filter(|(name, _)| *name != "net" || spec.net != Net::Host);
     let (names, mut flags) =
@@ -172,29 +146,12 @@ fn namespaced(
             drop(go);
             note::send(socket, &Note::Unit { pid }, &[pidfd.as_fd()])
                 .at(Stage::Policy, || "The supervisor does not take the unit's pid")?;
-            map_ids(pid, unit, ids.is_some())?;
+            identity::map(pid, unit, ids.is_some())?;
             let mut release = release;
             release.write_all(b"g").at(Stage::Namespaces, || "The unit's first process is gone")?;
             sys::leave(0)
         }
     }
-}
-
-fn map_ids(pid: i32, unit: Ids, root: bool) -> Result<(), LaunchError> {
-    if !root {
-        std::fs::write(format!("/proc/{pid}/setgroups"), "deny").at(
-            Stage::Namespaces,
-            || "The unit's groups cannot be fixed (the creel binary must be readable for its user)",
-        )?;
-    }
-    for (map, id) in [("uid_map", unit.uid), ("gid_map", unit.gid)] {
-        views::write_map(pid, map, id, id).at(Stage::Namespaces, || {
-            format!(
-                "The {map} of the unit cannot be written (see `creel doctor`: user namespaces may be restricted by AppArmor)"
-            )
-        })?;
-    }
-    Ok(())
 }
 
 /// The side of the launch that is inside the new namespaces.
@@ -342,17 +299,6 @@ pub(crate) fn ports(profile: &RoleProfile, spec: &LaunchSpec, listener: Option<u
         Tcp::Host if extra.is_empty() => Ports::Any,
         Tcp::Host => Ports::Connect(extra.clone()),
         Tcp::Listener => Ports::Connect(extra.iter().copied().chain(listener).collect()),
-    }
-}
-
-/// A pipe of root's could be used but not re-opened through /dev/stdout: the unit becomes its owner.
-pub(crate) fn own_pipes(ids: Ids) {
-    use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
-    for fd in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
-        let pipe = fstat(fd).is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Fifo);
-        if pipe || rustix::termios::isatty(fd) {
-            let _ = fchown(fd, Some(Uid::from_raw(ids.uid)), Some(Gid::from_raw(ids.gid)));
-        }
     }
 }
 
