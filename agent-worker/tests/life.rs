@@ -32,18 +32,24 @@ async fn a_finished_tool_is_not_run_again_by_the_next_life() {
     again.journal = 2;
     let done = second.turn(again).await;
     assert_eq!((done.outcome, second.runs.len()), (TurnOutcome::Done, 0));
-    assert_eq!(done.replies, first.done.unwrap().replies);
+    assert_eq!(done.replies, first.done.as_ref().unwrap().replies);
 
-    // The command was begun, and nobody knows its end.
-    let mut third = Gateway::with(demo(home.path())).await;
-    third.journal = first.journal.clone();
-    third.journal.remove(&2);
-    third.journal.insert(1, None);
-    let mut again = start("t1", "run touch x");
-    again.journal = 2;
-    let done = third.turn(again).await;
-    assert_eq!((done.outcome, third.runs.len()), (TurnOutcome::Done, 0));
-    assert!(third.results()[0].contains("unknown"), "{:?}", third.results());
+    // The command was begun, and this life has not heard of its end: the supervisor has, or it has not.
+    for known in [true, false] {
+        let mut third = Gateway::with(demo(home.path())).await;
+        third.journal = first.journal.clone();
+        third.journal.remove(&2);
+        third.journal.insert(1, None);
+        third.knows_runs = known;
+        let mut again = start("t1", "run touch x");
+        again.journal = 2;
+        let done = third.turn(again).await;
+        assert_eq!((done.outcome, third.runs.len()), (TurnOutcome::Done, 1));
+        assert!(third.runs[0].known_only, "it is asked after and never begun anew");
+        assert_eq!(third.runs[0].run, first.runs[0].run);
+        assert_eq!(third.results()[0].contains("outcome of this `exec` call is unknown"), !known);
+        assert_eq!(third.results() == first.results(), known, "{:?}", third.results());
+    }
 }
 
 #[tokio::test]

@@ -15,15 +15,24 @@ const MAX_BYTES: u64 = 100 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Blobs(PathBuf);
 
+/// A file that could not be handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Its hash.
+    pub sha256: String,
+    /// Why, a sentence.
+    pub sentence: String,
+}
+
 impl Blobs {
     /// The folders in this state folder.
     pub(crate) fn new(state: &Path) -> Self {
         Self(state.join("blobs"))
     }
 
-    /// Copies the files that one unit left to where another may read them. Gives back a sentence for each that
-    /// could not be copied.
-    pub(crate) async fn hand_over(&self, from: &str, to: &str, files: &[Attachment]) -> Vec<String> {
+    /// Copies the files that one unit left to where another may read them. Gives back those that could not be
+    /// copied.
+    pub(crate) async fn hand_over(&self, from: &str, to: &str, files: &[Attachment]) -> Vec<Missing> {
         if files.is_empty() {
             return Vec::new();
         }
@@ -33,7 +42,8 @@ impl Blobs {
             let copy_one = |file: &Attachment| {
                 copy(&from, &to, &file.sha256).err().map(|error| {
                     let name = file.name.as_deref().unwrap_or(&file.sha256);
-                    format!("The file {name} could not be handed over: {error}.")
+                    let sentence = format!("The file {name} could not be handed over: {error}.");
+                    Missing { sha256: file.sha256.clone(), sentence }
                 })
             };
             files.iter().filter_map(copy_one).collect()

@@ -23,6 +23,7 @@ use crate::store::{Claimant, Desk, Held, Kept, Lost, StoreError};
 
 mod clients;
 mod operations;
+mod operator;
 
 /// Events that may wait for a slow subscriber before it misses some.
 const EVENTS: usize = 1024;

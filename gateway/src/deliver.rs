@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use creel_ipc::blob::Attachment;
 use creel_ipc::msg::channel::{SendMessage, SendParams};
 use creel_ipc::{ErrorClass, RpcError};
 use creel_link::{CallError, Link};
@@ -11,9 +12,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::blobs::Missing;
 use crate::core::{Core, agent_unit, channel_unit, now_ms};
 use crate::hub::OutboxState;
-use crate::store::{Held, Outbound, Settled, StoreError};
+use crate::store::{Held, NewOutbound, Outbound, Settled, StoreError};
 
 /// Chats of one account that are written to at once.
 const AT_ONCE: usize = 8;
@@ -23,8 +25,6 @@ const LOOK: u32 = 256;
 const BACKOFF_MS: i64 = 500;
 /// The longest.
 const BACKOFF_MAX_MS: i64 = 60_000;
-/// What could not be said for so long is given up.
-const GIVE_UP_MS: i64 = 24 * 3_600_000;
 /// How long a chat waits after a message whose end nobody knows.
 const STRAGGLER: Duration = Duration::from_secs(1);
 /// Before the store is asked again that did not answer.
@@ -124,6 +124,12 @@ impl Pump {
     async fn send(self, row: Outbound, chat: String) -> Landed {
         let key = row.what.key.clone();
         let landed = |hold_until_ms| Landed { key: key.clone(), chat: chat.clone(), hold_until_ms };
+        if row.state == OutboxState::Queued && stale(&row, self.patience_ms(), now_ms()) {
+            let error = "It had waited too long to be worth saying (messages.outbound.expireAfterMinutes).";
+            tracing::warn!("The message {key} to {} is given up: {error}", self.held.account());
+            self.settle(&key, Settled::Failed { error: error.to_owned() }).await;
+            return landed(None);
+        }
         let (own, named, incarnation) = (self.held.clone(), key.clone(), self.incarnation);
         // The attempt is on the disk before the worker hears of it.
         match self.core.desk.write(move |store| store.attempt(&own, &named, incarnation)).await {
@@ -137,15 +143,12 @@ impl Pump {
         let (from, to) =
             (agent_unit(row.what.agent.as_deref().unwrap_or_default()), channel_unit(self.held.account()));
         let missing = self.core.settings().blobs.hand_over(&from, &to, &row.what.attachments).await;
-        if !missing.is_empty() {
-            self.settle(&key, Settled::Failed { error: missing.join(" ") }).await;
-            return landed(None);
-        }
+        let (text, attachments) = without(&row.what, &missing);
         let params = SendParams {
             key: key.clone(),
             route: row.what.route.clone(),
-            text: row.what.text.clone(),
-            attachments: row.what.attachments.clone(),
+            text,
+            attachments,
             parts_sent: row.parts_sent,
             draft: row.what.draft.clone(),
         };
@@ -156,7 +159,7 @@ impl Pump {
         }
         let verdict = match answer {
             Ok(_) => Verdict { settled: Settled::Sent { now_ms: now_ms() }, hold_until_ms: None },
-            Err(CallError::Refused(error)) => refused(&row, &error, now_ms()),
+            Err(CallError::Refused(error)) => refused(&row, &error, self.patience_ms(), now_ms()),
             Err(error @ CallError::Closed { .. }) => {
                 Verdict::plain(Settled::Unknown { error: error.to_string() })
             }
@@ -173,6 +176,11 @@ impl Pump {
             tokio::time::sleep(STRAGGLER).await;
         }
         landed(verdict.hold_until_ms)
+    }
+
+    /// How long a message may wait to be said.
+    fn patience_ms(&self) -> i64 {
+        i64::from(self.core.settings().config.messages.outbound.expire_after_minutes) * 60_000
     }
 
     /// Tells the store until it has heard.
@@ -196,6 +204,21 @@ impl Pump {
     }
 }
 
+/// Whether nobody would want to hear it any more. What was begun is said to its end.
+fn stale(row: &Outbound, patience_ms: i64, now_ms: i64) -> bool {
+    row.parts_sent == 0 && now_ms - row.what.now_ms > patience_ms
+}
+
+/// What can be said where files are missing: the text goes out all the same, and names them.
+fn without(what: &NewOutbound, missing: &[Missing]) -> (String, Vec<Attachment>) {
+    let gone = |file: &Attachment| missing.iter().any(|missing| missing.sha256 == file.sha256);
+    let attachments = what.attachments.iter().filter(|file| !gone(file)).cloned().collect();
+    let text =
+        std::iter::once(what.text.as_str()).chain(missing.iter().map(|missing| missing.sentence.as_str()));
+    let text: Vec<&str> = text.filter(|text| !text.is_empty()).collect();
+    (text.join("\n\n"), attachments)
+}
+
 /// What an answer means for the row and for the account.
 #[derive(Debug, PartialEq, Eq)]
 struct Verdict {
@@ -209,12 +232,15 @@ impl Verdict {
     }
 }
 
-fn refused(row: &Outbound, error: &RpcError, now_ms: i64) -> Verdict {
+fn refused(row: &Outbound, error: &RpcError, patience_ms: i64, now_ms: i64) -> Verdict {
     let parts = error.data.as_ref().and_then(|data| data.parts_sent);
     let said = error.message.clone();
     let again = |not_before_ms| {
-        if now_ms - row.what.now_ms > GIVE_UP_MS {
-            return Settled::Failed { error: format!("It was tried for a day, then given up: {said}") };
+        if now_ms - row.what.now_ms > patience_ms {
+            let minutes = patience_ms / 60_000;
+            return Settled::Failed {
+                error: format!("It was tried for {minutes} minutes, then given up: {said}"),
+            };
         }
         Settled::Again { not_before_ms, error: said.clone(), parts }
     };
@@ -246,7 +272,8 @@ mod tests {
     use creel_ipc::msg::channel::{ChatKind, Route};
 
     use super::*;
-    use crate::store::NewOutbound;
+
+    const DAY_MS: i64 = 24 * 3_600_000;
 
     fn row(attempts: u32) -> Outbound {
         let route = Route {
@@ -277,7 +304,7 @@ mod tests {
     }
 
     fn verdict(class: ErrorClass) -> Verdict {
-        refused(&row(1), &RpcError::new(class, "No."), 2_000)
+        refused(&row(1), &RpcError::new(class, "No."), DAY_MS, 2_000)
     }
 
     #[test]
@@ -285,7 +312,10 @@ mod tests {
         let mut error = RpcError::retry_after("Too many.", 7_000);
         error.data = error.data.map(|data| ErrorData { parts_sent: Some(2), ..data });
         let again = Settled::Again { not_before_ms: 9_000, error: "Too many.".into(), parts: Some(2) };
-        assert_eq!(refused(&row(1), &error, 2_000), Verdict { settled: again, hold_until_ms: Some(9_000) });
+        assert_eq!(
+            refused(&row(1), &error, DAY_MS, 2_000),
+            Verdict { settled: again, hold_until_ms: Some(9_000) }
+        );
     }
 
     #[test]
@@ -303,8 +333,35 @@ mod tests {
     }
 
     #[test]
+    fn what_waited_too_long_is_stale_unless_a_part_of_it_was_said() {
+        let mut row = row(0);
+        assert!(!stale(&row, DAY_MS, 1_000 + DAY_MS));
+        assert!(stale(&row, DAY_MS, 1_001 + DAY_MS));
+        row.parts_sent = 1;
+        assert!(!stale(&row, DAY_MS, 1_001 + DAY_MS));
+    }
+
+    #[test]
+    fn a_missing_file_does_not_hold_back_the_text_and_the_other_files() {
+        let file = |sha256: &str| Attachment {
+            sha256: sha256.into(),
+            bytes: 1,
+            mime: "text/plain".into(),
+            name: None,
+        };
+        let mut what = row(0).what;
+        what.attachments = vec![file("aa"), file("bb")];
+        let missing = [Missing { sha256: "aa".into(), sentence: "The file aa is gone.".into() }];
+        let (text, files) = without(&what, &missing);
+        assert_eq!((text.as_str(), files), ("hi\n\nThe file aa is gone.", vec![file("bb")]));
+        what.text = String::new();
+        assert_eq!(without(&what, &missing).0, "The file aa is gone.");
+    }
+
+    #[test]
     fn what_failed_for_a_day_is_given_up() {
-        let late = refused(&row(30), &RpcError::new(ErrorClass::Transient, "Down."), 2_000 + GIVE_UP_MS);
+        let error = RpcError::new(ErrorClass::Transient, "Down.");
+        let late = refused(&row(30), &error, DAY_MS, 2_000 + DAY_MS);
         assert!(matches!(late.settled, Settled::Failed { .. }), "{late:?}");
         assert_eq!(backoff_ms(60), BACKOFF_MAX_MS);
     }

@@ -16,10 +16,12 @@ use crate::core::Core;
 mod error;
 mod event;
 mod models;
+mod operator;
 mod rows;
 
 pub use error::{HubClass, HubError};
 pub use event::CoreEvent;
+pub use operator::{ParkedRow, SessionImport, SessionImported};
 pub use rows::{
     ChannelRow, Health, OutboxRow, OutboxState, PairingRow, RunState, RunStatus, SessionFilter, SessionRow,
     SessionState, StoredEntry,

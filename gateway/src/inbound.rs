@@ -167,7 +167,7 @@ pub(crate) fn typed(
 }
 
 /// The kind of conversation that a key names.
-fn kind_of(lane: &str) -> &'static str {
+pub(crate) fn kind_of(lane: &str) -> &'static str {
     match lane {
         _ if lane.contains(":group:") => "group",
         _ if lane.contains(":channel:") => "channel",

@@ -22,6 +22,7 @@ mod settings;
 mod spine;
 mod store;
 mod token;
+mod transcripts;
 mod watch;
 
 pub use run::{RunError, run};

@@ -115,7 +115,23 @@ pub(crate) trait Store: Send {
     fn orphan_attempts(&mut self, own: &Held, alive: Option<u64>) -> Kept<Vec<String>>;
     /// The newest rows, newest first.
     fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>>;
-    /// Forgets what was over before a moment: transcripts stay, and so does what nobody knows the end of.
+    /// Has a row that was given up, or of which nobody knows, wait again, in its old place.
+    fn resend(&mut self, key: &str, now_ms: i64) -> Kept<Wished>;
+    /// Gives up a row that waits, or of which nobody knows.
+    fn give_up(&mut self, key: &str, error: &str) -> Kept<Wished>;
+    /// Messages that were set aside, oldest first.
+    fn parked(&mut self, limit: u32) -> Kept<Vec<ParkedRecord>>;
+    /// Has a message that was set aside wait again, in its old place. `None` when there is none of this number, else
+    /// its lane and agent.
+    fn unpark(&mut self, id: u64) -> Kept<Option<(String, String)>>;
+    /// Gives up a message that was set aside. `false` when there is none of this number.
+    fn discard(&mut self, id: u64) -> Kept<bool>;
+    /// Takes in a session from a file, once for each id.
+    fn import(&mut self, new: &NewSession) -> Kept<Imported>;
+    /// A session with everything that was said in it.
+    fn session_file(&mut self, key: &str) -> Kept<Option<SessionFile>>;
+    /// Forgets what was over before a moment: transcripts stay, and so does what waits for an operator, as it was set
+    /// aside or nobody knows its end.
     fn prune(&mut self, before_ms: i64) -> Kept<u64>;
     /// Leaves no room for anything more, as a full disk does.
     #[cfg(test)]

@@ -232,6 +232,7 @@ async fn workers_are_welcomed_relayed_and_outlive_their_gateway() {
         wall_ms: None,
         session: None,
         main: false,
+        known_only: false,
     };
     let link = agent.link.clone();
     let calling = tokio::spawn(async move { link.call::<ToolRun>(&run).await });

@@ -47,7 +47,9 @@ complete -c creel -n "__fish_creel_needs_command" -f -a "upgrade" -d 'Put anothe
 complete -c creel -n "__fish_creel_needs_command" -f -a "agent" -d 'Send one message to an agent and print its reply'
 complete -c creel -n "__fish_creel_needs_command" -f -a "message" -d 'Say something on a channel'
 complete -c creel -n "__fish_creel_needs_command" -f -a "pairing" -d 'Let people who asked for it write to you'
-complete -c creel -n "__fish_creel_needs_command" -f -a "sessions" -d 'List sessions'
+complete -c creel -n "__fish_creel_needs_command" -f -a "sessions" -d 'List sessions, and bring them from files and into files'
+complete -c creel -n "__fish_creel_needs_command" -f -a "inbox" -d 'Show messages that were set aside, and have them answered after all'
+complete -c creel -n "__fish_creel_needs_command" -f -a "outbox" -d 'Show what goes out on channels, and decide about what did not'
 complete -c creel -n "__fish_creel_needs_command" -f -a "config" -d 'Read, check and change the configuration'
 complete -c creel -n "__fish_creel_needs_command" -f -a "gateway" -d 'Call the gateway directly'
 complete -c creel -n "__fish_creel_needs_command" -f -a "service" -d 'Run Creel as a service of this machine or of yourself'
@@ -239,15 +241,116 @@ complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_sub
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "approve" -d 'Allow the sender of a request; works at once'
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "dismiss" -d 'Drop a request; the sender may ask again'
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c creel -n "__fish_creel_using_subcommand sessions" -l limit -d 'How many, newest first' -r
-complete -c creel -n "__fish_creel_using_subcommand sessions" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sessions" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sessions" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
-complete -c creel -n "__fish_creel_using_subcommand sessions" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l limit -d 'How many, newest first' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Also into a pipe'
 never\t'Nowhere'"
-complete -c creel -n "__fish_creel_using_subcommand sessions" -l json -d 'Print data as JSON'
-complete -c creel -n "__fish_creel_using_subcommand sessions" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l to -d 'The file, which must not exist yet [default: standard output]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l agent -d 'The agent that goes on with them [default: the configured default agent]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l dry-run -d 'Only say what would be taken in'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -f -a "retry" -d 'Have a message answered after all, before what waits behind it'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -f -a "drop" -d 'Give a message up'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from drop" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from drop" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from drop" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from drop" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from drop" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from drop" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Have a message answered after all, before what waits behind it'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from help" -f -a "drop" -d 'Give a message up'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -f -a "list" -d 'List the newest messages'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -f -a "retry" -d 'Say a message again that failed or whose end nobody knows; who got it already gets it twice'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -f -a "drop" -d 'Give up a message that waits, or whose end nobody knows'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from list" -l limit -d 'How many, newest first' -r
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from list" -l state -d 'Only those in one state' -r -f -a "queued\t''
+attempting\t''
+sent\t''
+unknown\t''
+failed\t''"
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from list" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from list" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from list" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from list" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from list" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from retry" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from retry" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from retry" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from retry" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from retry" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from drop" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from drop" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from drop" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from drop" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from drop" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from drop" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the newest messages'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Say a message again that failed or whose end nobody knows; who got it already gets it twice'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from help" -f -a "drop" -d 'Give up a message that waits, or whose end nobody knows'
+complete -c creel -n "__fish_creel_using_subcommand outbox; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand config; and not __fish_seen_subcommand_from validate get set unset schema help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand config; and not __fish_seen_subcommand_from validate get set unset schema help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand config; and not __fish_seen_subcommand_from validate get set unset schema help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
@@ -580,33 +683,42 @@ always\t'Also into a pipe'
 never\t'Nowhere'"
 complete -c creel -n "__fish_creel_using_subcommand completions" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "up" -d 'Start Creel and stay in the foreground until SIGTERM or Ctrl-C'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "stop" -d 'Stop Creel in order, or one unit'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "start" -d 'Start one unit that was stopped or set aside'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "status" -d 'Show every process: state, restarts, last end, memory and measured isolation'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "top" -d 'Show what every unit uses, live'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "logs" -d 'Show the log of one unit, or of all'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "events" -d 'Show what happened: starts, ends and their causes, restarts, reloads'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "doctor" -d 'Look for what is wrong with this installation, and say what to do'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "restart" -d 'Restart one unit and lift its quarantine'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "reload" -d 'Read the configuration again and apply what changed'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "upgrade" -d 'Put another version in the place of the running one; everything runs on'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "agent" -d 'Send one message to an agent and print its reply'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "message" -d 'Say something on a channel'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "pairing" -d 'Let people who asked for it write to you'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "sessions" -d 'List sessions'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "config" -d 'Read, check and change the configuration'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "gateway" -d 'Call the gateway directly'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "service" -d 'Run Creel as a service of this machine or of yourself'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "egress" -d 'See and try what units reach outside'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "sandbox" -d 'Run commands in the tool sandbox, and test it'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "token" -d 'Print the address of the web page, with the token that opens it'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions config gateway service egress sandbox token completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "up" -d 'Start Creel and stay in the foreground until SIGTERM or Ctrl-C'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "stop" -d 'Stop Creel in order, or one unit'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "start" -d 'Start one unit that was stopped or set aside'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "status" -d 'Show every process: state, restarts, last end, memory and measured isolation'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "top" -d 'Show what every unit uses, live'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "logs" -d 'Show the log of one unit, or of all'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "events" -d 'Show what happened: starts, ends and their causes, restarts, reloads'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "doctor" -d 'Look for what is wrong with this installation, and say what to do'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "restart" -d 'Restart one unit and lift its quarantine'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "reload" -d 'Read the configuration again and apply what changed'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "upgrade" -d 'Put another version in the place of the running one; everything runs on'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "agent" -d 'Send one message to an agent and print its reply'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "message" -d 'Say something on a channel'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "pairing" -d 'Let people who asked for it write to you'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "sessions" -d 'List sessions, and bring them from files and into files'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "inbox" -d 'Show messages that were set aside, and have them answered after all'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "outbox" -d 'Show what goes out on channels, and decide about what did not'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "config" -d 'Read, check and change the configuration'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "gateway" -d 'Call the gateway directly'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "service" -d 'Run Creel as a service of this machine or of yourself'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "egress" -d 'See and try what units reach outside'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "sandbox" -d 'Run commands in the tool sandbox, and test it'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "token" -d 'Print the address of the web page, with the token that opens it'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway service egress sandbox token completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from message" -f -a "send" -d 'Send a text through the outbox, which outlives Creel: it is sent at most once'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "list" -d 'List open requests'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "approve" -d 'Allow the sender of a request; works at once'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "dismiss" -d 'Drop a request; the sender may ask again'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from inbox" -f -a "retry" -d 'Have a message answered after all, before what waits behind it'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from inbox" -f -a "drop" -d 'Give a message up'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from outbox" -f -a "list" -d 'List the newest messages'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from outbox" -f -a "retry" -d 'Say a message again that failed or whose end nobody knows; who got it already gets it twice'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from outbox" -f -a "drop" -d 'Give up a message that waits, or whose end nobody knows'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "validate" -d 'Name every mistake with its line and column'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "get" -d 'Print a value, defaults included; the whole configuration without a path'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "set" -d 'Change a value in the file; comments stay'

@@ -79,6 +79,7 @@ impl<'a> Ground<'a> {
             wall_ms: None,
             session: asked.session.as_ref().map(|session| session.name.clone()),
             main: asked.session.as_ref().is_some_and(|session| session.main),
+            known_only: false,
         };
         let of = format!("commands of agent:{id}");
         let (commands, spec) = match compose(&params) {

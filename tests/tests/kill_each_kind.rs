@@ -90,6 +90,41 @@ async fn a_tool_that_has_run_does_not_run_again() -> Result<()> {
     .await
 }
 
+/// A command that outlives its agent is neither run again nor forgotten: what the supervisor kept is its result.
+async fn a_command_outlives_its_agent(ends_while_it_is_down: bool) -> Result<()> {
+    let home = TelegramHome::new().await?;
+    with(home.start().await?, async |creel: &Creel| {
+        let script = "touch began; while [ ! -e go ]; do sleep 0.1; done; echo x >> ran.txt; wc -l < ran.txt";
+        home.say(CHAT, &format!("tool {script}"))?;
+        let workspace = home.home.path().join("workspace");
+        creel_kit::until("the command runs", deadline::PATIENCE, async || {
+            Ok(workspace.join("began").exists().then_some(()))
+        })
+        .await?;
+        let killed = creel.kill("agent:main", Signal::SIGKILL).await?;
+        assert_eq!(home.said_in(CHAT), Vec::<String>::new(), "the turn was over before the kill");
+        if !ends_while_it_is_down {
+            creel.wait_replaced("agent:main", killed).await?;
+        }
+        std::fs::write(workspace.join("go"), "")?;
+        assert_eq!(home.wait_said(CHAT, 1).await?, ["tool said: 1"]);
+        let ran = std::fs::read_to_string(workspace.join("ran.txt"))?;
+        assert_eq!(ran.lines().count(), 1, "{ran:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_command_that_still_runs_is_waited_for_by_the_next_life() -> Result<()> {
+    a_command_outlives_its_agent(false).await
+}
+
+#[tokio::test]
+async fn a_command_that_ended_without_its_agent_has_its_result() -> Result<()> {
+    a_command_outlives_its_agent(true).await
+}
+
 /// A stopped process is not a dead one: when it goes on, everything does.
 #[tokio::test]
 async fn a_gateway_that_slept() -> Result<()> {

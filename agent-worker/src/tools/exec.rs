@@ -59,6 +59,7 @@ pub fn plan(run: String, arguments: &Value, default_wall_ms: u64) -> Result<Plan
         wall_ms,
         session: None,
         main: false,
+        known_only: false,
     };
     Ok(Plan { command, leave_after, terminal })
 }

@@ -42,10 +42,9 @@ impl Outcome {
 pub enum WhenUncertain {
     /// Doing it twice is the same as doing it once: do it again.
     Again,
-    /// Look whether it was done; do it if not.
+    /// Doing it twice may do harm: look what became of it, and take that for its result. Where nobody knows, the model
+    /// is told, and finds out.
     Check,
-    /// Doing it twice may do harm: tell the model and let it find out.
-    Tell,
 }
 
 /// What a tool declares about itself.
@@ -60,14 +59,14 @@ pub struct Nature {
 /// The nature of a tool. One that does not exist only ever answers that it does not exist.
 pub fn nature(name: &str) -> Nature {
     match name {
-        "exec" => Nature { when_uncertain: WhenUncertain::Tell, parallel: false },
+        "exec" => Nature { when_uncertain: WhenUncertain::Check, parallel: false },
         "edit" => Nature { when_uncertain: WhenUncertain::Check, parallel: false },
         "write" => Nature { when_uncertain: WhenUncertain::Again, parallel: false },
         _ => Nature { when_uncertain: WhenUncertain::Again, parallel: true },
     }
 }
 
-/// What the model is told instead of running a call again.
+/// What the model is told instead of running a call again whose result nobody kept.
 pub fn outcome_unknown(name: &str) -> String {
     format!(
         "The outcome of this `{name}` call is unknown: Creel was interrupted after it had started, and it was not run \

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use creel_ipc::ErrorClass;
 use creel_ipc::msg::agent::{AgentConfig, ToolPhase, TurnTool};
 use creel_ipc::msg::process::{
     ProcessKill, ProcessKillParams, ProcessList, ProcessListParams, ProcessPoll, ProcessPollParams,
@@ -87,7 +88,7 @@ pub async fn run(
 ) -> Outcome {
     let exists = config.tools.allows(&call.name);
     match call.name.as_str() {
-        "exec" if exists => command(&link, &runs, &config, &turn, &call).await,
+        "exec" if exists => command(&link, &runs, &config, &turn, &call, trust).await,
         "process" if exists => process(&link, &runs, &turn, &call).await,
         "read" | "write" | "edit" if exists => {
             // A disk may hang; the link and the other turns must not hang with it.
@@ -122,12 +123,21 @@ fn file(workspace: &str, call: &Call, trust: Trust) -> (Outcome, Option<Refusal>
     (outcome, workspace.refused())
 }
 
-async fn command(link: &Link, runs: &Runs, config: &AgentConfig, turn: &str, call: &Call) -> Outcome {
+async fn command(
+    link: &Link,
+    runs: &Runs,
+    config: &AgentConfig,
+    turn: &str,
+    call: &Call,
+    trust: Trust,
+) -> Outcome {
     let run = run_id(turn, call.step);
-    let plan = match exec::plan(run.clone(), &call.arguments, config.tools.exec_wall_ms) {
+    let mut plan = match exec::plan(run.clone(), &call.arguments, config.tools.exec_wall_ms) {
         Ok(plan) => plan,
         Err(sentence) => return Outcome::error(sentence),
     };
+    // Whether it goes on or has ended, the supervisor knows it by its run.
+    plan.command.known_only = trust == Trust::Check;
     let outcome = match plan {
         Plan { command, leave_after: Some(patience), terminal } => {
             started(link, runs, ProcessStartParams { command, terminal }, patience).await
@@ -138,6 +148,9 @@ async fn command(link: &Link, runs: &Runs, config: &AgentConfig, turn: &str, cal
         }
     };
     outcome.unwrap_or_else(|error| match error {
+        CallError::Refused(error) if trust == Trust::Check && error.class() == ErrorClass::UnknownOutcome => {
+            Outcome::error(tools::outcome_unknown(&call.name))
+        }
         CallError::Refused(error) => Outcome::error(format!("The command was not run: {error}")),
         error => Outcome::error(format!("The command's outcome is unknown: {error}")),
     })

@@ -22,7 +22,7 @@ use creel_ipc::msg::tool::{
     ToolCause, ToolExit, ToolKill, ToolKillParams, ToolRefused, ToolRun, ToolRunParams,
 };
 use creel_ipc::msg::transcript::{Block, Entry};
-use creel_ipc::{Hello, Limits, Notify, PROTOCOL, Request, Secret, Welcome};
+use creel_ipc::{ErrorClass, Hello, Limits, Notify, PROTOCOL, Request, RpcError, Secret, Welcome};
 use creel_link::{Event, Incoming, Link, Vitals};
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
@@ -42,6 +42,8 @@ pub(crate) struct Gateway {
     pub(crate) journal: BTreeMap<u32, Option<Entry>>,
     pub(crate) exec: Exec,
     pub(crate) runs: Vec<ToolRunParams>,
+    /// Whether the supervisor knows the runs that it is asked after.
+    pub(crate) knows_runs: bool,
     pub(crate) kills: Vec<String>,
     pub(crate) refused: Vec<ToolRefused>,
     pub(crate) hellos: Vec<Hello>,
@@ -176,6 +178,7 @@ impl Gateway {
             journal: BTreeMap::new(),
             exec: Box::new(|_| Some(printed("ran\n"))),
             runs: Vec::new(),
+            knows_runs: true,
             kills: Vec::new(),
             refused: Vec::new(),
             hellos: Vec::new(),
@@ -259,7 +262,10 @@ impl Gateway {
                     return;
                 }
                 if let Some(answer) = self.answer(&method, params) {
-                    self.link.respond(id, Ok(answer)).await;
+                    let unknown = method == ToolRun::METHOD && !self.knows_runs;
+                    let unknown =
+                        unknown.then(|| RpcError::new(ErrorClass::UnknownOutcome, "Nothing is known."));
+                    self.link.respond(id, unknown.map_or(Ok(answer), Err)).await;
                 }
             }
             Event::Stray { .. } => {}

@@ -5,11 +5,13 @@ pub(crate) mod catalog;
 pub(crate) mod channels;
 pub(crate) mod chat;
 pub(crate) mod health;
+pub(crate) mod inbox;
 pub(crate) mod operate;
 pub(crate) mod outbox;
 pub(crate) mod pairing;
 pub(crate) mod presence;
 pub(crate) mod sessions;
+pub(crate) mod transcripts;
 
 use super::method::Method;
 
@@ -23,6 +25,8 @@ pub(crate) const ALL: &[&[Method]] = &[
     channels::METHODS,
     pairing::METHODS,
     outbox::METHODS,
+    inbox::METHODS,
+    transcripts::METHODS,
     operate::METHODS,
     catalog::METHODS,
 ];

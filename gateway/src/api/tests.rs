@@ -24,6 +24,7 @@ use crate::settings::Settings;
 use crate::store;
 
 mod events;
+mod files;
 mod handshake;
 mod hostile;
 mod http;

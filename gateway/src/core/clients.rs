@@ -453,6 +453,7 @@ fn outbox_row(row: Outbound) -> OutboxRow {
         text: row.what.text,
         state: row.state,
         parts_sent: row.parts_sent,
+        attempts: row.attempts,
         error: row.error,
         created_at_ms: row.what.now_ms,
         run_id: row.what.run,

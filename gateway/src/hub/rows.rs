@@ -119,9 +119,11 @@ pub struct OutboxRow {
     pub state: OutboxState,
     /// Parts that the platform accepted.
     pub parts_sent: u32,
+    /// Attempts to say it.
+    pub attempts: u32,
     /// A sentence, when it did not go well.
     pub error: Option<String>,
-    /// When it was stored, in milliseconds since the epoch.
+    /// When it was stored, or asked for again, in milliseconds since the epoch.
     pub created_at_ms: i64,
     /// The run that it belongs to; absent for [`super::Hub::send`].
     pub run_id: Option<String>,

@@ -15,7 +15,7 @@ use crate::core::{Core, agent_unit, channel_unit, now_ms};
 use crate::hub::CoreEvent;
 use crate::inbound;
 use crate::route;
-use crate::store::{Claimed, Finish, Finished, LaneClaim, MAX_ATTEMPTS};
+use crate::store::{Claimed, Finish, Finished, LaneClaim};
 
 /// Beyond the agent's own limit, before the gateway steps in.
 const GRACE: Duration = Duration::from_secs(15);
@@ -111,11 +111,17 @@ async fn take_up(core: &Arc<Core>, lane: &str) -> Option<bool> {
 
 /// Runs a claimed turn to its end. Says what [`take_up`] says.
 async fn run(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
-    if claimed.attempts > MAX_ATTEMPTS {
+    let most = core.settings().config.messages.inbound.park_after;
+    if claimed.attempts > most {
+        let Claimed { agent, lane, .. } = &claimed;
+        let times = if most == 1 { "once".to_owned() } else { format!("{most} times") };
+        tracing::error!(
+            "A message of {lane} was set aside: the agent {agent} fell {times} at the same place of it. \
+             `creel inbox` shows it."
+        );
         let sentence = format!(
-            "I could not answer this: the agent {} fell {MAX_ATTEMPTS} times at the same place of it. The \
-             message was set aside; the agent's log says why (`creel logs agent:{}`).",
-            claimed.agent, claimed.agent
+            "I could not answer this: the agent {agent} fell {times} at the same place of it. The message was \
+             set aside; `creel inbox` shows it to the operator, and `creel logs agent:{agent}` says why."
         );
         return end_here(core, &claimed, TurnOutcome::Failed, Some(sentence), None, true).await;
     }
@@ -205,7 +211,7 @@ async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
     let files: Vec<_> = claimed.input.iter().flat_map(|input| input.attachments.clone()).collect();
     let (from, to) = (channel_unit(&claimed.account), agent_unit(&claimed.agent));
     for missing in settings.blobs.hand_over(&from, &to, &files).await {
-        tracing::warn!("{missing}");
+        tracing::warn!("{}", missing.sentence);
     }
     match begin(core, &link, &params).await {
         Ok(()) => {}

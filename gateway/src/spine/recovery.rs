@@ -56,6 +56,36 @@ async fn a_message_that_fells_its_agent_is_set_aside_and_the_lane_goes_on() {
     let texts = platform.texts();
     assert!(texts[0].contains("fell 5 times"), "{texts:?}");
     assert_eq!(texts[1], "echo: next");
+    let parked = gateway.core.inbox_list(10).await.unwrap();
+    assert_eq!((parked.len(), parked[0].text.as_str(), parked[0].attempts), (1, "poison", 5));
+    assert_eq!(gateway.core.inbox_retry(parked[0].id).await.unwrap(), parked[0].session_key);
+    eventually("the answer after all", || platform.texts().len() == 3).await;
+    assert_eq!(platform.texts()[2], "echo: poison");
+    assert!(gateway.core.inbox_list(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn how_often_an_agent_may_fall_is_configured() {
+    let home = Home::new(&OPEN.replace("messages: {", "messages: { inbound: { parkAfter: 1 }, "));
+    let gateway = home.gateway().await;
+    let (world, platform) = (Arc::new(World::default()), Arc::new(Platform::default()));
+    world.hold.store(true, Ordering::SeqCst);
+    let channel = channel(1, &platform);
+    gateway.attach(&channel, true);
+    say(&channel, &direct("u1", "7", "poison")).await.unwrap();
+    for life in 1..=2 {
+        let agent = agent(life, &world);
+        gateway.attach(&agent, true);
+        eventually("the turn", || world.begun.lock().unwrap().len() == usize::try_from(life).unwrap()).await;
+        agent.kill().await;
+    }
+    let last = agent(3, &world);
+    gateway.attach(&last, true);
+    eventually("the notice", || platform.texts().len() == 1).await;
+    assert!(platform.texts()[0].contains("fell once"), "{:?}", platform.texts());
+    let parked = gateway.core.inbox_list(10).await.unwrap();
+    gateway.core.inbox_drop(parked[0].id).await.unwrap();
+    assert!(gateway.core.inbox_list(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

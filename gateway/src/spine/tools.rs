@@ -21,6 +21,7 @@ async fn asked(config: &str) -> ErrorClass {
         wall_ms: None,
         session: None,
         main: false,
+        known_only: false,
     };
     match agent.link.call::<ToolRun>(&params).await {
         Err(CallError::Refused(error)) => error.class(),

@@ -9,12 +9,14 @@ use crate::hub::OutboxState;
 
 mod intake;
 mod leases;
+mod operator;
 mod outbound;
 mod reads;
 mod turns;
 
 use intake::*;
 use leases::*;
+use operator::*;
 use outbound::*;
 use reads::*;
 use turns::*;
@@ -111,6 +113,10 @@ conformance!(
     an_idle_lane_is_anybodys,
     an_adopted_turn_takes_its_lane_along,
     claims_are_listed,
+    what_was_set_aside_stays_until_somebody_decides,
+    a_run_is_as_its_newest_turn_says,
+    what_was_not_said_is_said_again_only_by_wish,
+    a_session_from_a_file_is_taken_in_once,
 );
 
 /// A life of the only gateway.

@@ -9,8 +9,10 @@ use super::allow::same_code;
 use super::*;
 use crate::hub::OutboxState;
 
+mod import;
 mod lease;
 mod methods;
+mod operator;
 
 /// Whose something is, and until when.
 #[derive(Debug, Default)]
@@ -41,11 +43,13 @@ enum MessageState {
     Waiting,
     Context,
     Taken,
+    Parked,
     Over,
 }
 
 #[derive(Debug)]
 struct Message {
+    seq: u64,
     account: String,
     ext_id: String,
     placed: Placed,
@@ -83,10 +87,12 @@ pub(crate) struct Memory {
     accounts: BTreeMap<String, AccountRow>,
     known: HashMap<(String, String), Option<String>>,
     inbox: Vec<Message>,
+    last_seq: u64,
     lanes: BTreeMap<String, LaneRow>,
     sessions: BTreeMap<String, (SessionRecord, Option<i64>)>,
     turns: HashMap<String, Turn>,
     transcripts: HashMap<String, Vec<TranscriptRecord>>,
+    lines: HashMap<String, Vec<String>>,
     outbox: Vec<Row>,
     requests: Vec<PairingRecord>,
     let_in: Vec<(String, String)>,
@@ -100,10 +106,12 @@ impl Memory {
             accounts: BTreeMap::new(),
             known: HashMap::new(),
             inbox: Vec::new(),
+            last_seq: 0,
             lanes: BTreeMap::new(),
             sessions: BTreeMap::new(),
             turns: HashMap::new(),
             transcripts: HashMap::new(),
+            lines: HashMap::new(),
             outbox: Vec::new(),
             requests: Vec::new(),
             let_in: Vec::new(),
@@ -148,7 +156,9 @@ impl Memory {
         session.0.account = own.account().to_owned();
         session.0.updated_ms = now_ms;
         session.0.title = placed.title.clone().or(session.0.title.take());
+        self.last_seq += 1;
         self.inbox.push(Message {
+            seq: self.last_seq,
             account: own.account().to_owned(),
             ext_id: message.ext_id.clone(),
             placed: placed.clone(),
@@ -181,7 +191,7 @@ impl Memory {
                     taken.append(&mut context);
                     taken.push(index);
                 }
-                MessageState::Taken | MessageState::Over => {}
+                MessageState::Taken | MessageState::Parked | MessageState::Over => {}
             }
         }
         let Some(lead) = lead else { return };

@@ -21,11 +21,13 @@ use super::*;
 
 mod deliver;
 mod durability;
+mod import;
 mod inbox;
 mod lane;
 mod lease;
 mod link;
 mod methods;
+mod operator;
 mod pairing;
 #[cfg(test)]
 mod privacy;

@@ -2,25 +2,26 @@
 
 mod account;
 mod ending;
+mod import;
 mod inbox;
 mod lane;
 mod lease;
+mod operator;
 mod outbox;
 mod session;
 
 pub(crate) use account::*;
 pub(in crate::store) use ending::*;
+pub(crate) use import::*;
 pub(crate) use inbox::*;
 pub(crate) use lane::*;
 pub(crate) use lease::*;
+pub(crate) use operator::*;
 pub(crate) use outbox::*;
 pub(crate) use session::*;
 
 /// Bytes of one page of transcript or journal: half a frame, as entries are escaped once more on the wire.
 pub(crate) const PAGE_BYTES: usize = 512 * 1024;
-
-/// Lives of an agent that one turn may end at the same place, before its messages are parked.
-pub(crate) const MAX_ATTEMPTS: u32 = 5;
 
 /// Takes items from the front until they fill a page; always at least one.
 pub(super) fn fill_page<T>(

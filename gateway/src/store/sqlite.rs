@@ -11,11 +11,13 @@ use serde::de::DeserializeOwned;
 use super::*;
 
 mod deliver;
+mod import;
 mod inbox;
 mod lane;
 mod lease;
 mod migrate;
 mod open;
+mod operator;
 mod pairing;
 mod reads;
 
@@ -209,6 +211,27 @@ impl Store for Sqlite {
     }
     fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>> {
         self.tx(|tx| tx.outbox(limit))
+    }
+    fn resend(&mut self, key: &str, now_ms: i64) -> Kept<Wished> {
+        self.tx(|tx| tx.resend(key, now_ms))
+    }
+    fn give_up(&mut self, key: &str, error: &str) -> Kept<Wished> {
+        self.tx(|tx| tx.give_up(key, error))
+    }
+    fn parked(&mut self, limit: u32) -> Kept<Vec<ParkedRecord>> {
+        self.tx(|tx| tx.parked(limit))
+    }
+    fn unpark(&mut self, id: u64) -> Kept<Option<(String, String)>> {
+        self.tx(|tx| tx.unpark(id))
+    }
+    fn discard(&mut self, id: u64) -> Kept<bool> {
+        self.tx(|tx| tx.discard(id))
+    }
+    fn import(&mut self, new: &NewSession) -> Kept<Imported> {
+        self.tx(|tx| tx.import(new))
+    }
+    fn session_file(&mut self, key: &str) -> Kept<Option<SessionFile>> {
+        self.tx(|tx| tx.session_file(key))
     }
     fn prune(&mut self, before_ms: i64) -> Kept<u64> {
         self.tx(|tx| tx.prune(before_ms))

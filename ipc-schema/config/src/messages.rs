@@ -13,8 +13,10 @@ noun! {
         "queue" => queue: Queue = Queue::default();
         /// Messages of groups.
         "groupChat" => group_chat: GroupHistory = GroupHistory::default();
-        /// Before a message is queued.
+        /// Before a message is queued, and where it stays.
         "inbound" => inbound: Inbound = Inbound::default();
+        /// Messages on their way out.
+        "outbound" => outbound: Outbound = Outbound::default();
     }
 }
 
@@ -60,9 +62,19 @@ noun! {
 }
 
 noun! {
-    /// Before a message is queued.
+    /// Before a message is queued, and where it stays.
     pub struct Inbound {
+        /// How often its agent may fall at the same place of a message, before it is set aside and the session goes on.
+        "parkAfter" => park_after: u32 = 5, check within(1, 100);
         /// Not built yet: milliseconds in which text messages of one sender become one.
         "debounceMs" => debounce_ms: Unbuilt = Unbuilt;
+    }
+}
+
+noun! {
+    /// Messages on their way out.
+    pub struct Outbound {
+        /// Minutes after which a message that could not be said is given up, unless a part of it was said.
+        "expireAfterMinutes" => expire_after_minutes: u32 = 1440, check within(1, 525_600);
     }
 }

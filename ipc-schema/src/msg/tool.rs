@@ -42,6 +42,10 @@ pub struct ToolRunParams {
     /// Whether it is the agent's main session. Filled in by the gateway. Since: 1.0.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub main: bool,
+    /// Whether only what is known of the run is wanted, its result or its end when it comes: it is never started. One that
+    /// nobody knows is refused as of unknown outcome. Since: 1.0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known_only: bool,
 }
 
 /// How a run ended. Since: 1.0.

@@ -18,10 +18,12 @@ mod egress;
 mod error;
 mod events;
 mod gateway;
+mod inbox;
 mod instance;
 mod logs;
 mod message;
 mod ollama;
+mod outbox;
 mod output;
 mod pairing;
 mod quarantine;
@@ -29,6 +31,7 @@ mod sandbox;
 mod screen;
 mod service;
 mod session;
+mod sessions;
 mod socket;
 mod status;
 mod status_text;
@@ -116,8 +119,13 @@ enum Command {
     /// Let people who asked for it write to you
     #[command(subcommand)]
     Pairing(pairing::Command),
-    /// List sessions
-    Sessions(session::List),
+    /// List sessions, and bring them from files and into files
+    Sessions(sessions::Args),
+    /// Show messages that were set aside, and have them answered after all
+    Inbox(inbox::Args),
+    /// Show what goes out on channels, and decide about what did not
+    #[command(subcommand)]
+    Outbox(outbox::Command),
     /// Read, check and change the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -225,7 +233,9 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Agent(args) => session::agent(&context, args),
         Command::Message(command) => message::run(&context, command),
         Command::Pairing(command) => pairing::run(&context, command),
-        Command::Sessions(args) => session::list(&context, &args),
+        Command::Sessions(args) => sessions::run(&context, args),
+        Command::Inbox(args) => inbox::run(&context, &args),
+        Command::Outbox(command) => outbox::run(&context, command),
         Command::Config(command) => config::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),
         Command::Service(command) => service::run(&context, command),

@@ -1,4 +1,4 @@
-//! `creel agent` and `creel sessions`: conversations.
+//! `creel agent`: one message and its reply.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::socket::{Frame, Socket};
-use super::table::{columns, lines, plain};
+use super::table::lines;
 use super::{Context, OK};
 
 /// Send one message to an agent and print its reply while it is written.
@@ -27,14 +27,6 @@ pub(crate) struct Agent {
     /// Seconds to wait for the reply
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
-}
-
-/// List sessions.
-#[derive(Debug, clap::Args)]
-pub(crate) struct List {
-    /// How many, newest first
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: u32,
 }
 
 pub(crate) fn agent(context: &Context, args: Agent) -> Result<ExitCode, CliError> {
@@ -98,19 +90,6 @@ fn progress(context: &Context, payload: &Value, printed: &mut bool) -> Result<Op
 fn text_of(payload: &Value) -> String {
     let blocks = payload["message"]["content"].as_array();
     blocks.into_iter().flatten().filter_map(|block| block["text"].as_str()).collect()
-}
-
-pub(crate) fn list(context: &Context, args: &List) -> Result<ExitCode, CliError> {
-    let answer = Socket::connect(context)?.call("sessions.list", &json!({ "limit": args.limit }))?;
-    context.out.data(&answer, || {
-        let mut rows = vec![["KEY", "AGENT", "CHANNEL", "UPDATED"].map(str::to_owned).to_vec()];
-        for session in answer["sessions"].as_array().into_iter().flatten() {
-            let text = |key: &str| plain(session[key].as_str().unwrap_or("-"));
-            rows.push(vec![text("key"), text("agentId"), text("channel"), ago(&session["updatedAt"])]);
-        }
-        columns(&rows)
-    })?;
-    Ok(OK)
 }
 
 /// How long ago a time in milliseconds was.

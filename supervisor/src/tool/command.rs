@@ -286,6 +286,7 @@ mod tests {
             wall_ms: None,
             session: None,
             main: false,
+            known_only: false,
         }
     }
 

@@ -24,10 +24,10 @@ use crate::unit::At;
 pub const CONCURRENT: usize = 8;
 /// Runs that may wait for their turn.
 const WAITING: usize = 256;
-/// Results that are kept for a gateway that asks again.
+/// Results that are kept for a gateway that asks again, and for an agent that fell while it waited for one.
 const KEPT: usize = 16;
-/// How long they are kept.
-const KEPT_FOR: Duration = Duration::from_secs(60);
+/// How long they are kept: beyond the longest pause before a fallen unit is started again.
+const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// Somebody who is to be answered: the gateway's incarnation and the request's id.
 pub type Waiter = (u64, u64);
@@ -383,8 +383,8 @@ mod tests {
         assert!(runs.take_next().is_some());
         assert!(matches!(runs.ask("a", (2, 99), At::ZERO), Asked::Attached));
         assert_eq!(runs.ended("a", exit(), At::ZERO), [(1, 10), (2, 99)]);
-        assert!(matches!(runs.ask("a", (3, 1), At::from_secs(59)), Asked::Known(_)));
-        assert!(matches!(runs.ask("a", (3, 1), At::from_secs(61)), Asked::New));
+        assert!(matches!(runs.ask("a", (3, 1), At::from_secs(599)), Asked::Known(_)));
+        assert!(matches!(runs.ask("a", (3, 1), At::from_secs(601)), Asked::New));
     }
 
     #[test]

@@ -23,6 +23,10 @@ impl Tree {
         if let Some(known) = self.runs.poll(&asked.agent, &asked.run, 0, now) {
             return Ok(known);
         }
+        if asked.known_only {
+            let sentence = format!("Nothing is known of the run {}.", asked.run);
+            return Err(RpcError::new(ErrorClass::UnknownOutcome, sentence));
+        }
         let (most, longest) = self.bounds(&asked.agent);
         let mut command = self.compose_prepared(&asked)?;
         command.wall =

@@ -34,6 +34,11 @@ impl Tree {
         match self.runs.ask(&params.run, (incarnation, id), now) {
             Asked::Known(exit) => self.answer_run(id, &exit),
             Asked::Attached => {}
+            Asked::New if params.known_only => {
+                let sentence = format!("Nothing is known of the run {}.", params.run);
+                let error = RpcError::new(ErrorClass::UnknownOutcome, sentence);
+                self.post(GATEWAY, Outgoing::Answer(id, Err(error)));
+            }
             Asked::New => match self.compose_prepared(&params) {
                 Ok(command) => {
                     let terms = Terms::of(&params.agent, &command);

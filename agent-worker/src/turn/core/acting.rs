@@ -62,7 +62,6 @@ impl Core {
         // A step that no earlier life began can only have been begun by this one, whose first request reached the
         // journal of a gateway that died before it answered: it never ran.
         let was_begun = self.journal.contains_key(&step);
-        let now_ms = self.now_ms;
         let Phase::Acting(calls) = &mut self.phase else { return };
         let Some((call, state)) = calls.state(step) else { return };
         if *state != State::Beginning {
@@ -82,10 +81,6 @@ impl Core {
             StepBegun::Uncertain if was_begun => match tools::nature(&call.name).when_uncertain {
                 WhenUncertain::Again => run(Trust::Fresh, state, out),
                 WhenUncertain::Check => run(Trust::Check, state, out),
-                WhenUncertain::Tell => {
-                    let outcome = Outcome::error(tools::outcome_unknown(&call.name));
-                    *state = State::Ready(result(call, outcome, now_ms));
-                }
             },
             StepBegun::New | StepBegun::Uncertain => run(Trust::Fresh, state, out),
         }

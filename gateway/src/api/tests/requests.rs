@@ -155,6 +155,7 @@ fn every_method_needs_its_scope() {
     let expected = |name: &str| match name {
         "chat.send" | "chat.abort" | "agent" | "agent.wait" | "send" => "operator.write",
         "config.reload" | "unit.restart" | "gateway.unit.restart" => "operator.admin",
+        "inbox.retry" | "inbox.drop" | "outbox.retry" | "outbox.drop" | "sessions.import" => "operator.admin",
         "channels.pairing.list"
         | "channels.pairing.approve"
         | "channels.pairing.dismiss"

@@ -204,7 +204,7 @@ impl Store for Memory {
                 *turned = Some(finish.now_ms);
             }
             for message in self.inbox.iter_mut().filter(|m| m.turn.as_deref() == Some(&turn.turn)) {
-                message.state = MessageState::Over;
+                message.state = if finish.parked { MessageState::Parked } else { MessageState::Over };
             }
             let (waits, now_ms) = (self.pending(&claimed.lane) > 0, self.clock_ms);
             if let Some(lane) = self.lanes.get_mut(&claimed.lane)
@@ -244,7 +244,7 @@ impl Store for Memory {
     }
 
     fn run(&mut self, run: &str) -> Kept<Option<RunRecord>> {
-        if let Some(turn) = self.turns.values().find(|turn| turn.claimed.run == run) {
+        if let Some(turn) = self.newest_turn(run) {
             let ending = turn.ended.as_ref().map(|(_, ending)| ending.clone());
             return Ok(Some(RunRecord {
                 lane: turn.claimed.lane.clone(),
@@ -391,6 +391,27 @@ impl Store for Memory {
         Ok(self.outbox.iter().rev().take(limit as usize).map(|row| row.outbound.clone()).collect())
     }
 
+    fn resend(&mut self, key: &str, now_ms: i64) -> Kept<Wished> {
+        Ok(self.resend_row(key, now_ms))
+    }
+    fn give_up(&mut self, key: &str, error: &str) -> Kept<Wished> {
+        Ok(self.give_up_row(key, error))
+    }
+    fn parked(&mut self, limit: u32) -> Kept<Vec<ParkedRecord>> {
+        Ok(self.parked_messages(limit))
+    }
+    fn unpark(&mut self, id: u64) -> Kept<Option<(String, String)>> {
+        Ok(self.unpark_message(id))
+    }
+    fn discard(&mut self, id: u64) -> Kept<bool> {
+        Ok(self.discard_message(id))
+    }
+    fn import(&mut self, new: &NewSession) -> Kept<Imported> {
+        Ok(self.import_session(new))
+    }
+    fn session_file(&mut self, key: &str) -> Kept<Option<SessionFile>> {
+        Ok(self.file_of(key))
+    }
     fn prune(&mut self, before_ms: i64) -> Kept<u64> {
         let rows = |store: &Self| {
             count(store.inbox.iter())

@@ -21,18 +21,22 @@ fn outbound(row: &Row) -> Kept<Outbound> {
             agent: row.at(13)?,
             now_ms: row.at(12)?,
         },
-        state: match row.at(7)? {
-            "queued" => OutboxState::Queued,
-            "attempting" => OutboxState::Attempting,
-            "sent" => OutboxState::Sent,
-            "failed" => OutboxState::Failed,
-            _ => OutboxState::Unknown,
-        },
+        state: state_of(row.at(7)?),
         parts_sent: row.small(8)?,
         attempts: row.small(9)?,
         not_before_ms: row.at(10)?,
         error: row.at(11)?,
     })
+}
+
+pub(super) fn state_of(word: &str) -> OutboxState {
+    match word {
+        "queued" => OutboxState::Queued,
+        "attempting" => OutboxState::Attempting,
+        "sent" => OutboxState::Sent,
+        "failed" => OutboxState::Failed,
+        _ => OutboxState::Unknown,
+    }
 }
 
 impl Tx<'_> {

@@ -61,7 +61,7 @@ impl Tx<'_> {
         let gone = self.all(&[
             (
                 "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox
-                 WHERE at_ms < $1 AND state IN ('done', 'parked') LIMIT 500 FOR UPDATE SKIP LOCKED)",
+                 WHERE at_ms < $1 AND state = 'done' LIMIT 500 FOR UPDATE SKIP LOCKED)",
                 values![before_ms],
             ),
             (

@@ -6,6 +6,30 @@ use super::*;
 /// Rows of a transcript or a journal that are asked for at once.
 const BATCH: usize = 200;
 
+macro_rules! session {
+    () => {
+        "SELECT session.key, session.id, session.agent, session.kind, session.account, session.title, session.model,
+                session.updated_ms, session.entries, coalesce(lane.pending, 0), lane.turn IS NOT NULL
+         FROM session LEFT JOIN lane ON lane.key = session.key"
+    };
+}
+
+fn session_of(row: &Row) -> Kept<SessionRecord> {
+    Ok(SessionRecord {
+        key: row.at(0)?,
+        id: row.at(1)?,
+        agent: row.at(2)?,
+        kind: row.at(3)?,
+        account: row.at(4)?,
+        title: row.at(5)?,
+        model: row.at(6)?,
+        updated_ms: row.at(7)?,
+        entries: row.count(8)?,
+        pending: row.small(9)?,
+        running: row.at(10)?,
+    })
+}
+
 impl Tx<'_> {
     pub(super) fn context_page(&self, turn: &TurnRef, cursor: Option<u64>) -> Kept<ContextPage> {
         let known = self.maybe(
@@ -58,7 +82,8 @@ impl Tx<'_> {
 
     pub(super) fn run(&self, run: &str) -> Kept<Option<RunRecord>> {
         let turn = self.maybe(
-            "SELECT id, epoch, lane, begun_ms, ended_ms, ending FROM turn WHERE run = $1",
+            "SELECT id, epoch, lane, begun_ms, ended_ms, ending FROM turn WHERE run = $1
+             ORDER BY begun_ms DESC, id DESC LIMIT 1",
             values![run],
         )?;
         if let Some(row) = turn {
@@ -81,40 +106,27 @@ impl Tx<'_> {
     }
 
     pub(super) fn sessions(&self, query: &SessionQuery) -> Kept<Vec<SessionRecord>> {
-        let rows = self.rows(
-            "SELECT session.key, session.id, session.agent, session.kind, session.account, session.title,
-                    session.model, session.updated_ms, session.entries, coalesce(lane.pending, 0),
-                    lane.turn IS NOT NULL
-             FROM session LEFT JOIN lane ON lane.key = session.key
-             WHERE ($1::text IS NULL OR session.agent = $1) AND ($2::text IS NULL OR session.kind = $2)
+        let sql = concat!(
+            session!(),
+            " WHERE ($1::text IS NULL OR session.agent = $1) AND ($2::text IS NULL OR session.kind = $2)
                AND session.updated_ms >= $3
                AND ($4::text IS NULL OR strpos(session.key, $4) > 0
                     OR strpos(lower(coalesce(session.title, '')), $4) > 0)
-             ORDER BY session.updated_ms DESC, session.key LIMIT $5",
-            values![
-                query.agent.as_ref(),
-                query.kind.as_ref(),
-                query.since_ms,
-                query.search.as_ref(),
-                query.limit
-            ],
-        )?;
-        let records = rows.iter().map(|row| {
-            Ok(SessionRecord {
-                key: row.at(0)?,
-                id: row.at(1)?,
-                agent: row.at(2)?,
-                kind: row.at(3)?,
-                account: row.at(4)?,
-                title: row.at(5)?,
-                model: row.at(6)?,
-                updated_ms: row.at(7)?,
-                entries: row.count(8)?,
-                pending: row.small(9)?,
-                running: row.at(10)?,
-            })
-        });
-        records.collect()
+             ORDER BY session.updated_ms DESC, session.key LIMIT $5"
+        );
+        let wanted = values![
+            query.agent.as_ref(),
+            query.kind.as_ref(),
+            query.since_ms,
+            query.search.as_ref(),
+            query.limit
+        ];
+        self.rows(sql, wanted)?.iter().map(session_of).collect()
+    }
+
+    pub(super) fn session(&self, key: &str) -> Kept<Option<SessionRecord>> {
+        let row = self.maybe(concat!(session!(), " WHERE session.key = $1"), values![key])?;
+        row.as_ref().map(session_of).transpose()
     }
 
     pub(super) fn history(&self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {

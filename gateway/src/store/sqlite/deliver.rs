@@ -44,7 +44,7 @@ fn whole((mut outbound, route, attachments): Raw) -> Kept<Outbound> {
     Ok(outbound)
 }
 
-fn state_of(word: &str) -> OutboxState {
+pub(super) fn state_of(word: &str) -> OutboxState {
     match word {
         "queued" => OutboxState::Queued,
         "attempting" => OutboxState::Attempting,

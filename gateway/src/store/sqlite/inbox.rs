@@ -50,7 +50,7 @@ impl Tx<'_> {
         let mut gone = 0;
         for sql in [
             "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox
-                 WHERE at_ms < ?1 AND state IN ('done', 'parked') LIMIT ?2)",
+                 WHERE at_ms < ?1 AND state = 'done' LIMIT ?2)",
             "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox
                  WHERE created_ms < ?1 AND state IN ('sent', 'failed') LIMIT ?2)",
             "DELETE FROM turn WHERE id IN (SELECT id FROM turn WHERE ended_ms < ?1 LIMIT ?2)",

@@ -3,6 +3,28 @@ use rusqlite::{OptionalExtension, params};
 
 use super::*;
 
+const SESSION: &str =
+    "SELECT session.key, session.id, session.agent, session.kind, session.account, session.title,
+        session.model, session.updated_ms, session.entries, coalesce(lane.pending, 0), lane.turn IS NOT NULL
+    FROM session LEFT JOIN lane ON lane.key = session.key";
+
+fn session_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRecord> {
+    let entries: i64 = row.get(8)?;
+    Ok(SessionRecord {
+        key: row.get(0)?,
+        id: row.get(1)?,
+        agent: row.get(2)?,
+        kind: row.get(3)?,
+        account: row.get(4)?,
+        title: row.get(5)?,
+        model: row.get(6)?,
+        updated_ms: row.get(7)?,
+        entries: unsigned(entries),
+        pending: row.get(9)?,
+        running: row.get(10)?,
+    })
+}
+
 impl Tx<'_> {
     pub(super) fn context_page(&self, turn: &TurnRef, cursor: Option<u64>) -> Kept<ContextPage> {
         let session: Option<String> = self
@@ -65,7 +87,8 @@ impl Tx<'_> {
         let turn = self
             .sql
             .query_row(
-                "SELECT id, epoch, lane, begun_ms, ended_ms, ending FROM turn WHERE run = ?1",
+                "SELECT id, epoch, lane, begun_ms, ended_ms, ending FROM turn WHERE run = ?1
+                 ORDER BY begun_ms DESC, id DESC LIMIT 1",
                 [run],
                 |row| {
                     let epoch: i64 = row.get(1)?;
@@ -108,34 +131,21 @@ impl Tx<'_> {
     }
 
     pub(super) fn sessions(&self, query: &SessionQuery) -> Kept<Vec<SessionRecord>> {
-        let mut statement = self.sql.prepare_cached(
-            "SELECT session.key, session.id, session.agent, session.kind, session.account, session.title,
-                    session.model, session.updated_ms, session.entries, coalesce(lane.pending, 0),
-                    lane.turn IS NOT NULL
-             FROM session LEFT JOIN lane ON lane.key = session.key
+        let mut statement = self.sql.prepare_cached(&format!(
+            "{SESSION}
              WHERE (?1 IS NULL OR session.agent = ?1) AND (?2 IS NULL OR session.kind = ?2)
                AND session.updated_ms >= ?3
                AND (?4 IS NULL OR instr(session.key, ?4) > 0 OR instr(lower(coalesce(session.title, '')), ?4) > 0)
-             ORDER BY session.updated_ms DESC, session.key LIMIT ?5",
-        )?;
+             ORDER BY session.updated_ms DESC, session.key LIMIT ?5"
+        ))?;
         let wanted = params![query.agent, query.kind, query.since_ms, query.search, query.limit];
-        let rows = statement.query_map(wanted, |row| {
-            let entries: i64 = row.get(8)?;
-            Ok(SessionRecord {
-                key: row.get(0)?,
-                id: row.get(1)?,
-                agent: row.get(2)?,
-                kind: row.get(3)?,
-                account: row.get(4)?,
-                title: row.get(5)?,
-                model: row.get(6)?,
-                updated_ms: row.get(7)?,
-                entries: unsigned(entries),
-                pending: row.get(9)?,
-                running: row.get(10)?,
-            })
-        })?;
+        let rows = statement.query_map(wanted, session_of)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn session(&self, key: &str) -> Kept<Option<SessionRecord>> {
+        let mut statement = self.sql.prepare_cached(&format!("{SESSION} WHERE session.key = ?1"))?;
+        Ok(statement.query_row([key], session_of).optional()?)
     }
 
     pub(super) fn history(&self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {
