@@ -189,6 +189,7 @@ fn turn() -> TurnStartParams {
         input: vec![InputMessage {
             text: "go".to_owned(),
             sender: None,
+            author: None,
             context_only: false,
             quoted: None,
             attachments: Vec::new(),

@@ -6,7 +6,7 @@ use creel_config::Config;
 use creel_config::messages::QueueMode;
 use creel_config::session::{Reset, ResetMode};
 use creel_ipc::blob::Attachment;
-use creel_ipc::msg::agent::InputMessage;
+use creel_ipc::msg::agent::{Author, InputMessage};
 use creel_ipc::msg::channel::{ChatKind, Inbound, Route};
 use jiff::Zoned;
 
@@ -75,7 +75,7 @@ pub(crate) fn decide(
         }
         Verdict::Context if keep == 0 => decided.ignored = Some("nobody is addressed"),
         Verdict::Context => {
-            let placed = place(settings, agent, lane, inbound, to, true);
+            let placed = place(settings, agent, lane, (channel, inbound), to, true);
             decided.message.fate = Fate::Context { placed, keep };
         }
         Verdict::Answer if inbound.text.trim().eq_ignore_ascii_case("/stop") => {
@@ -83,7 +83,7 @@ pub(crate) fn decide(
         }
         Verdict::Answer => {
             decided.lane = Some((lane.clone(), agent.clone()));
-            decided.message.fate = Fate::Turn(place(settings, agent, lane, inbound, to, false));
+            decided.message.fate = Fate::Turn(place(settings, agent, lane, (channel, inbound), to, false));
         }
     }
     decided
@@ -107,10 +107,11 @@ fn place(
     settings: &Settings,
     agent: String,
     lane: String,
-    inbound: Inbound,
+    (channel, inbound): (&str, Inbound),
     to: Route,
     context_only: bool,
 ) -> Placed {
+    let author = Author { channel: channel.to_owned(), id: inbound.sender.id.clone() };
     let name = inbound.sender.name.or(inbound.sender.username).unwrap_or(inbound.sender.id);
     let direct = inbound.chat.kind == ChatKind::Direct;
     let (resets, text) = if context_only { (false, inbound.text) } else { resets(settings, inbound.text) };
@@ -126,6 +127,7 @@ fn place(
         input: InputMessage {
             text,
             sender: (!direct).then_some(name),
+            author: Some(author),
             context_only,
             quoted: inbound.quote.and_then(|quote| quote.text),
             attachments: inbound.attachments,
@@ -157,6 +159,7 @@ pub(crate) fn typed(
         input: InputMessage {
             text,
             sender: None,
+            author: None,
             context_only: false,
             quoted: None,
             attachments,

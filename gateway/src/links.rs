@@ -2,6 +2,7 @@
 
 mod agent;
 mod channel;
+mod elevated;
 mod processes;
 mod refusals;
 mod supervisor;

@@ -233,6 +233,8 @@ async fn workers_are_welcomed_relayed_and_outlive_their_gateway() {
         session: None,
         main: false,
         known_only: false,
+        elevated: false,
+        elevated_for: Vec::new(),
     };
     let link = agent.link.clone();
     let calling = tokio::spawn(async move { link.call::<ToolRun>(&run).await });

@@ -80,9 +80,11 @@ impl<'a> Ground<'a> {
             session: asked.session.as_ref().map(|session| session.name.clone()),
             main: asked.session.as_ref().is_some_and(|session| session.main),
             known_only: false,
+            elevated: false,
+            elevated_for: Vec::new(),
         };
         let of = format!("commands of agent:{id}");
-        let (commands, spec) = match compose(&params) {
+        let (mut commands, spec) = match compose(&params) {
             Ok(command) => {
                 let whose = Whose::Command { workspace, wall: command.wall, keep: command.keep };
                 let described = describe(&of, &command.spec, &whose, self.controllers);
@@ -99,6 +101,12 @@ impl<'a> Ground<'a> {
             scope: tools.scope.word().to_owned(),
             home: spec.as_ref().ok().and_then(home),
         });
+        if tools.elevated {
+            commands.gaps.push(
+                "people whom tools.elevated.allowFrom lists may have commands outside of this sandbox; `creel events` keeps each"
+                    .to_owned(),
+            );
+        }
         let supervision = &self.plan.supervision;
         let of_measured = |sentences: fn(&Measured) -> &Vec<String>| {
             self.measured.map(|measured| sentences(measured).clone()).unwrap_or_default()

@@ -5,6 +5,7 @@
 mod background;
 mod bad_input;
 mod egress;
+mod elevated;
 mod faults;
 mod injected;
 mod irc;

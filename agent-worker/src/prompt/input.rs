@@ -71,6 +71,7 @@ mod tests {
         InputMessage {
             text: text.to_owned(),
             sender: Some(sender.to_owned()),
+            author: None,
             context_only: false,
             quoted: None,
             attachments: Vec::new(),

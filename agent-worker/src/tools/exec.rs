@@ -30,7 +30,7 @@ pub struct Plan {
 /// # Errors
 /// A sentence for the model.
 pub fn plan(run: String, arguments: &Value, default_wall_ms: u64) -> Result<Plan, String> {
-    let known = ["command", "workdir", "timeout", "background", "yieldMs", "pty"];
+    let known = ["command", "workdir", "timeout", "background", "yieldMs", "pty", "elevated"];
     let arguments = Arguments::of("exec", arguments, &known)?;
     let command = arguments.text("command")?;
     if command.trim().is_empty() {
@@ -60,6 +60,8 @@ pub fn plan(run: String, arguments: &Value, default_wall_ms: u64) -> Result<Plan
         session: None,
         main: false,
         known_only: false,
+        elevated: arguments.flag("elevated")?,
+        elevated_for: Vec::new(),
     };
     Ok(Plan { command, leave_after, terminal })
 }

@@ -3,6 +3,7 @@
 //! A tool never fails in any other way than by telling the model a sentence: [`Outcome`] is what it reads.
 
 use creel_ipc::msg::agent::ToolPolicy;
+use creel_ipc::msg::policy::EXEC;
 use serde_json::{Value, json};
 
 use crate::model::ToolSpec;
@@ -77,7 +78,15 @@ pub fn outcome_unknown(name: &str) -> String {
 
 /// The tools that the policy offers.
 pub fn offered(policy: &ToolPolicy) -> Vec<ToolSpec> {
-    catalog().into_iter().filter(|tool| policy.allows(tool.name)).collect()
+    let mut offered: Vec<ToolSpec> = catalog().into_iter().filter(|tool| policy.allows(tool.name)).collect();
+    if let Some(exec) = offered.iter_mut().find(|tool| tool.name == EXEC && policy.elevated) {
+        exec.schema["properties"]["elevated"] = json!({
+            "type": "boolean",
+            "description": "Run it outside of the sandbox, on the host. Only when the people whom you answer ask for it; the \
+                            operator lists who may."
+        });
+    }
+    offered
 }
 
 fn catalog() -> Vec<ToolSpec> {
@@ -202,7 +211,7 @@ mod tests {
 
     fn policy(allow: &[&str], deny: &[&str]) -> ToolPolicy {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        ToolPolicy { allow: list(allow), deny: list(deny), exec_wall_ms: 0 }
+        ToolPolicy { allow: list(allow), deny: list(deny), exec_wall_ms: 0, elevated: false }
     }
 
     fn names(policy: &ToolPolicy) -> Vec<&'static str> {

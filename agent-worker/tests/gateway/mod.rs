@@ -118,6 +118,7 @@ pub(crate) fn start(turn: &str, text: &str) -> TurnStartParams {
         input: vec![InputMessage {
             text: text.to_owned(),
             sender: None,
+            author: None,
             context_only: false,
             quoted: None,
             attachments: Vec::new(),

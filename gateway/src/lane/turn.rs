@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use creel_ipc::msg::agent::{Reply, SessionRef, TurnAbort, TurnOutcome, TurnRef, TurnStart, TurnStartParams};
+use creel_ipc::msg::agent::{
+    Author, Reply, SessionRef, TurnAbort, TurnOutcome, TurnRef, TurnStart, TurnStartParams,
+};
 use creel_ipc::msg::channel::{Route, Typing};
 use creel_ipc::msg::transcript::Usage;
 use creel_ipc::{ErrorClass, Request};
@@ -51,6 +53,8 @@ pub(crate) struct Running {
     /// The account that it came in on.
     pub account: String,
     pub route: Option<Route>,
+    /// Who wrote what it answers; `None` for those whom no platform vouches for.
+    pub authors: Vec<Option<Author>>,
     /// The answer so far, for drafts.
     pub draft: String,
     /// Where the current model answer begins in it.
@@ -272,6 +276,7 @@ pub(crate) fn register(
             incarnation,
             account: claimed.account.clone(),
             route: claimed.route.clone(),
+            authors: claimed.input.iter().map(|message| message.author.clone()).collect(),
             draft: String::new(),
             answer_from: 0,
             drafted: None,

@@ -269,6 +269,8 @@ pub(super) mod tools {
 
     use super::Attached;
     use crate::core::Core;
+    use crate::lane::Running;
+    use crate::links::elevated;
     use crate::route;
 
     pub(in crate::links) fn supervisor(core: &Core) -> Result<Link, RpcError> {
@@ -285,7 +287,7 @@ pub(super) mod tools {
 
     pub(crate) async fn run(this: Attached, mut params: ToolRunParams) -> Result<ToolExit, RpcError> {
         may_run(&this)?;
-        attribute(&this, &mut params);
+        attribute(&this, &mut params)?;
         let run = params.run.clone();
         let owner =
             this.core.state().tool_runs.entry(run.clone()).or_insert_with(|| this.unit.clone()).clone();
@@ -300,21 +302,31 @@ pub(super) mod tools {
         outcome
     }
 
-    /// Says whose a command is, whatever the worker said.
-    pub(in crate::links) fn attribute(this: &Attached, params: &mut ToolRunParams) {
+    /// Says whose a command is and for whom it may leave the sandbox, whatever the worker said.
+    pub(in crate::links) fn attribute(this: &Attached, params: &mut ToolRunParams) -> Result<(), RpcError> {
         this.name().clone_into(&mut params.agent);
         let lane = lane(this, &params.run);
         let settings = this.core.settings();
         params.main =
             lane.as_ref().is_some_and(|lane| *lane == route::main_key(&settings.config, this.name()));
         params.session = lane.as_deref().map(session_name);
+        params.elevated_for = if params.elevated { elevated::vouch(this, &params.run)? } else { Vec::new() };
+        Ok(())
     }
 
-    /// The session of a run: that of the turn it is named after, if this agent has that turn.
+    /// The session of a run.
     fn lane(this: &Attached, run: &str) -> Option<String> {
+        of_turn(this, run, |turn| turn.lane.clone())
+    }
+
+    /// Something of the turn that a run is named after, if this agent has that turn.
+    pub(in crate::links) fn of_turn<T>(
+        this: &Attached,
+        run: &str,
+        take: impl FnOnce(&Running) -> T,
+    ) -> Option<T> {
         let (turn, _) = run.rsplit_once(':')?;
-        let state = this.core.state();
-        state.turns.get(turn).filter(|turn| turn.agent == this.name()).map(|turn| turn.lane.clone())
+        this.core.state().turns.get(turn).filter(|turn| turn.agent == this.name()).map(take)
     }
 
     /// The worker is told which tools it has; one that was taken over may not care.

@@ -13,20 +13,21 @@ use super::worker::Attached;
 /// Parameters that say whose a process is.
 trait Owned {
     /// Says it, whatever the worker said.
-    fn attribute(&mut self, this: &Attached);
+    fn attribute(&mut self, this: &Attached) -> Result<(), RpcError>;
 }
 
 impl Owned for ProcessStartParams {
-    fn attribute(&mut self, this: &Attached) {
-        tools::attribute(this, &mut self.command);
+    fn attribute(&mut self, this: &Attached) -> Result<(), RpcError> {
+        tools::attribute(this, &mut self.command)
     }
 }
 
 macro_rules! owned {
     ($($params:ty),*) => {$(
         impl Owned for $params {
-            fn attribute(&mut self, this: &Attached) {
+            fn attribute(&mut self, this: &Attached) -> Result<(), RpcError> {
                 this.name().clone_into(&mut self.agent);
+                Ok(())
             }
         }
     )*};
@@ -52,7 +53,7 @@ where
 {
     reply::<M, _, _>(this, id, params, |this, mut params| async move {
         tools::may_run(&this)?;
-        params.attribute(&this);
+        params.attribute(&this)?;
         tools::supervisor(&this.core)?.call::<M>(&params).await.map_err(tools::wire)
     })
     .await;

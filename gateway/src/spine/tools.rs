@@ -22,6 +22,8 @@ async fn asked(config: &str) -> ErrorClass {
         session: None,
         main: false,
         known_only: false,
+        elevated: false,
+        elevated_for: Vec::new(),
     };
     match agent.link.call::<ToolRun>(&params).await {
         Err(CallError::Refused(error)) => error.class(),

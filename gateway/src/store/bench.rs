@@ -100,6 +100,7 @@ fn message(chat: usize, n: usize, text: &str) -> NewMessage {
     let input = InputMessage {
         text: text.to_owned(),
         sender: Some("Somebody".to_owned()),
+        author: None,
         context_only: false,
         quoted: None,
         attachments: Vec::new(),

@@ -145,6 +145,7 @@ fn placed(text: &str) -> Placed {
         input: InputMessage {
             text: text.into(),
             sender: None,
+            author: None,
             context_only: false,
             quoted: None,
             attachments: Vec::new(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use crate::elevated::Elevated;
 use crate::node::{Key, Node, NodeKind};
 use crate::noun::{noun, within, within_if_given, word};
 use crate::sandbox::AgentSandbox;
@@ -116,13 +117,14 @@ noun! {
         "deny" => deny: Vec<String> = Vec::new();
         /// Commands.
         "exec" => exec: Exec = Exec::default();
-        /// Not built yet: commands outside of the tool sandbox for listed senders.
-        "elevated" => elevated: Unbuilt = Unbuilt;
+        /// For whom commands may leave the tool sandbox; without it for nobody. An agent's own replaces the one of the
+        /// defaults.
+        "elevated" => elevated: Option<Elevated> = None;
     }
 }
 
 noun! {
-    /// Which commands an agent may run. Whatever is written here, each runs in the tool sandbox.
+    /// Which commands an agent may run. Whatever is written here, each runs in the tool sandbox, unless `elevated` says otherwise.
     pub struct Exec {
         /// Which commands run at all; without it all.
         "security" => security: Option<ExecSecurity> = None;

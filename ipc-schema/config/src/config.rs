@@ -3,6 +3,7 @@
 use crate::agents::{Agent, AgentDefaults, Agents, Exec, Identity, ModelChoice, Thinking, Tools};
 use crate::bindings::Binding;
 use crate::channels::Channels;
+use crate::elevated::Elevated;
 use crate::gateway::Gateway;
 use crate::messages::Messages;
 use crate::models::Models;
@@ -118,6 +119,7 @@ impl Config {
 
     fn resolve(&self, agent: &Agent, default: bool) -> ResolvedAgent {
         let defaults = &self.agents.defaults;
+        let tools = tools(&agent.tools, &defaults.tools);
         ResolvedAgent {
             id: agent.id.clone(),
             default,
@@ -132,8 +134,11 @@ impl Config {
             thinking: agent.thinking.unwrap_or(defaults.thinking),
             timeout_seconds: agent.timeout_seconds.unwrap_or(defaults.timeout_seconds),
             max_iterations: agent.max_iterations.unwrap_or(defaults.max_iterations),
-            tools: tools(&agent.tools, &defaults.tools),
-            tool_policy: ToolPolicy::compose(&self.sandbox, &defaults.sandbox, &agent.sandbox),
+            tool_policy: ToolPolicy {
+                elevated: tools.elevated.as_ref().is_some_and(Elevated::is_open),
+                ..ToolPolicy::compose(&self.sandbox, &defaults.sandbox, &agent.sandbox)
+            },
+            tools,
             workspace: agent
                 .workspace
                 .clone()
@@ -164,6 +169,6 @@ fn tools(own: &Tools, defaults: &Tools) -> Tools {
         allow: own.allow.clone().or_else(|| defaults.allow.clone()),
         deny: joined(&defaults.deny, &own.deny),
         exec: Exec { security: own.exec.security.or(defaults.exec.security), ..own.exec.clone() },
-        elevated: own.elevated,
+        elevated: own.elevated.clone().or_else(|| defaults.elevated.clone()),
     }
 }

@@ -11,6 +11,7 @@ mod check;
 pub mod config;
 pub mod disk;
 pub mod edit;
+pub mod elevated;
 pub mod endpoint;
 pub mod fault;
 pub mod files;

@@ -269,6 +269,9 @@ pub struct ToolPolicy {
     pub setup: Option<String>,
     /// Seconds until that has failed.
     pub setup_seconds: u32,
+    /// Whether the operator lists somebody in `tools.elevated`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub elevated: bool,
 }
 
 impl ToolPolicy {
@@ -332,6 +335,7 @@ impl ToolPolicy {
                 .filter(|line| !line.trim().is_empty())
                 .cloned(),
             setup_seconds: own.setup_seconds.or(defaults.setup_seconds).unwrap_or(base.setup_seconds),
+            elevated: false,
         }
     }
 }

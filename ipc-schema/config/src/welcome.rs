@@ -127,6 +127,7 @@ impl ResolvedAgent {
             allow: self.tools.allow.clone().unwrap_or_default(),
             deny,
             exec_wall_ms: u64::from(self.tool_policy.wall_seconds) * 1000,
+            elevated: self.tool_policy.elevated,
         }
     }
 }

@@ -105,6 +105,9 @@ pub struct ToolPolicy {
     pub deny: Vec<String>,
     /// Default wall time of `exec` in milliseconds.
     pub exec_wall_ms: u64,
+    /// Whether commands may leave the tool sandbox for somebody. Since: 1.0.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub elevated: bool,
 }
 
 request!(
@@ -158,6 +161,9 @@ pub struct InputMessage {
     /// Who wrote it, as shown to the model in groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
+    /// Who wrote it, as the platform vouches for them; absent for what is typed at Creel itself. Since: 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Author>,
     /// Whether it is only context: said in a group without addressing the agent.
     #[serde(default)]
     pub context_only: bool,
@@ -169,6 +175,22 @@ pub struct InputMessage {
     pub attachments: Vec<Attachment>,
     /// Milliseconds since the epoch.
     pub at_ms: i64,
+}
+
+/// A person on a platform. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Author {
+    /// The channel, such as `telegram`.
+    pub channel: String,
+    /// The platform's id of the person.
+    pub id: String,
+}
+
+impl std::fmt::Display for Author {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.channel, self.id)
+    }
 }
 
 request!(

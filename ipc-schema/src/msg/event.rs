@@ -99,6 +99,8 @@ pub enum EventKind {
     DiskLost,
     /// The home of commands was prepared by the operator's `sandbox.setupCommand`, or could not be, as `detail` says.
     Prepared,
+    /// A command began or ended outside of the tool sandbox, for a sender whom `tools.elevated` lists; `detail` says for whom.
+    Elevated,
     /// A sandbox denied something; `count` says how often.
     Denied,
     /// Something that this version does not know.

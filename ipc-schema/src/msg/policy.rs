@@ -53,7 +53,7 @@ mod tests {
 
     fn policy(allow: &[&str], deny: &[&str]) -> ToolPolicy {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        ToolPolicy { allow: list(allow), deny: list(deny), exec_wall_ms: 0 }
+        ToolPolicy { allow: list(allow), deny: list(deny), exec_wall_ms: 0, elevated: false }
     }
 
     #[test]

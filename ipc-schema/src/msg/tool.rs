@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::agent::Author;
 use super::sandbox::Denial;
 use super::{Empty, notify, request};
 
@@ -46,6 +47,13 @@ pub struct ToolRunParams {
     /// nobody knows is refused as of unknown outcome. Since: 1.0.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub known_only: bool,
+    /// Whether the agent wants it to run outside of the tool sandbox. Since: 1.0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elevated: bool,
+    /// For whom it may: everybody who wrote what the turn answers. Filled in by the gateway; an agent cannot choose them.
+    /// Since: 1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elevated_for: Vec<Author>,
 }
 
 /// How a run ended. Since: 1.0.

@@ -108,6 +108,7 @@ fn colour(event: &Event) -> Colour {
         | EventKind::Fault
         | EventKind::Backoff
         | EventKind::Planted
+        | EventKind::Elevated
         | EventKind::LimitsNotEnforced
         | EventKind::Denied
         | EventKind::LogDropped => Colour::Yellow,

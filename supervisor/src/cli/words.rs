@@ -105,6 +105,7 @@ pub(crate) fn event(event: &Event) -> String {
             Some(0) => "sandbox prepared".to_owned(),
             _ => "sandbox could not be prepared".to_owned(),
         },
+        EventKind::Elevated => "outside of the sandbox".to_owned(),
         EventKind::Denied => "denied".to_owned(),
         EventKind::Other => "something else".to_owned(),
     };

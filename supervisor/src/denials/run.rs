@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use creel_ipc::msg::sandbox::{Certainty, Denial, Rule};
-use creel_ipc::msg::tool::{ToolCause, ToolExit};
+use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolRunParams};
 use creel_launch::LaunchSpec;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub struct Terms {
     pub wall: Duration,
     /// Bytes that are kept of each stream.
     pub keep: usize,
+    /// For whom it is outside of the sandbox, if it is so because somebody may.
+    #[serde(default)]
+    pub elevated: Option<String>,
 }
 
 /// What its cgroup counted; all zero without one.
@@ -41,9 +44,11 @@ pub struct Counted {
 
 impl Terms {
     /// Those of a command of an agent.
-    pub fn of(agent: &str, command: &Command) -> Self {
+    pub fn of(asked: &ToolRunParams, command: &Command) -> Self {
         let Command { spec, wall, keep, .. } = command;
-        Self { agent: agent.to_owned(), spec: spec.clone(), wall: *wall, keep: *keep }
+        let people: Vec<String> = asked.elevated_for.iter().map(ToString::to_string).collect();
+        let elevated = asked.elevated.then(|| people.join(", "));
+        Self { agent: asked.agent.clone(), spec: spec.clone(), wall: *wall, keep: *keep, elevated }
     }
 
     /// Everything that can be said of what this command was denied.
@@ -153,7 +158,7 @@ mod tests {
         spec.cwd = "/home/a/work".into();
         spec.fs.push(View::rw("/home/a/work"));
         spec.limits.cpu_percent = Some(50);
-        Terms { agent: "main".into(), spec, wall: Duration::from_secs(30), keep: 1 << 20 }
+        Terms { agent: "main".into(), spec, wall: Duration::from_secs(30), keep: 1 << 20, elevated: None }
     }
 
     #[test]

@@ -82,6 +82,11 @@ pub enum CommandError {
     /// Nothing to run.
     #[error("The command is empty; give at least a program in `argv`.")]
     Empty,
+    /// Nobody vouched for it.
+    #[error(
+        "A command runs outside of the sandbox only when tools.elevated lists everybody whom its turn answers."
+    )]
+    NotElevated,
     /// A text that no process can be given.
     #[error("The command or its environment contains a NUL byte or a variable name with `=`; take it out.")]
     Unusable,
@@ -118,13 +123,17 @@ pub struct Site<'a> {
 pub const HOME: &str = "/home/creel";
 
 impl Site<'_> {
-    /// The level of one run: none for what the operator keeps out of the sandbox.
-    fn level(&self, main: bool) -> Level {
-        match self.policy.mode {
-            SandboxMode::Off => Level::L0,
-            SandboxMode::NonMain if main => Level::L0,
-            SandboxMode::NonMain | SandboxMode::All => self.level,
+    /// The level of one run: none for what the operator keeps out of the sandbox, and for whom the operator lists.
+    fn level(&self, params: &ToolRunParams) -> Result<Level, CommandError> {
+        if params.elevated {
+            let vouched = self.policy.elevated && !params.elevated_for.is_empty();
+            return if vouched { Ok(Level::L0) } else { Err(CommandError::NotElevated) };
         }
+        Ok(match self.policy.mode {
+            SandboxMode::Off => Level::L0,
+            SandboxMode::NonMain if params.main => Level::L0,
+            SandboxMode::NonMain | SandboxMode::All => self.level,
+        })
     }
 
     /// What has to be done before a run with this home.
@@ -168,7 +177,7 @@ impl Site<'_> {
 /// What is wrong with the request.
 pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, CommandError> {
     let Site { workspace, policy, .. } = *site;
-    let level = site.level(params.main);
+    let level = site.level(params)?;
     if params.argv.first().is_none_or(String::is_empty) {
         return Err(CommandError::Empty);
     }
@@ -273,6 +282,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use creel_config::Config;
+    use creel_ipc::msg::agent::Author;
 
     use super::*;
 
@@ -287,6 +297,8 @@ mod tests {
             session: None,
             main: false,
             known_only: false,
+            elevated: false,
+            elevated_for: Vec::new(),
         }
     }
 
@@ -339,6 +351,21 @@ mod tests {
             [Level::L0, Level::L2]
         );
         assert_eq!(level(SandboxMode::Off, false), Level::L0);
+    }
+
+    #[test]
+    fn a_command_leaves_the_sandbox_only_when_the_policy_and_the_gateway_say_so() {
+        let author = || Author { channel: "telegram".into(), id: "1".into() };
+        let of = |elevated, people: Vec<Author>, open| {
+            let asked = ToolRunParams { elevated, elevated_for: people, ..request(&["true"]) };
+            compose_as(&asked, |policy| policy.elevated = open).map(|command| command.spec.level)
+        };
+        assert_eq!(of(true, vec![author()], true).unwrap(), Level::L0);
+        assert_eq!(of(false, vec![author()], true).unwrap(), Level::L2);
+        for (people, open) in [(vec![], true), (vec![author()], false), (vec![], false)] {
+            let refused = of(true, people, open).unwrap_err();
+            assert!(refused.to_string().contains("tools.elevated"), "{refused}");
+        }
     }
 
     #[test]

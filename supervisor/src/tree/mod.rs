@@ -37,6 +37,7 @@ use crate::unit::process::Process;
 use crate::unit::template::{Binaries, Ground, passed_on};
 
 mod carry;
+mod elevated;
 pub mod event;
 mod held;
 mod launch;

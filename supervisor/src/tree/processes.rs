@@ -11,7 +11,6 @@ use creel_ipc::msg::tool::ToolKillParams;
 use creel_ipc::rpc::RpcError;
 
 use super::Tree;
-use crate::denials::Terms;
 use crate::tool::background::Owner;
 use crate::tool::ends::Input;
 
@@ -33,11 +32,10 @@ impl Tree {
             asked.wall_ms.map_or(longest, |asked| longest.min(std::time::Duration::from_millis(asked)));
         command.input = if terminal { Input::Terminal } else { Input::Pipe };
         command.background = Some(Owner::new(&asked.agent, &asked.argv));
-        let terms = Terms::of(&asked.agent, &command);
         self.runs
-            .add_background(&asked.run, command, most, now)
+            .add_background(&asked.run, command.clone(), most, now)
             .map_err(|sentence| RpcError::new(ErrorClass::Conflict, sentence))?;
-        self.denials.expect(&asked.run, terms);
+        self.expect(&asked, &command);
         self.start_runs();
         self.process_poll(&ProcessPollParams { process: asked.run, agent: asked.agent, from: 0 })
     }

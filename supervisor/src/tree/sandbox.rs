@@ -69,6 +69,7 @@ impl Tree {
             self.deny(denial.clone());
         }
         exit.denials = refused.into_iter().chain(found).collect();
+        self.elevated_ended(run, &terms, &exit);
         exit
     }
 

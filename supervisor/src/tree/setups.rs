@@ -10,7 +10,6 @@ use creel_ipc::rpc::RpcError;
 
 use super::Tree;
 use crate::clock::now_ms;
-use crate::denials::Terms;
 use crate::tool::command::Command;
 use crate::tool::leavings::Findings;
 use crate::tool::setup::{Outcome, Preparation, Setup};
@@ -53,12 +52,13 @@ impl Tree {
             cwd: None,
             env: std::collections::BTreeMap::new(),
             wall_ms: None,
+            elevated: false,
             ..asked.clone()
         };
         let mut command = self.compose(&own)?;
         command.setup = Preparation::Nothing;
         command.wall = self.setup_time(&asked.agent);
-        self.denials.expect(&run, Terms::of(&asked.agent, &command));
+        self.expect(&own, &command);
         self.runs.add_setup(&run, command, setup.clone());
         Ok(())
     }

@@ -12,7 +12,6 @@ use tokio::sync::oneshot;
 
 use super::event::{Event, Events};
 use super::{GATEWAY, Tree};
-use crate::denials::Terms;
 use crate::link::{Outgoing, Post};
 use crate::tool::Run;
 use crate::tool::command::{Command, Site, command};
@@ -41,9 +40,8 @@ impl Tree {
             }
             Asked::New => match self.compose_prepared(&params) {
                 Ok(command) => {
-                    let terms = Terms::of(&params.agent, &command);
-                    if self.runs.add(params.run.clone(), command, (incarnation, id)) {
-                        self.denials.expect(&params.run, terms);
+                    if self.runs.add(params.run.clone(), command.clone(), (incarnation, id)) {
+                        self.expect(&params, &command);
                         self.start_runs();
                     } else {
                         let sentence = "Too many tool runs wait for their turn.";

@@ -24,6 +24,7 @@ pub(super) fn message(text: &str, lane: &str) -> NewMessage {
         input: InputMessage {
             text: text.to_owned(),
             sender: None,
+            author: None,
             context_only: false,
             quoted: None,
             attachments: Vec::new(),

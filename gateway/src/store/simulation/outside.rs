@@ -36,6 +36,7 @@ pub(super) fn say(n: u64, dice: &mut Dice) -> (String, NewMessage) {
     let input = InputMessage {
         text: format!("{n:04}"),
         sender: None,
+        author: None,
         context_only: false,
         quoted: None,
         attachments: Vec::new(),
