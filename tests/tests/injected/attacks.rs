@@ -249,10 +249,16 @@ impl Targets<'_> {
                 "dd if=/dev/zero of=/tmp/one bs=1M count=100; dd if=/dev/zero of=/tmp/two bs=1M count=100",
                 [why("size", "The private /tmp holds 134217728 bytes")],
             ),
+            // The workspace: its bytes, and files without any.
             shell(
-                "dd if=/dev/zero of=fill bs=1M count=300; code=$?; rm -f fill; exit $code",
-                [why("size", "a file of more than 134217728 bytes")],
+                "head -c 64000000 /dev/zero > fill; rm -f fill",
+                [why("size", "16777216 bytes (sandbox.disk)")],
             ),
+            python(
+                "os.mkdir(\"many\"); [open(\"many/%d\" % n, \"w\").close() for n in range(9000)]",
+                [why("size", "2000 files and folders (sandbox.inodes)")],
+            ),
+            shell("rm -rf many", []),
             shell(
                 format!(
                     "setsid nohup sleep {DAEMON} >/dev/null 2>&1 & setsid setsid sleep {DAEMON} & echo left"

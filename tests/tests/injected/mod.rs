@@ -49,7 +49,8 @@ impl Scene {
                 { "agentId": "mute", "match": { "channel": "telegram",
                     "peer": { "kind": "direct", "id": MUTE_CHAT.to_string() } } },
             ],
-            "sandbox": { "network": "allow-list", "allow": ["docs.example.org"], "pids": 40, "wallSeconds": 5 },
+            "sandbox": { "network": "allow-list", "allow": ["docs.example.org"], "pids": 40, "wallSeconds": 5,
+                "disk": "16m", "inodes": 2000 },
         }))?;
         Ok(Self { home, network, witnesses: Witnesses::new().await? })
     }
