@@ -6,6 +6,7 @@
 
 mod access;
 pub mod api;
+mod backup;
 mod blobs;
 mod core;
 mod deliver;

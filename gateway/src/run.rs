@@ -21,7 +21,7 @@ use crate::logs::Level;
 use crate::settings::{Settings, SettingsError, Whereabouts};
 use crate::store::{Desk, Rules, Sqlite, StoreError};
 use crate::token::{TokenError, token};
-use crate::{lane, logs, watch};
+use crate::{backup, lane, logs, watch};
 
 /// How long sends that are on their way may take to come home at the end.
 const LAST_SENDS: Duration = Duration::from_secs(2);
@@ -55,6 +55,9 @@ pub enum RunError {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(String),
+    /// A backup was not made, is not whole, or was not restored.
+    #[error("{0}")]
+    Backup(String),
     /// The database cannot be used.
     #[error("{0}")]
     Store(String),
@@ -67,7 +70,7 @@ impl RunError {
             Self::Rejected { code, .. } => *code,
             Self::Config(_) => ExitCode::Config.code(),
             Self::NoWelcome => ExitCode::Protocol.code(),
-            Self::Seal(_) | Self::Start(_) | Self::Store(_) => ExitCode::Failure.code(),
+            Self::Seal(_) | Self::Start(_) | Self::Store(_) | Self::Backup(_) => ExitCode::Failure.code(),
         }
     }
 }
@@ -111,6 +114,13 @@ pub fn run() -> Result<(), RunError> {
         return Sqlite::rehearse(Path::new(&database)).map_err(|error| {
             let _nobody_listens = write!(std::io::stderr(), "{error}");
             error.into()
+        });
+    }
+    let orders: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(outcome) = backup::obey(&orders) {
+        return outcome.map_err(|error| {
+            let _nobody_listens = write!(std::io::stderr(), "{error}");
+            RunError::Backup(error.to_string())
         });
     }
     let level = logs::begin();

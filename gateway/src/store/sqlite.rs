@@ -20,6 +20,9 @@ mod open;
 mod operator;
 mod pairing;
 mod reads;
+mod snapshot;
+
+pub(crate) use snapshot::{check_file, doubt_what_waits, snapshot};
 
 /// One connection to the file.
 #[derive(Debug)]

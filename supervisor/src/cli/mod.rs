@@ -10,6 +10,7 @@ use creel_config::{Env, Overrides, Paths};
 
 use crate::upgrade::arrival;
 
+mod backup;
 mod completions;
 mod config;
 mod control;
@@ -132,6 +133,9 @@ enum Command {
     /// Call the gateway directly
     #[command(subcommand)]
     Gateway(gateway::Command),
+    /// Copy the home into one file while it is in use, check and restore such copies
+    #[command(subcommand)]
+    Backup(backup::Command),
     /// Run Creel as a service of this machine or of yourself
     #[command(subcommand)]
     Service(service::Command),
@@ -238,6 +242,7 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Outbox(command) => outbox::run(&context, command),
         Command::Config(command) => config::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),
+        Command::Backup(command) => backup::run(&context, command),
         Command::Service(command) => service::run(&context, command),
         Command::Egress(command) => egress::run(&context, command),
         Command::Sandbox(command) => sandbox::run(&context, command),

@@ -121,7 +121,7 @@ pub(super) fn check(conn: &Connection, path: &Path) -> Kept<()> {
     }
 }
 
-fn damaged(path: &Path, reason: &str) -> StoreError {
+pub(super) fn damaged(path: &Path, reason: &str) -> StoreError {
     StoreError::Unusable {
         path: path.display().to_string(),
         reason: format!("it is damaged: {reason}"),

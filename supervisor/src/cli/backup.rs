@@ -1,0 +1,152 @@
+//! `creel backup`: what is to be done is the gateway's program's work, which alone knows the database.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+
+use creel_config::disk::Disk;
+use creel_config::load::Loader;
+use creel_ipc::backup::{BACKUP, BackupCreate, BackupOrder, BackupReport};
+
+use super::error::CliError;
+use super::table::plain;
+use super::{Context, OK};
+use crate::unit::template::Binaries;
+
+/// Copies of this home in one file, made while it is in use.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Copy the home: database, transcripts, files of agents
+    #[command(
+        after_help = "Examples:\n  creel backup create\n  creel backup create --to /mnt/disk/creel.tar --with-secrets\n\n\
+                            Creel may run meanwhile. Without --with-secrets the configuration, its .env and the gateway's \
+                            token are left out; with it whoever has the file can act as you: encrypt it (age, gpg) where \
+                            others may get at it. Workspaces outside of the home are not copied."
+    )]
+    Create {
+        /// The file to write [default: creel-backup-TIME.tar here]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        /// Also the configuration, .env and tokens
+        #[arg(long)]
+        with_secrets: bool,
+    },
+    /// Look whether a backup is whole: every hash, and the database in it
+    #[command(after_help = "Example:\n  creel backup verify creel-backup-20260101-120000.tar")]
+    Verify {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Make a home of a backup again, in a folder that is empty or not there
+    #[command(
+        after_help = "Example:\n  creel backup restore creel-backup-20260101-120000.tar --to ~/.creel\n\n\
+                            Never let two homes of one backup run at a time: both would speak for you. Replies that had not \
+                            been said when the backup was made are shown as unknown and not said again by themselves."
+    )]
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// The folder [default: the home]
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Create { to, with_secrets } => create(context, to, with_secrets),
+        Command::Verify { file } => {
+            let report = order(context, &BackupOrder::Verify { file: text(&file)? })?;
+            told(context, &report, "is whole")
+        }
+        Command::Restore { file, to } => {
+            let home = to.unwrap_or_else(|| context.paths.home.clone());
+            let report = order(context, &BackupOrder::Restore { file: text(&file)?, home: text(&home)? })?;
+            told(context, &report, &format!("is restored to {}", plain(&home.display().to_string())))?;
+            if report.in_doubt > 0 {
+                let count = report.in_doubt;
+                context.out.note(format_args!(
+                    "{count} replies had not been said yet; they are shown as unknown and not said again by themselves."
+                ));
+            }
+            if !report.secrets {
+                context.out.note("Configuration and tokens are not in it: put your creel.json into the home before `creel up`.");
+            }
+            Ok(OK)
+        }
+    }
+}
+
+fn create(context: &Context, to: Option<PathBuf>, secrets: bool) -> Result<ExitCode, CliError> {
+    let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S");
+    let file = to.unwrap_or_else(|| PathBuf::from(format!("creel-backup-{now}.tar")));
+    // Also a configuration that is wrong does not keep anybody from saving what there is.
+    let read = Loader::new(&Disk, &context.env).within(&context.paths).file(&context.paths.config);
+    let config = read.map(|loaded| loaded.config).unwrap_or_default();
+    let database = context.paths.database(&config);
+    let create = BackupCreate {
+        home: text(&context.paths.home)?,
+        database: text(&database)?,
+        file: text(&file)?,
+        secrets,
+        progress: !context.out.is_json(),
+    };
+    let report = order(context, &BackupOrder::Create(create))?;
+    told(context, &report, "is made")?;
+    if !report.left_out.is_empty() {
+        context.out.note(format_args!(
+            "Left out as secrets: {}. --with-secrets includes them.",
+            report.left_out.join(", ")
+        ));
+    }
+    Ok(OK)
+}
+
+fn told(context: &Context, report: &BackupReport, what: &str) -> Result<ExitCode, CliError> {
+    context.out.data(report, || {
+        let (file, mib) = (plain(&report.file), report.bytes.div_ceil(1 << 20));
+        format!("{file} {what}: {} files, {mib} MiB, of {}.", report.files, plain(&report.created_at))
+    })?;
+    Ok(OK)
+}
+
+fn order(context: &Context, order: &BackupOrder) -> Result<BackupReport, CliError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        CliError::Run(format!("The gateway's program cannot be asked: {error}."))
+    };
+    let program = Binaries::find(&context.env).map_err(|error| failed(&error))?.path("creel-gateway");
+    let order = serde_json::to_string(order).map_err(|error| failed(&error))?;
+    let mut command = std::process::Command::new(&program);
+    command.args([BACKUP, &order]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| failed(&format!("{}: {error}", program.display())))?;
+    let said = child.stderr.take().map(|stderr| relay(context, stderr)).unwrap_or_default();
+    let output = child.wait_with_output().map_err(|error| failed(&error))?;
+    if !output.status.success() {
+        return Err(CliError::Run(if said.is_empty() {
+            format!("It ended with {}.", output.status)
+        } else {
+            said
+        }));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| failed(&error))
+}
+
+/// Shows whole lines as they come, which say how far it is; the last, which has no end, is why it failed.
+fn relay(context: &Context, stderr: impl std::io::Read) -> String {
+    use std::io::BufRead;
+    let mut lines = std::io::BufReader::new(stderr);
+    let mut line = String::new();
+    while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+        let Some(whole) = line.strip_suffix('\n') else { break };
+        context.out.note(plain(whole));
+        line.clear();
+    }
+    plain(&line)
+}
+
+fn text(path: &Path) -> Result<String, CliError> {
+    let path = std::path::absolute(path).unwrap_or_else(|_unknown| path.to_owned());
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| {
+        CliError::Usage(format!("{} is not written in UTF-8; name another path.", path.display()))
+    })
+}
