@@ -114,6 +114,9 @@ impl Pump {
     /// Counts as on its way while the answer is kept. What was begun is brought to its end, also where new work is
     /// held back.
     fn may_send(&self, row: &Outbound) -> Option<Arc<()>> {
+        if self.gone.is_cancelled() {
+            return None;
+        }
         let unit = channel_unit(self.held.account());
         let state = self.core.state();
         let worker = state.workers.get(&unit).filter(|worker| worker.incarnation == self.incarnation)?;

@@ -81,9 +81,15 @@ pub(crate) async fn drain(core: &Arc<Core>, asked: UnitDrainParams) -> UnitDrain
     UnitDrained { idle }
 }
 
-/// The next life of a unit runs: what was held back for it goes on.
+/// The next life of a unit runs: what was held back for it goes on. The life before is over, whether its link has ended
+/// yet or not, and nothing may be said through it any more.
 pub(crate) fn changed(core: &Core, status: &UnitStatus) {
     if status.state == UnitState::Running {
+        if let Some(before) =
+            core.state().workers.get(&status.name).filter(|worker| worker.incarnation < status.incarnation)
+        {
+            before.gone.cancel();
+        }
         release(core, &status.name, |drain| drain.incarnation != status.incarnation);
     }
 }

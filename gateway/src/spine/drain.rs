@@ -96,3 +96,29 @@ async fn an_account_is_idle_when_nothing_is_on_its_way_and_its_outbox_waits() {
     changed(&gateway.core, &running(CHANNEL, 2));
     eventually("the reply", || platform.texts() == ["echo: one", "echo: two"]).await;
 }
+
+#[tokio::test]
+async fn what_was_held_back_is_not_said_through_a_life_that_is_over() {
+    let home = Home::new(OPEN);
+    let gateway = home.gateway().await;
+    let (world, platform) = (Arc::new(World::default()), Arc::new(Platform::default()));
+    let (agent, first) = (agent(1, &world), channel(1, &platform));
+    gateway.attach(&agent, true);
+    gateway.attach(&first, true);
+    eventually("the worker", || gateway.core.state().workers.get(CHANNEL).is_some_and(|worker| worker.ready))
+        .await;
+    assert!(drain(&gateway.core, UnitDrainParams { deadline_ms: 30_000, ..asked(CHANNEL, 1) }).await.idle);
+    say(&first, &direct("u1", "7", "one")).await.unwrap();
+    eventually("the turn's end", || world.endings.lock().unwrap().len() == 1).await;
+    // The supervisor tells of the next life before the link of the last one has ended.
+    changed(&gateway.core, &running(CHANNEL, 2));
+    eventually("the end of the link", || {
+        gateway.core.state().workers.get(CHANNEL).is_none_or(|worker| worker.gone.is_cancelled())
+    })
+    .await;
+    assert_eq!(platform.taken.load(Ordering::SeqCst), 0);
+    first.kill().await;
+    let next = channel(2, &platform);
+    gateway.attach(&next, true);
+    eventually("the reply", || platform.texts() == ["echo: one"]).await;
+}

@@ -46,7 +46,9 @@ async fn a_message_that_fells_its_agent_is_set_aside_and_the_lane_goes_on() {
     for life in 1..=6 {
         let agent = agent(life, &world);
         gateway.attach(&agent, true);
-        eventually("the turn", || world.begun.lock().unwrap().len() == usize::try_from(life).unwrap()).await;
+        // Killed lives stay counted.
+        eventually("the held turn", || world.held.load(Ordering::SeqCst) == usize::try_from(life).unwrap())
+            .await;
         agent.kill().await;
     }
     world.release();
@@ -76,7 +78,9 @@ async fn how_often_an_agent_may_fall_is_configured() {
     for life in 1..=2 {
         let agent = agent(life, &world);
         gateway.attach(&agent, true);
-        eventually("the turn", || world.begun.lock().unwrap().len() == usize::try_from(life).unwrap()).await;
+        // Killed lives stay counted.
+        eventually("the held turn", || world.held.load(Ordering::SeqCst) == usize::try_from(life).unwrap())
+            .await;
         agent.kill().await;
     }
     let last = agent(3, &world);
