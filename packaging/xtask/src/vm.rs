@@ -50,6 +50,11 @@ impl Guest {
         println!("--- {} (at most {seconds} s)", self.suite);
         let mut run = command("tests/vm/run.sh", &[]);
         run.arg(&self.folder).arg(share).arg(shell).env("TIMEOUT", seconds.to_string());
+        // Linux 6.12 patches its own code while it runs, and where two processors are emulated one was seen to execute half of
+        // the old instruction: a panic of the guest in the middle of an attack.
+        if self.suite == "trixie" && std::env::var_os("CPUS").is_none() {
+            run.env("CPUS", "1");
+        }
         must(&mut run).with_context(|| format!("in the virtual machine with Debian {}", self.suite))
     }
 }
