@@ -5,7 +5,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::first::Realm;
+use nix::sys::signal::SigSet;
+
+use super::first::{self, Realm};
 use super::last::Last;
 use super::ruleset::{Grant, Ports, Rules};
 use super::stage::{ports, supervisor_lives, with_first_process};
@@ -36,6 +38,8 @@ pub(crate) fn launch(
         Net::Host => {}
     }
     let programs = filter::programs(profile::seccomp(), &classes)?;
+    let first = if profile.stub { Some(first_process(socket)?) } else { None };
+    // From here on the supervisor's death is a signal that waits for the first process: what is made now is taken away.
     let (scratch, lock) = if profile.stub { Some(scratch::make()?) } else { None }.unzip();
     let ports = match ports(profile, spec, listener.as_ref().map(|(_, port)| *port)) {
         // There is no namespace here to do it.
@@ -49,19 +53,30 @@ pub(crate) fn launch(
         "no namespaces: background processes are ended by their first process, not by the kernel".to_owned(),
     );
     let rules = rules(spec, profile, scratch.as_deref());
-    let clean: Option<PathBuf> = scratch.clone();
+    let made: Option<PathBuf> = scratch.clone();
+    let clean = || {
+        if let Some(folder) = &made {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    };
     let (namespaces, layers) = (Vec::new(), Vec::new());
     let last = Last { spec, socket, listener, rules, ports, programs, namespaces, gaps, layers, scratch };
-    if !profile.stub {
-        return last.run();
+    match first {
+        Some(signals) => {
+            with_first_process(last, &signals, &Realm::Subreaper(lock), clean).inspect_err(|_| clean())
+        }
+        None => last.run(),
     }
+}
+
+/// Makes this process the first one of the unit, which takes away whatever the unit leaves.
+fn first_process(socket: &OwnedFd) -> Result<SigSet, LaunchError> {
+    let signals = first::prepare()?;
+    credentials::sweep_with_parent()?;
+    supervisor_lives(socket)?;
     nix::sys::prctl::set_child_subreaper(true)
         .at(Stage::Session, || "The first process cannot become a subreaper")?;
-    with_first_process(last, &Realm::Subreaper(lock), move || {
-        if let Some(dir) = clean {
-            let _ = std::fs::remove_dir_all(dir);
-        }
-    })
+    Ok(signals)
 }
 
 /// Launches at L0: limits and a session, nothing else.

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::sys;
+use crate::error::{At as _, LaunchError, Stage};
 
 /// What the first process is responsible for.
 pub(crate) enum Realm {
@@ -25,15 +26,16 @@ const PASSED_ON: [Signal; 6] =
 
 /// Before the child exists: signals are taken with `sigwait` and must be blocked, and nobody of the unit may look into the
 /// first process, not even for the moment until it is ready. The child is dumpable again by its exec.
-pub(crate) fn prepare() -> nix::Result<SigSet> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
+pub(crate) fn prepare() -> Result<SigSet, LaunchError> {
+    let failed = || "The first process cannot be prepared";
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Session, failed)?;
     let mut set = SigSet::empty();
     set.add(Signal::SIGCHLD);
     set.add(Signal::SIGQUIT);
     for signal in PASSED_ON {
         set.add(signal);
     }
-    set.thread_block()?;
+    set.thread_block().at(Stage::Session, failed)?;
     Ok(set)
 }
 

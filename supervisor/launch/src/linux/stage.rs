@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::SigSet;
 use rustix::fs::{Mode, OFlags};
 
 use super::first::{self, Realm};
@@ -214,7 +215,11 @@ impl Inside<'_> {
             layers,
             scratch: None,
         };
-        if self.profile.stub { with_first_process(last, &Realm::Namespace, || ()) } else { last.run() }
+        if self.profile.stub {
+            with_first_process(last, &first::prepare()?, &Realm::Namespace, || ())
+        } else {
+            last.run()
+        }
     }
 
     fn network(&self) -> Result<Option<(OwnedFd, u16)>, LaunchError> {
@@ -229,13 +234,10 @@ impl Inside<'_> {
 /// Splits off the process that becomes the program; this one stays to reap.
 pub(crate) fn with_first_process(
     last: Last<'_>,
+    signals: &SigSet,
     realm: &Realm,
     at_end: impl FnOnce(),
 ) -> Result<std::convert::Infallible, LaunchError> {
-    let signals = first::prepare().at(Stage::Session, || "The first process cannot be prepared")?;
-    if matches!(realm, Realm::Subreaper(_)) {
-        credentials::sweep_with_parent()?;
-    }
     let mut last = Some(last);
     // In our memory while we stand still: no page of it is copied. What the child leaves behind in it is not used again.
     let child = sys::in_our_place(&mut || {
@@ -251,7 +253,7 @@ pub(crate) fn with_first_process(
     })
     .at(Stage::Spawn, || "The unit's program cannot be given a process")?;
     let _ = credentials::drop_all(matches!(realm, Realm::Namespace));
-    first::keep(child, &signals, realm, at_end)
+    first::keep(child, signals, realm, at_end)
 }
 
 /// The program of a unit that may execute nothing else, when it lies outside the system folders.
