@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::home::{Home, is_alive, send};
+use crate::home::{Home, OwnMemory, is_alive, send};
 
 const ONE: &str = "{gateway: {port: PORT}}";
 const ALL: &str = "{gateway: {port: PORT}, channels: {telegram: {accounts: {a: {botToken: '1:a'}}}}}";
@@ -221,9 +221,9 @@ fn fault_44_a_slow_client() {
         }
         slow.push(client);
     }
-    let before = crate::home::memory(home.pid(), "VmRSS");
+    let before = OwnMemory::of(home.pid()).now;
     assert_eq!(home.status()["supervisorPid"], home.pid());
     assert_eq!(home.unit("agent:main").unwrap()["incarnation"], 1);
-    let peak = crate::home::memory(home.pid(), "VmHWM");
+    let peak = OwnMemory::of(home.pid()).peak;
     assert!(peak < before + (64 << 20), "{before} {peak}");
 }

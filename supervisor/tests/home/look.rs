@@ -42,11 +42,23 @@ pub(crate) fn processes(folder: &Path) -> Vec<u32> {
     pids.filter(ours).collect()
 }
 
-/// Bytes of a line of `/proc/PID/status`, such as `VmRSS` or `VmHWM`.
-pub(crate) fn memory(pid: u32, what: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+/// Bytes of memory that a process has of its own, now and at most. Pages of its program do not count: they come in as
+/// each part of it is run for the first time, and the system can take them back.
+pub(crate) struct OwnMemory {
+    pub(crate) now: u64,
+    /// Too little by the pages of the program that came in after the peak.
+    pub(crate) peak: u64,
+}
+
+impl OwnMemory {
+    pub(crate) fn of(pid: u32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let bytes = |what: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).unwrap();
+            line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+        };
+        Self { now: bytes("RssAnon"), peak: bytes("VmHWM") - bytes("RssFile") - bytes("RssShmem") }
+    }
 }
 
 /// Open descriptors of a process.
