@@ -193,8 +193,11 @@ impl Runs {
             one.workspace.starts_with(&other.workspace) || other.workspace.starts_with(&one.workspace)
         };
         let looks = self.going.get(id).map(looks_of).unwrap_or_default();
-        let alone = |look: &Look| !others.iter().any(|other| meets(look, other));
-        looks.into_iter().map(|look| (alone(&look), look)).map(|(alone, look)| (look, alone)).collect()
+        let with_company = |look: Look| {
+            let alone = !others.iter().any(|other| meets(&look, other));
+            (look, alone)
+        };
+        looks.into_iter().map(with_company).collect()
     }
 
     /// Whether no run is between its place and its process, or between its end and the end of its commit.

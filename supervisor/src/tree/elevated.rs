@@ -1,26 +1,24 @@
 //! Commands outside of the tool sandbox: each leaves two lines in the journal.
 
-use creel_ipc::msg::event::{Event as Told, EventKind};
+use creel_ipc::msg::event::EventKind;
 use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolRunParams};
 
 use super::Tree;
 use crate::denials::Terms;
-use crate::tool::command::Command;
 
 /// Characters of a command that are told.
 const TOLD: usize = 400;
 
 impl Tree {
     /// A run is about to begin: with what, for the time when it has ended.
-    pub(super) fn expect(&mut self, asked: &ToolRunParams, command: &Command) {
-        let terms = Terms::of(asked, command);
+    pub(super) fn expect(&mut self, asked: &ToolRunParams, terms: Terms) {
         if let Some(whom) = &terms.elevated {
             let detail = format!(
                 "Run {} begins outside of the sandbox (tools.elevated) for {whom}: {}",
                 asked.run,
                 shown(&asked.argv)
             );
-            self.audit(&terms.agent, None, detail);
+            self.audit(EventKind::Elevated, &terms.agent, None, detail);
         }
         self.denials.expect(&asked.run, terms);
     }
@@ -38,16 +36,7 @@ impl Tree {
         };
         let detail =
             format!("Run {run}, outside of the sandbox for {whom}, ended after {} ms: {how}.", exit.wall_ms);
-        self.audit(&terms.agent, exit.code, detail);
-    }
-
-    fn audit(&mut self, agent: &str, code: Option<i32>, detail: String) {
-        let unit = format!("agent:{agent}");
-        if self.book.knows(&unit) {
-            self.book.log(&unit).line(&format!("[sandbox: {detail}]"));
-        }
-        let event = Told::of_unit(EventKind::Elevated, &unit, 0);
-        self.journal.record(Told { incarnation: None, code, detail: Some(detail), ..event });
+        self.audit(EventKind::Elevated, &terms.agent, exit.code, detail);
     }
 }
 

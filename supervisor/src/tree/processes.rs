@@ -11,6 +11,8 @@ use creel_ipc::msg::tool::ToolKillParams;
 use creel_ipc::rpc::RpcError;
 
 use super::Tree;
+use super::tools::nothing_known;
+use crate::denials::Terms;
 use crate::tool::background::Owner;
 use crate::tool::ends::Input;
 
@@ -23,8 +25,7 @@ impl Tree {
             return Ok(known);
         }
         if asked.known_only {
-            let sentence = format!("Nothing is known of the run {}.", asked.run);
-            return Err(RpcError::new(ErrorClass::UnknownOutcome, sentence));
+            return Err(nothing_known(&asked.run));
         }
         let (most, longest) = self.bounds(&asked.agent);
         let mut command = self.compose_prepared(&asked)?;
@@ -32,10 +33,11 @@ impl Tree {
             asked.wall_ms.map_or(longest, |asked| longest.min(std::time::Duration::from_millis(asked)));
         command.input = if terminal { Input::Terminal } else { Input::Pipe };
         command.background = Some(Owner::new(&asked.agent, &asked.argv));
+        let terms = Terms::of(&asked, &command);
         self.runs
-            .add_background(&asked.run, command.clone(), most, now)
+            .add_background(&asked.run, command, most, now)
             .map_err(|sentence| RpcError::new(ErrorClass::Conflict, sentence))?;
-        self.expect(&asked, &command);
+        self.expect(&asked, terms);
         self.start_runs();
         self.process_poll(&ProcessPollParams { process: asked.run, agent: asked.agent, from: 0 })
     }

@@ -44,6 +44,16 @@ impl Tree {
         });
     }
 
+    /// Something about an agent's commands that its log and the journal are told.
+    pub(super) fn audit(&mut self, kind: EventKind, agent: &str, code: Option<i32>, detail: String) {
+        let unit = format!("agent:{agent}");
+        if self.book.knows(&unit) {
+            self.book.log(&unit).line(&format!("[sandbox: {detail}]"));
+        }
+        let event = Event::of_unit(kind, &unit, 0);
+        self.journal.record(Event { incarnation: None, code, detail: Some(detail), ..event });
+    }
+
     /// Egress refused a unit something.
     pub(super) fn egress_denied(&mut self, unit: &str, host: &str, port: u16, reason: &str, count: u64) {
         let run = unit.strip_prefix("tool:");

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use creel_config::plan::UnitKind;
 use creel_ipc::ErrorClass;
-use creel_ipc::msg::event::{Event as Told, EventKind};
+use creel_ipc::msg::event::EventKind;
 use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolRunParams};
 use creel_ipc::rpc::RpcError;
 
 use super::Tree;
 use crate::clock::now_ms;
+use crate::denials::Terms;
 use crate::tool::command::Command;
 use crate::tool::leavings::Findings;
 use crate::tool::setup::{Outcome, Preparation, Setup};
@@ -58,7 +59,7 @@ impl Tree {
         let mut command = self.compose(&own)?;
         command.setup = Preparation::Nothing;
         command.wall = self.setup_time(&asked.agent);
-        self.expect(&own, &command);
+        self.expect(&own, Terms::of(&own, &command));
         self.runs.add_setup(&run, command, setup.clone());
         Ok(())
     }
@@ -77,18 +78,13 @@ impl Tree {
         let Some((setup, waiting)) = self.runs.prepared(run) else { return };
         let outcome = setup.ended(exit);
         let agent = run.trim_start_matches(NAME).rsplit_once('-').map_or(run, |(agent, _)| agent);
-        let unit = format!("agent:{agent}");
         let told = match &outcome {
             Ok(()) => {
                 format!("sandbox.setupCommand prepared {} in {} ms.", setup.home.display(), exit.wall_ms)
             }
             Err(why) => why.clone(),
         };
-        if self.book.knows(&unit) {
-            self.book.log(&unit).line(&format!("[sandbox: {told}]"));
-        }
-        let event = Told::of_unit(EventKind::Prepared, &unit, 0);
-        self.journal.record(Told { incarnation: None, code: exit.code, detail: Some(told), ..event });
+        self.audit(EventKind::Prepared, agent, exit.code, told);
         let Err(why) = outcome else { return };
         // Out of the queue with all of them, before the end of the first has the next one start.
         let refused: Vec<String> = waiting.into_iter().filter(|run| self.runs.kill(run)).collect();

@@ -12,12 +12,13 @@ use tokio::sync::oneshot;
 
 use super::event::{Event, Events};
 use super::{GATEWAY, Tree};
+use crate::denials::Terms;
 use crate::link::{Outgoing, Post};
 use crate::tool::Run;
 use crate::tool::command::{Command, Site, command};
 use crate::tool::layers::commit_aside;
 use crate::tool::leavings::{Findings, look_aside};
-use crate::tool::runs::Asked;
+use crate::tool::runs::{Asked, Waiter};
 use crate::unit::At;
 
 /// Bytes of one piece of output.
@@ -33,24 +34,26 @@ impl Tree {
         match self.runs.ask(&params.run, (incarnation, id), now) {
             Asked::Known(exit) => self.answer_run(id, &exit),
             Asked::Attached => {}
-            Asked::New if params.known_only => {
-                let sentence = format!("Nothing is known of the run {}.", params.run);
-                let error = RpcError::new(ErrorClass::UnknownOutcome, sentence);
-                self.post(GATEWAY, Outgoing::Answer(id, Err(error)));
-            }
-            Asked::New => match self.compose_prepared(&params) {
-                Ok(command) => {
-                    if self.runs.add(params.run.clone(), command.clone(), (incarnation, id)) {
-                        self.expect(&params, &command);
-                        self.start_runs();
-                    } else {
-                        let sentence = "Too many tool runs wait for their turn.";
-                        self.post(GATEWAY, Outgoing::Answer(id, Err(RpcError::retry_after(sentence, 1000))));
-                    }
+            Asked::New => {
+                if let Err(error) = self.tool_begin(&params, (incarnation, id)) {
+                    self.post(GATEWAY, Outgoing::Answer(id, Err(error)));
                 }
-                Err(error) => self.post(GATEWAY, Outgoing::Answer(id, Err(error))),
-            },
+            }
         }
+    }
+
+    fn tool_begin(&mut self, params: &ToolRunParams, waiter: Waiter) -> Result<(), RpcError> {
+        if params.known_only {
+            return Err(nothing_known(&params.run));
+        }
+        let command = self.compose_prepared(params)?;
+        let terms = Terms::of(params, &command);
+        if !self.runs.add(params.run.clone(), command, waiter) {
+            return Err(RpcError::retry_after("Too many tool runs wait for their turn.", 1000));
+        }
+        self.expect(params, terms);
+        self.start_runs();
+        Ok(())
     }
 
     pub(super) fn compose(&self, params: &ToolRunParams) -> Result<Command, RpcError> {
@@ -208,6 +211,10 @@ impl Tree {
             self.tool_kill(&ToolKillParams { run });
         }
     }
+}
+
+pub(super) fn nothing_known(run: &str) -> RpcError {
+    RpcError::new(ErrorClass::UnknownOutcome, format!("Nothing is known of the run {run}."))
 }
 
 async fn attend(
