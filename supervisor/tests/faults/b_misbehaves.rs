@@ -4,7 +4,7 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::home::{Home, OwnMemory, send};
+use crate::home::{Home, Memory, send};
 
 const ONE: &str = "{gateway: {port: PORT}}";
 const BARE: &str = "{gateway: {port: PORT}, sandbox: {mode: 'off'}, supervisor: {stopSeconds: 1}}";
@@ -150,15 +150,15 @@ fn fault_17_floods_stderr() {
     let config = "{gateway: {port: PORT}, agents: {list: [{id: 'main'}, {id: 'other'}]}}";
     let mut home = Home::up(config, &["gateway", "egress", "agent:main", "agent:other"]);
     home.settle("agent:other");
-    let before = OwnMemory::of(home.pid()).now;
+    let memory = Memory::watch(home.pid());
     home.order("agent:main", "flood");
     // A sibling falls and comes back in the middle of it.
     send(home.unit_pid("agent:other"), Signal::KILL);
     home.wait_unit("agent:other", "again", |row| row["incarnation"] == 2 && row["state"] == "running");
     home.order("agent:main", "closeerr");
     home.wait_log("agent:main", "were over this unit's log budget");
-    let peak = OwnMemory::of(home.pid()).peak;
-    assert!(peak < before + ROOM, "{before} {peak}");
+    let grew = memory.grew();
+    assert!(grew < ROOM, "{grew}");
     let log = home.log("agent:main");
     assert!(log.len() < 16 << 20 && log.lines().all(|line| line.len() < 17 * 1024), "{}", log.len());
     assert_eq!(home.unit("agent:main").unwrap()["incarnation"], 1);
@@ -168,7 +168,7 @@ fn fault_17_floods_stderr() {
 fn fault_18_floods_its_link() {
     for (what, done) in [("chatter", "all noise is made"), ("requests", "all is asked")] {
         let mut home = Home::up(ONE, &["gateway", "egress", "agent:main"]);
-        let before = OwnMemory::of(home.pid()).now;
+        let memory = Memory::watch(home.pid());
         let others = [home.unit_pid("egress"), home.unit_pid("agent:main")];
         home.order("gateway", what);
         // Somebody else is served meanwhile.
@@ -179,8 +179,8 @@ fn fault_18_floods_its_link() {
             let over = home.log("gateway").contains(done);
             (over || home.unit("gateway").unwrap()["incarnation"] == 2).then_some(())
         });
-        let peak = OwnMemory::of(home.pid()).peak;
-        assert!(peak < before + ROOM, "{what}: {before} {peak}");
+        let grew = memory.grew();
+        assert!(grew < ROOM, "{what}: {grew}");
         assert_eq!([home.unit_pid("egress"), home.unit_pid("agent:main")], others, "{what}");
     }
 }
@@ -199,11 +199,11 @@ fn fault_19_no_json() {
 #[test]
 fn fault_20_a_line_of_100_mb() {
     let mut home = Home::up(ONE, &["gateway", "agent:main"]);
-    let before = OwnMemory::of(home.pid()).now;
+    let memory = Memory::watch(home.pid());
     home.order("gateway", "bigline");
     home.wait_log("gateway", "is over the limit of 1048576");
-    let peak = OwnMemory::of(home.pid()).peak;
-    assert!(peak < before + ROOM, "{before} {peak}");
+    let grew = memory.grew();
+    assert!(grew < ROOM, "{grew}");
     // It goes on at the next line.
     let answer = home.gateway("units.status", json!({}));
     assert!(answer["units"].is_array(), "{answer}");

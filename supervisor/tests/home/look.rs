@@ -2,6 +2,10 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -42,23 +46,40 @@ pub(crate) fn processes(folder: &Path) -> Vec<u32> {
     pids.filter(ours).collect()
 }
 
-/// Bytes of memory that a process has of its own, now and at most. Pages of its program do not count: they come in as
-/// each part of it is run for the first time, and the system can take them back.
-pub(crate) struct OwnMemory {
-    pub(crate) now: u64,
-    /// Too little by the pages of the program that came in after the peak.
-    pub(crate) peak: u64,
+/// Watches how much memory a process has of its own, in bytes. Pages of its program do not count: they come in as each part
+/// of it is run, and the supervisor gives them back when it rests.
+pub(crate) struct Memory {
+    over: Arc<AtomicBool>,
+    first: u64,
+    most: JoinHandle<u64>,
 }
 
-impl OwnMemory {
-    pub(crate) fn of(pid: u32) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let bytes = |what: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).unwrap();
-            line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
-        };
-        Self { now: bytes("RssAnon"), peak: bytes("VmHWM") - bytes("RssFile") - bytes("RssShmem") }
+impl Memory {
+    pub(crate) fn watch(pid: u32) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (seen, first) = (Arc::clone(&over), own_memory(pid));
+        let most = std::thread::spawn(move || {
+            let mut most = first;
+            while !seen.load(Ordering::Relaxed) {
+                most = most.max(own_memory(pid));
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            most
+        });
+        Self { over, first, most }
     }
+
+    /// By how much it ever was above what it was at the beginning.
+    pub(crate) fn grew(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.most.join().unwrap() - self.first
+    }
+}
+
+fn own_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
 }
 
 /// Open descriptors of a process.

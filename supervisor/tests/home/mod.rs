@@ -3,7 +3,7 @@
 pub(crate) mod leaks;
 mod look;
 
-pub(crate) use look::{OwnMemory, descriptors, is_alive, parent, send, zombies};
+pub(crate) use look::{Memory, descriptors, is_alive, parent, send, zombies};
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
