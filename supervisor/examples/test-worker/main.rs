@@ -69,12 +69,17 @@ async fn live(unit: String) -> Outcome {
                 return Ok(());
             }
         };
-        let Some(Event::Notification { method, params, fds }) = event else {
-            if event.is_none() {
+        let (method, params, fds) = match event {
+            Some(Event::Notification { method, params, fds }) => (method, params, fds),
+            Some(Event::Request { method, .. }) => {
+                eprintln!("{method} is not answered");
+                continue;
+            }
+            Some(Event::Stray { .. }) => continue,
+            None => {
                 eprintln!("end of the link");
                 return Ok(());
             }
-            continue;
         };
         match method.as_str() {
             Welcome::METHOD => {

@@ -54,7 +54,8 @@ fn fault_02_panic() {
     home.settle("agent:main");
     let port = home.port;
     let asked = std::thread::spawn(move || ask(port));
-    home.wait_log("agent:main", "welcome");
+    // The next one would be asked by it, else.
+    home.wait_log("agent:main", "test.ask is not answered");
     home.order("agent:main", "panic");
     let row = home.ended("agent:main", 1, "failed");
     assert_eq!(row["lastExit"]["code"], 101, "{row}");
