@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::drain::Drains;
-use crate::hub::CoreEvent;
+use crate::hub::{CoreEvent, Happening, Phases};
 use crate::lane::{LaneTable, Running};
 use crate::links::Budget;
 use crate::settings::Settings;
@@ -59,6 +59,7 @@ pub(crate) struct State {
     pub lanes: LaneTable,
     /// By the turn's id.
     pub turns: HashMap<String, Running>,
+    pub phases: Phases,
     /// By account.
     pub held: HashMap<String, Held>,
     /// Everybody who was let in by a code, as account and sender.
@@ -117,6 +118,9 @@ impl Core {
         let name = who.clone();
         for open in desk.read(move |store| store.open_lanes(&name)).await? {
             state.lanes.arrived(&open.lane, &open.agent, now, std::time::Duration::ZERO);
+            if open.turn.is_some() {
+                state.phases.note(&open.lane, Happening::Lost);
+            }
         }
         Ok(Arc::new(Self {
             who,

@@ -17,11 +17,14 @@ mod error;
 mod event;
 mod models;
 mod operator;
+mod phase;
 mod rows;
 
 pub use error::{HubClass, HubError};
 pub use event::CoreEvent;
 pub use operator::{ParkedRow, SessionImport, SessionImported};
+pub use phase::SessionPhase;
+pub(crate) use phase::{Happening, Phases};
 pub use rows::{
     ChannelRow, Health, OutboxRow, OutboxState, PairingRow, RunState, RunStatus, SessionFilter, SessionRow,
     SessionState, StoredEntry,

@@ -145,7 +145,11 @@ impl Core {
         let state = self.state();
         Ok(records
             .into_iter()
-            .map(|record| session_row(state.lanes.is_running(&record.key), record))
+            .map(|record| {
+                let running = state.lanes.is_running(&record.key);
+                let phase = state.phases.of(&record.key, record.entries);
+                session_row(running, phase, record)
+            })
             .collect())
     }
 
@@ -420,7 +424,7 @@ fn status_of(run_id: &str, record: RunRecord) -> RunStatus {
     }
 }
 
-fn session_row(running: bool, record: SessionRecord) -> SessionRow {
+fn session_row(running: bool, phase: SessionPhase, record: SessionRecord) -> SessionRow {
     let account = (record.account != WEBCHAT).then(|| record.account.split_once(':')).flatten();
     let state = match () {
         () if running || record.running => SessionState::Running,
@@ -440,6 +444,7 @@ fn session_row(running: bool, record: SessionRecord) -> SessionRow {
         running: state == SessionState::Running,
         model: record.model,
         state,
+        phase,
     }
 }
 

@@ -2,6 +2,8 @@ use creel_ipc::msg::agent::TurnOutcome;
 use creel_ipc::msg::channel::ChannelState;
 use creel_ipc::msg::transcript::{Entry, Usage};
 
+use super::SessionPhase;
+
 /// An entry of a transcript, as it was stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEntry {
@@ -89,6 +91,8 @@ pub struct SessionRow {
     pub model: Option<String>,
     /// Its state.
     pub state: SessionState,
+    /// Where it is in its life.
+    pub phase: SessionPhase,
 }
 
 /// State of a session.

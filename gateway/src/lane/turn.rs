@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::core::{Core, agent_unit, channel_unit, now_ms};
-use crate::hub::CoreEvent;
+use crate::hub::{CoreEvent, Happening, SessionPhase};
 use crate::inbound;
 use crate::route;
 use crate::store::{Claimed, Finish, Finished, LaneClaim};
@@ -115,6 +115,16 @@ async fn take_up(core: &Arc<Core>, lane: &str) -> Option<bool> {
 
 /// Runs a claimed turn to its end. Says what [`take_up`] says.
 async fn run(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
+    {
+        let mut state = core.state();
+        if state.phases.of(&claimed.lane, 1) == SessionPhase::Paused {
+            state.phases.note(&claimed.lane, Happening::TakenUp);
+        }
+        if claimed.fresh {
+            state.phases.note(&claimed.lane, Happening::Close);
+            state.phases.note(&claimed.lane, Happening::Done);
+        }
+    }
     let most = core.settings().config.messages.inbound.park_after;
     if claimed.attempts > most {
         let Claimed { agent, lane, .. } = &claimed;
@@ -179,6 +189,7 @@ pub(crate) fn announce(core: &Arc<Core>, finished: &Finished, finish: Finish) {
         return;
     }
     core.vitals.progress();
+    core.state().phases.note(&finished.lane, Happening::Ended);
     if let Some(account) = &finished.account {
         core.wake_pump(account);
     }
@@ -195,7 +206,10 @@ pub(crate) fn announce(core: &Arc<Core>, finished: &Finished, finish: Finish) {
 }
 
 async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
-    let Some((link, signals)) = register(core, &claimed, None) else { return Some(true) };
+    let Some((link, signals)) = register(core, &claimed, None) else {
+        core.state().phases.note(&claimed.lane, Happening::Lost);
+        return Some(true);
+    };
     let settings = core.settings();
     let channel = claimed.route.as_ref().map(|_| channel_of(&claimed.account).to_owned());
     let params = TurnStartParams {
@@ -218,7 +232,7 @@ async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
         tracing::warn!("{}", missing.sentence);
     }
     match begin(core, &link, &params).await {
-        Ok(()) => {}
+        Ok(()) => core.state().phases.note(&claimed.lane, Happening::Begun),
         Err(CallError::Closed { .. }) => return lost(core, &claimed),
         Err(error) => {
             core.state().turns.remove(&claimed.turn.turn);
@@ -252,6 +266,7 @@ async fn begin(core: &Core, link: &Link, params: &TurnStartParams) -> Result<(),
 /// Goes on with a turn that its agent still runs, under a gateway that took over.
 pub(crate) async fn adopted(core: Arc<Core>, claimed: Claimed, link: Link, signals: mpsc::Receiver<Signal>) {
     let lane = claimed.lane.clone();
+    core.state().phases.note(&lane, Happening::Begun);
     let more = wait(&core, claimed, link, signals).await;
     leave(&core, &lane, more);
 }
@@ -346,6 +361,7 @@ fn lost(core: &Arc<Core>, claimed: &Claimed) -> Option<bool> {
         claimed.turn.turn
     );
     let mut state = core.state();
+    state.phases.note(&claimed.lane, Happening::Lost);
     let incarnation = state.turns.remove(&claimed.turn.turn).map(|running| running.incarnation);
     // Until its link's own task has noticed, too, nothing more is started on it.
     let worker = state.workers.get_mut(&agent_unit(&claimed.agent));

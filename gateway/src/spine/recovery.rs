@@ -82,11 +82,18 @@ async fn how_often_an_agent_may_fall_is_configured() {
         eventually("the held turn", || world.held.load(Ordering::SeqCst) == usize::try_from(life).unwrap())
             .await;
         agent.kill().await;
+        let paused = |hub: Hub| async move {
+            let rows = hub.sessions_list(SessionFilter::default()).await.unwrap();
+            (rows[0].phase == SessionPhase::Paused).then_some(())
+        };
+        gateway.until("the pause", paused).await;
     }
     let last = agent(3, &world);
     gateway.attach(&last, true);
     eventually("the notice", || platform.texts().len() == 1).await;
     assert!(platform.texts()[0].contains("fell once"), "{:?}", platform.texts());
+    let session = gateway.hub.sessions_list(SessionFilter::default()).await.unwrap().remove(0);
+    assert_eq!(session.phase, SessionPhase::Active, "it goes on without the message");
     let parked = gateway.core.inbox_list(10).await.unwrap();
     gateway.core.inbox_drop(parked[0].id).await.unwrap();
     assert!(gateway.core.inbox_list(10).await.unwrap().is_empty());

@@ -21,6 +21,9 @@ const MAX_FILE: usize = 20 << 20;
 const INDEX: &str = "sessions.json";
 
 /// List sessions, and bring them from files and into files.
+///
+/// States: created (nothing was answered yet), active (its agent answers, or would), paused (its agent fell in the
+/// middle of a turn), resuming (the turn is taken up again).
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -75,15 +78,20 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<ExitCode, CliError> {
 
 fn list(context: &Context, limit: u32) -> Result<ExitCode, CliError> {
     let answer = Socket::connect(context)?.call("sessions.list", &json!({ "limit": limit }))?;
-    context.out.data(&answer, || {
-        let mut rows = vec![["KEY", "AGENT", "CHANNEL", "UPDATED"].map(str::to_owned).to_vec()];
-        for session in answer["sessions"].as_array().into_iter().flatten() {
-            let text = |key: &str| plain(session[key].as_str().unwrap_or("-"));
-            rows.push(vec![text("key"), text("agentId"), text("channel"), ago(&session["updatedAt"])]);
-        }
-        columns(&rows)
-    })?;
+    context.out.data(&answer, || listed(&answer))?;
     Ok(OK)
+}
+
+fn listed(answer: &Value) -> String {
+    let mut rows =
+        vec![["KEY", "STATE", "CHANNEL", "MODEL", "ENTRIES", "UPDATED"].map(str::to_owned).to_vec()];
+    for session in answer["sessions"].as_array().into_iter().flatten() {
+        let text = |key: &str| plain(session[key].as_str().unwrap_or("-"));
+        let entries = session["messageCount"].as_u64().unwrap_or(0).to_string();
+        let updated = ago(&session["updatedAt"]);
+        rows.push(vec![text("key"), text("state"), text("channel"), text("model"), entries, updated]);
+    }
+    columns(&rows)
 }
 
 fn export(context: &Context, key: &str, to: Option<&Path>) -> Result<ExitCode, CliError> {
@@ -231,6 +239,19 @@ mod tests {
             "no key of ours"
         );
         assert_eq!(key_of(&mut HashMap::new(), &path, "torn"), None);
+    }
+
+    #[test]
+    fn each_session_is_a_row_with_its_state() {
+        let answer = json!({"sessions": [
+            {"key": "agent:main:main", "state": "active", "channel": null, "model": null, "messageCount": 4},
+            {"key": "agent:main:telegram:direct:7", "state": "paused", "channel": "telegram", "messageCount": 12},
+        ]});
+        insta::assert_snapshot!(listed(&answer), @"
+        KEY                           STATE   CHANNEL   MODEL  ENTRIES  UPDATED
+        agent:main:main               active  -         -      4        -
+        agent:main:telegram:direct:7  paused  telegram  -      12       -
+        ");
     }
 
     #[test]

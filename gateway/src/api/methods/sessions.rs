@@ -62,6 +62,7 @@ fn row(desk: &Desk, row: &SessionRow) -> Value {
         "label": null, "channel": row.channel, "lastChannel": row.channel, "lastAccountId": row.account,
         "isMain": row.key.ends_with(":main"), "hasActiveRun": row.running,
         "activeRunIds": run.into_iter().collect::<Vec<_>>(), "status": if row.running { "running" } else { "done" },
+        "state": row.phase.as_str(),
         "modelProvider": provider, "model": model, "messageCount": row.entries,
     })
 }
