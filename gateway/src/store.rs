@@ -83,6 +83,9 @@ pub(crate) trait Store: Send {
     /// Goes on with a turn that its agent still runs, whoever held its lane: the epoch says that nobody claimed it since.
     /// `None` when the epoch is not the lane's.
     fn adopt_turn(&mut self, who: &Claimant, turn: &TurnRef) -> Kept<Option<Claimed>>;
+    /// Notes that its agent fell in the middle of a turn. Only who saw that may say so: a turn that is claimed again
+    /// need not have felled anybody.
+    fn fell(&mut self, turn: &TurnRef) -> Kept<()>;
     /// Journals that a step is about to happen, or says what is known of it.
     fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun>;
     /// Journals a step's result; a second time changes nothing.

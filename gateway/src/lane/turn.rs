@@ -126,7 +126,7 @@ async fn run(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
         }
     }
     let most = core.settings().config.messages.inbound.park_after;
-    if claimed.attempts > most {
+    if claimed.falls >= most {
         let Claimed { agent, lane, .. } = &claimed;
         let times = if most == 1 { "once".to_owned() } else { format!("{most} times") };
         tracing::error!(
@@ -233,7 +233,7 @@ async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
     }
     match begin(core, &link, &params).await {
         Ok(()) => core.state().phases.note(&claimed.lane, Happening::Begun),
-        Err(CallError::Closed { .. }) => return lost(core, &claimed),
+        Err(CallError::Closed { .. }) => return lost(core, &claimed).await,
         Err(error) => {
             core.state().turns.remove(&claimed.turn.turn);
             let sentence = format!("The agent {} refused the message: {error}", claimed.agent);
@@ -326,7 +326,7 @@ async fn wait(
             biased;
             signal = signals.recv() => match signal {
                 Some(Signal::Done { pending }) => break Some(pending > 0),
-                Some(Signal::Lost) | None => return lost(core, &claimed),
+                Some(Signal::Lost) | None => return lost(core, &claimed).await,
                 Some(Signal::Abort) if ending.is_none() => {
                     ending = Some(TurnOutcome::Aborted);
                     deadline = Instant::now() + ABORT_WITHIN;
@@ -354,19 +354,31 @@ async fn wait(
     more
 }
 
-fn lost(core: &Arc<Core>, claimed: &Claimed) -> Option<bool> {
+/// An agent is gone that had the turn: one of its falls, unless this gateway is what ends.
+async fn lost(core: &Arc<Core>, claimed: &Claimed) -> Option<bool> {
+    if core.stopping.is_cancelled() {
+        return Some(true);
+    }
     tracing::warn!(
         "The agent {} is gone in the middle of turn {}; it will be taken up again from its journal.",
         claimed.agent,
         claimed.turn.turn
     );
-    let mut state = core.state();
-    state.phases.note(&claimed.lane, Happening::Lost);
-    let incarnation = state.turns.remove(&claimed.turn.turn).map(|running| running.incarnation);
-    // Until its link's own task has noticed, too, nothing more is started on it.
-    let worker = state.workers.get_mut(&agent_unit(&claimed.agent));
-    if let Some(worker) = worker.filter(|worker| Some(worker.incarnation) == incarnation) {
-        worker.ready = false;
+    {
+        let mut state = core.state();
+        state.phases.note(&claimed.lane, Happening::Lost);
+        let incarnation = state.turns.remove(&claimed.turn.turn).map(|running| running.incarnation);
+        // Until its link's own task has noticed, too, nothing more is started on it.
+        let worker = state.workers.get_mut(&agent_unit(&claimed.agent));
+        if let Some(worker) = worker.filter(|worker| Some(worker.incarnation) == incarnation) {
+            worker.ready = false;
+        }
+    }
+    let turn = claimed.turn.clone();
+    let noted = core.desk.write(move |store| store.fell(&turn)).await;
+    core.note_store(&noted);
+    if let Err(error) = noted {
+        tracing::warn!("This fall of {} is not counted: {error}", claimed.agent);
     }
     Some(true)
 }

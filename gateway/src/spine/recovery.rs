@@ -7,6 +7,7 @@ use creel_ipc::{ErrorClass, msg::agent::Reply};
 
 use super::kit::*;
 use crate::hub::*;
+use crate::lane;
 
 #[tokio::test]
 async fn a_turn_whose_agent_died_goes_on_from_its_journal() {
@@ -42,8 +43,8 @@ async fn a_message_that_fells_its_agent_is_set_aside_and_the_lane_goes_on() {
     gateway.attach(&channel, true);
     say(&channel, &direct("u1", "7", "poison")).await.unwrap();
     say(&channel, &direct("u2", "7", "next")).await.unwrap();
-    // The first life gets as far as its tool, the next five fall where it stood.
-    for life in 1..=6 {
+    // The first life gets as far as its tool; it and the next four fall where it stood.
+    for life in 1..=5 {
         let agent = agent(life, &world);
         gateway.attach(&agent, true);
         // Killed lives stay counted.
@@ -52,7 +53,7 @@ async fn a_message_that_fells_its_agent_is_set_aside_and_the_lane_goes_on() {
         agent.kill().await;
     }
     world.release();
-    let last = agent(7, &world);
+    let last = agent(6, &world);
     gateway.attach(&last, true);
     eventually("both replies", || platform.texts().len() == 2).await;
     let texts = platform.texts();
@@ -75,20 +76,16 @@ async fn how_often_an_agent_may_fall_is_configured() {
     let channel = channel(1, &platform);
     gateway.attach(&channel, true);
     say(&channel, &direct("u1", "7", "poison")).await.unwrap();
-    for life in 1..=2 {
-        let agent = agent(life, &world);
-        gateway.attach(&agent, true);
-        // Killed lives stay counted.
-        eventually("the held turn", || world.held.load(Ordering::SeqCst) == usize::try_from(life).unwrap())
-            .await;
-        agent.kill().await;
-        let paused = |hub: Hub| async move {
-            let rows = hub.sessions_list(SessionFilter::default()).await.unwrap();
-            (rows[0].phase == SessionPhase::Paused).then_some(())
-        };
-        gateway.until("the pause", paused).await;
-    }
-    let last = agent(3, &world);
+    let first = agent(1, &world);
+    gateway.attach(&first, true);
+    eventually("the held turn", || world.held.load(Ordering::SeqCst) == 1).await;
+    first.kill().await;
+    let paused = |hub: Hub| async move {
+        let rows = hub.sessions_list(SessionFilter::default()).await.unwrap();
+        (rows[0].phase == SessionPhase::Paused).then_some(())
+    };
+    gateway.until("the pause", paused).await;
+    let last = agent(2, &world);
     gateway.attach(&last, true);
     eventually("the notice", || platform.texts().len() == 1).await;
     assert!(platform.texts()[0].contains("fell once"), "{:?}", platform.texts());
@@ -97,6 +94,28 @@ async fn how_often_an_agent_may_fall_is_configured() {
     let parked = gateway.core.inbox_list(10).await.unwrap();
     gateway.core.inbox_drop(parked[0].id).await.unwrap();
     assert!(gateway.core.inbox_list(10).await.unwrap().is_empty());
+}
+
+/// Each gateway claims the turn and dies before any agent has it: nobody fell, however often that happens.
+#[tokio::test]
+async fn gateways_that_die_set_no_message_aside() {
+    let home = Home::new(&OPEN.replace("messages: {", "messages: { inbound: { parkAfter: 1 }, "));
+    let (world, platform) = (Arc::new(World::default()), Arc::new(Platform::default()));
+    let channel = channel(1, &platform);
+    let mut gateway = home.gateway().await;
+    gateway.attach(&channel, true);
+    say(&channel, &direct("u1", "7", "hello")).await.unwrap();
+    for _ in 0..3 {
+        let claim = lane::claim_of(&gateway.core, "agent:main:telegram:direct:7");
+        let claimed = gateway.core.desk.write(move |store| store.claim_lane(&claim)).await.unwrap().unwrap();
+        assert_eq!(claimed.falls, 0);
+        gateway.crash();
+        gateway = home.gateway().await;
+        gateway.attach(&channel, false);
+    }
+    let agent = agent(1, &world);
+    gateway.attach(&agent, true);
+    eventually("the answer", || platform.texts() == ["echo: hello"]).await;
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ conformance!(
     context_comes_with_the_next_message_and_is_bounded,
     a_claim_raises_the_epoch_and_fences_the_life_before,
     a_step_is_journalled_before_and_after,
-    attempts_are_those_at_one_place_under_one_gateway,
+    falls_are_those_at_one_place_and_no_claim_is_one,
     the_end_of_a_turn_is_one_thing,
     an_adopted_turn_keeps_its_epoch,
     a_session_begins_afresh_by_word_and_by_age,

@@ -215,7 +215,7 @@ impl Memory {
             run: lead.placed.run.clone().unwrap_or_else(|| claim.turn.clone()),
             lane: claim.lane.clone(),
             agent: lead.placed.agent.clone(),
-            attempts: 1,
+            falls: 0,
             session_id: session.id.clone(),
             kind: session.kind.clone(),
             model: session.model.clone(),

@@ -168,6 +168,9 @@ impl Store for Sqlite {
     fn adopt_turn(&mut self, who: &Claimant, turn: &TurnRef) -> Kept<Option<Claimed>> {
         self.tx(|tx| tx.adopt_turn(who, turn))
     }
+    fn fell(&mut self, turn: &TurnRef) -> Kept<()> {
+        self.tx(|tx| tx.fell(turn))
+    }
     fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
         self.tx(|tx| tx.begin_step(turn, step))
     }

@@ -62,7 +62,7 @@ pub(super) fn a_successor_on_the_same_host_waits_for_nobody(store: &mut dyn Stor
         assert!(!writes(store, &before, "x") && writes(store, &after, "x"));
         let turn = store.claim_lane(&LaneClaim { who: life("1"), ..claim("t1", false) }).unwrap().unwrap();
         let again = store.claim_lane(&LaneClaim { who: life("2"), ..claim("t2", false) }).unwrap().unwrap();
-        assert_eq!((again.turn.turn, again.attempts), (turn.turn.turn, 1));
+        assert_eq!((again.turn.turn, again.falls), (turn.turn.turn, 0));
         store.finish_turn(&TurnRef { turn: "t1".into(), epoch: again.lease.epoch() }, &finish(&[])).unwrap();
         // The turns are forgotten, so that their ids can be used again.
         store.prune(i64::MAX).unwrap();

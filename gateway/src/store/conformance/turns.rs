@@ -9,7 +9,7 @@ pub(super) fn a_claim_raises_the_epoch_and_fences_the_life_before(store: &mut dy
     say(store, &own, "b");
     let second = store.claim_lane(&claim("t2", false)).unwrap().unwrap();
     assert_eq!(second.turn.turn, "t1", "an unfinished turn comes first");
-    assert_eq!((second.attempts, texts(&second), second.pending), (2, vec!["a"], 1));
+    assert_eq!((second.falls, texts(&second), second.pending), (0, vec!["a"], 1));
     assert!(second.turn.epoch > first.turn.epoch);
     let old = first.turn;
     let refused = [
@@ -48,24 +48,35 @@ pub(super) fn a_step_is_journalled_before_and_after(store: &mut dyn Store) {
     assert_eq!(store.begin_step(&third, &step(2)).unwrap(), StepBegun::New);
 }
 
-pub(super) fn attempts_are_those_at_one_place_under_one_gateway(store: &mut dyn Store) {
+pub(super) fn falls_are_those_at_one_place_and_no_claim_is_one(store: &mut dyn Store) {
     let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");
     let again = |store: &mut dyn Store, who: &str| {
         store.claim_lane(&LaneClaim { who: gateway(who), ..claim("t1", false) }).unwrap().unwrap()
     };
-    assert_eq!(again(store, "g").attempts, 1);
-    assert_eq!(again(store, "g").attempts, 2);
+    let first = again(store, "g");
+    assert_eq!(first.falls, 0);
+    assert_eq!(again(store, "g").falls, 0, "who claims it again has seen nobody fall");
+    assert!(store.fell(&first.turn).is_err_and(|error| error.is_fenced()), "nor has who lost it");
+    for falls in 1..=2 {
+        let turn = again(store, "g").turn;
+        store.fell(&turn).unwrap();
+        assert_eq!(again(store, "g").falls, falls);
+    }
     let third = again(store, "g");
-    assert_eq!(third.attempts, 3);
     store.begin_step(&third.turn, &step(0)).unwrap();
-    assert_eq!(again(store, "g").attempts, 1, "it got further");
+    assert_eq!(again(store, "g").falls, 0, "it got further");
+    let fourth = again(store, "g");
+    store.fell(&fourth.turn).unwrap();
     let fifth = again(store, "g");
-    assert_eq!(fifth.attempts, 2);
     store.begin_step(&fifth.turn, &step(0)).unwrap();
-    assert_eq!(again(store, "g").attempts, 3, "where it was before is not further");
-    assert_eq!(again(store, "g2").attempts, 1, "who was not there cannot tell who fell");
-    assert_eq!(again(store, "g2").attempts, 2);
+    store.fell(&fifth.turn).unwrap();
+    assert_eq!(again(store, "g").falls, 2, "where it was before is not further");
+    let other = again(store, "g2");
+    assert_eq!(other.falls, 2, "what was seen stays true under the next gateway");
+    store.finish_turn(&other.turn, &Finish { parked: true, ..finish(&[]) }).unwrap();
+    store.fell(&other.turn).unwrap();
+    assert_eq!(store.parked(1).unwrap()[0].attempts, 2, "after its end nothing counts");
 }
 
 pub(super) fn the_end_of_a_turn_is_one_thing(store: &mut dyn Store) {
@@ -104,7 +115,7 @@ pub(super) fn an_adopted_turn_keeps_its_epoch(store: &mut dyn Store) {
     let open = store.open_lanes(&gateway("g")).unwrap();
     assert_eq!(open[0].turn.as_ref(), Some(&claimed.turn));
     let adopted = store.adopt_turn(&gateway("g2"), &claimed.turn).unwrap().unwrap();
-    assert_eq!((&adopted.turn, adopted.attempts), (&claimed.turn, 1));
+    assert_eq!((&adopted.turn, adopted.falls), (&claimed.turn, 0));
     let wrong = TurnRef { epoch: claimed.turn.epoch + 1, ..claimed.turn.clone() };
     assert_eq!(store.adopt_turn(&gateway("g2"), &wrong).unwrap(), None);
     store.finish_turn(&claimed.turn, &finish(&[])).unwrap();

@@ -105,12 +105,10 @@ impl Store for Memory {
         if !free || (pending == 0 && lane.turn.is_none()) {
             return Ok(None);
         }
-        let mine = lane.claim.life == claim.who.life;
         let lease = Held::new(&claim.lane, lane.claim.raise(&claim.who, now_ms), &claim.who, now_ms);
         let turn = match lane.turn.clone() {
             Some(turn) => {
                 if let Some(row) = self.turns.get_mut(&turn) {
-                    row.claimed.attempts = if mine { row.claimed.attempts + 1 } else { 1 };
                     row.claimed.turn.epoch = lease.epoch();
                     row.claimed.lease = lease;
                 }
@@ -137,6 +135,12 @@ impl Store for Memory {
         Ok(self.claimed(&turn.turn))
     }
 
+    fn fell(&mut self, turn: &TurnRef) -> Kept<()> {
+        let row = self.turn(turn)?;
+        row.claimed.falls += u32::from(row.ended.is_none());
+        Ok(())
+    }
+
     fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
         let row = self.turn(turn)?;
         if row.ended.is_some() {
@@ -145,7 +149,7 @@ impl Store for Memory {
         Ok(match row.steps.get_mut(&step.step) {
             None => {
                 row.steps.insert(step.step, Step { begun_by: Some(turn.epoch), entry: None });
-                row.claimed.attempts = 0;
+                row.claimed.falls = 0;
                 StepBegun::New
             }
             Some(Step { entry: Some(entry), .. }) => StepBegun::Done { entry: entry.clone() },
@@ -163,7 +167,7 @@ impl Store for Memory {
             return Err(StoreError::lost_turn(&turn.turn));
         }
         row.steps.entry(step).or_default().entry.get_or_insert_with(|| entry.clone());
-        row.claimed.attempts = 0;
+        row.claimed.falls = 0;
         Ok(())
     }
 

@@ -45,7 +45,7 @@ impl Memory {
                 lane: message.placed.lane.clone(),
                 input: message.placed.input.clone(),
                 at_ms: message.at_ms,
-                attempts: turn.map_or(0, |turn| turn.claimed.attempts.saturating_sub(1)),
+                attempts: turn.map_or(0, |turn| turn.claimed.falls),
                 parked_ms: ended.map(|(at, _)| *at),
                 error: ended.and_then(|(_, ending)| ending.error.clone()),
             }

@@ -31,25 +31,21 @@ impl Tx<'_> {
     pub(super) fn claim_lane(&self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
         // Whoever is at the lane in this moment is waited for: who skipped it would have to come back.
         let sql = concat!(
-            "SELECT pending, turn, epoch, owner = $2, host, expires_ms, ",
+            "SELECT pending, turn, epoch, host, expires_ms, ",
             clock!(),
             " FROM lane WHERE key = $1 FOR NO KEY UPDATE"
         );
-        let Some(row) = self.maybe(sql, values![&claim.lane, &claim.who.life])? else { return Ok(None) };
-        let now_ms = self.shifted(row.at(6)?);
+        let Some(row) = self.maybe(sql, values![&claim.lane])? else { return Ok(None) };
+        let now_ms = self.shifted(row.at(5)?);
         let (pending, unfinished) = (row.small(0)?, row.at::<Option<String>>(1)?);
-        let free = claim.who.may_take(row.at(4)?, row.at(5)?, now_ms) || !self.rules.fenced();
+        let free = claim.who.may_take(row.at(3)?, row.at(4)?, now_ms) || !self.rules.fenced();
         if !free || (pending == 0 && unfinished.is_none()) {
             return Ok(None);
         }
         let epoch = row.count(2)? + 1;
         let (turn, pending) = match unfinished {
             Some(turn) => {
-                let mine: bool = row.at(3)?;
-                self.run_one(
-                    "UPDATE turn SET attempts = CASE WHEN $3 THEN attempts + 1 ELSE 1 END, epoch = $2 WHERE id = $1",
-                    values![&turn, epoch, mine],
-                )?;
+                self.run_one("UPDATE turn SET epoch = $2 WHERE id = $1", values![&turn, epoch])?;
                 (turn, pending)
             }
             None => (claim.turn.clone(), pending.saturating_sub(self.begin(claim, epoch)?)),
@@ -116,7 +112,7 @@ impl Tx<'_> {
         let (session_id, history, fresh) = self.session_for_turn(claim, resets)?;
         let begins = (
             "INSERT INTO turn (id, run, lane, epoch, session_id, account, route, history, fresh, attempts, begun_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)",
             values![
                 &claim.turn,
                 run.as_ref().unwrap_or(&claim.turn),
@@ -172,7 +168,7 @@ impl Tx<'_> {
             run: row.at(0)?,
             lane,
             agent: row.at(2)?,
-            attempts: row.small(3)?,
+            falls: row.small(3)?,
             session_id: row.at(4)?,
             kind: row.at(5)?,
             model: row.at(6)?,

@@ -19,7 +19,7 @@ impl Tx<'_> {
                 input: row.json(3)?,
                 at_ms: row.at(4)?,
                 // The life that was not begun any more counts, too.
-                attempts: row.small(5)?.saturating_sub(1),
+                attempts: row.small(5)?,
                 parked_ms: row.at(6)?,
                 error: ending.and_then(|ending| ending.error),
             })

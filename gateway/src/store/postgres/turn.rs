@@ -41,6 +41,13 @@ impl Tx<'_> {
         })
     }
 
+    pub(super) fn fell(&self, turn: &TurnRef) -> Kept<()> {
+        if !self.turn(turn)?.ended {
+            self.run_one("UPDATE turn SET attempts = attempts + 1 WHERE id = $1", values![&turn.turn])?;
+        }
+        Ok(())
+    }
+
     pub(super) fn begin_step(&self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {
         if self.turn(turn)?.ended {
             return Err(StoreError::lost_turn(&turn.turn));

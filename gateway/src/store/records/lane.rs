@@ -52,8 +52,8 @@ pub(crate) struct Claimed {
     pub lane: String,
     /// Its agent.
     pub agent: String,
-    /// How often this gateway began it since it last got further, this time included.
-    pub attempts: u32,
+    /// How often its agent fell in the middle of it since it last got further.
+    pub falls: u32,
     /// The id of the transcript.
     pub session_id: String,
     /// `direct`, `group` or `channel`.

@@ -42,17 +42,15 @@ impl Tx<'_> {
     pub(super) fn claim_lane(&self, claim: &LaneClaim) -> Kept<Option<Claimed>> {
         let lane = self
             .sql
-            .prepare_cached(
-                "SELECT pending, turn, epoch, owner = ?2, host, expires_ms FROM lane WHERE key = ?1",
-            )?
-            .query_row(params![claim.lane, claim.who.life], |row| {
+            .prepare_cached("SELECT pending, turn, epoch, host, expires_ms FROM lane WHERE key = ?1")?
+            .query_row([&claim.lane], |row| {
                 let (pending, unfinished, epoch): (u32, Option<String>, i64) =
                     (row.get(0)?, row.get(1)?, row.get(2)?);
-                let (mine, host, expires_ms): (bool, String, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
-                Ok((pending, unfinished, epoch, mine, host, expires_ms))
+                let (host, expires_ms): (String, i64) = (row.get(3)?, row.get(4)?);
+                Ok((pending, unfinished, epoch, host, expires_ms))
             })
             .optional()?;
-        let Some((pending, unfinished, epoch, mine, host, expires_ms)) = lane else { return Ok(None) };
+        let Some((pending, unfinished, epoch, host, expires_ms)) = lane else { return Ok(None) };
         let free = claim.who.may_take(&host, expires_ms, self.now_ms) || !self.rules.fenced();
         if !free || (pending == 0 && unfinished.is_none()) {
             return Ok(None);
@@ -61,10 +59,8 @@ impl Tx<'_> {
         let (turn, pending) = match unfinished {
             Some(turn) => {
                 self.sql
-                    .prepare_cached(
-                        "UPDATE turn SET attempts = iif(?3, attempts + 1, 1), epoch = ?2 WHERE id = ?1",
-                    )?
-                    .execute(params![turn, signed(epoch), mine])?;
+                    .prepare_cached("UPDATE turn SET epoch = ?2 WHERE id = ?1")?
+                    .execute(params![turn, signed(epoch)])?;
                 (turn, pending)
             }
             None => (claim.turn.clone(), pending.saturating_sub(self.begin(claim, epoch)?)),
@@ -134,7 +130,7 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(
                 "INSERT INTO turn (id, run, lane, epoch, session_id, account, route, history, fresh, attempts, begun_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10)",
             )?
             .execute(params![
                 claim.turn,
@@ -194,7 +190,7 @@ impl Tx<'_> {
                     run: row.get(0)?,
                     lane,
                     agent: row.get(2)?,
-                    attempts: row.get(3)?,
+                    falls: row.get(3)?,
                     session_id: row.get(4)?,
                     kind: row.get(5)?,
                     model: row.get(6)?,
@@ -254,6 +250,13 @@ impl Tx<'_> {
         }
         row.route = maybe_json(route.as_deref())?;
         Ok(row)
+    }
+
+    pub(super) fn fell(&self, turn: &TurnRef) -> Kept<()> {
+        if !self.turn(turn)?.ended {
+            self.sql.execute("UPDATE turn SET attempts = attempts + 1 WHERE id = ?1", [&turn.turn])?;
+        }
+        Ok(())
     }
 
     pub(super) fn begin_step(&self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun> {

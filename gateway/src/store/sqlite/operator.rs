@@ -22,7 +22,7 @@ impl Tx<'_> {
                 input: json(&row.get::<_, String>(3)?)?,
                 at_ms: row.get(4)?,
                 // The life that was not begun any more counts, too.
-                attempts: row.get::<_, u32>(5)?.saturating_sub(1),
+                attempts: row.get(5)?,
                 parked_ms: row.get(6)?,
                 error: ending.and_then(|ending| ending.error),
             });
