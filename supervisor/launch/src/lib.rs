@@ -32,7 +32,7 @@ pub use outline::{Calls, Outline, outline};
 pub use probes::{Probe, probe_tool};
 pub use profile::has_of_its_own;
 pub use rustix::process::Signal;
-pub use seatbelt::seatbelt_profile;
+pub use seatbelt::{SeatbeltLaunch, seatbelt_launch};
 pub use spec::{Access, Ids, LandlockExtras, LaunchSpec, Layer, Level, Limits, Net, Role, View};
 
 /// First argument of a run that is the launcher stage.

@@ -1,4 +1,5 @@
-//! The Seatbelt profile of a unit on macOS, made from the same spec: default deny, the views, no network but the listener.
+//! A unit on macOS, made from the same spec: the Seatbelt profile (default deny, the views, no network but the listener), the
+//! limits, and what this leaves open. All of it is text: a command line for the system's own shell and `sandbox-exec`.
 //!
 //! There are no namespaces there: `status` says `partial`.
 
@@ -6,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::profile::{self, Execute};
-use crate::spec::{Access, LaunchSpec, Net};
+use crate::spec::{Access, LaunchSpec, Limits, Net};
 
 /// What every program needs to start at all.
 const SYSTEM: [&str; 7] = [
@@ -19,11 +20,70 @@ const SYSTEM: [&str; 7] = [
     "/private/var/db/timezone",
 ];
 
-/// The profile text, for `sandbox_init` or `sandbox-exec -p`. `port` is the unit's listener on the host's loopback.
+/// How a unit is started on macOS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatbeltLaunch {
+    /// The command line: a shell that sets the limits, `sandbox-exec` with the profile, the program.
+    pub argv: Vec<String>,
+    /// What is less than on Linux, a sentence each; never empty.
+    pub gaps: Vec<String>,
+}
+
+/// The command line of a unit. `port` is its listener on the host's loopback.
 ///
 /// # Errors
-/// A sentence naming the view that the profile language cannot hold.
-pub fn seatbelt_profile(spec: &LaunchSpec, port: Option<u16>) -> Result<String, String> {
+/// A sentence naming what this form cannot express; it is refused and not left out.
+pub fn seatbelt_launch(spec: &LaunchSpec, port: Option<u16>) -> Result<SeatbeltLaunch, String> {
+    if let Some(layer) = spec.layers.first() {
+        return Err(format!(
+            "On macOS the bytes and files of {} cannot be bounded (sandbox.disk, sandbox.inodes): take these keys out.",
+            layer.at.display()
+        ));
+    }
+    let profile = seatbelt_profile(spec, port)?;
+    let begin = ["/bin/sh", "-c", &limits(&spec.limits), "creel", "/usr/bin/sandbox-exec", "-p", &profile];
+    let argv = begin.into_iter().map(str::to_owned).chain(spec.argv.iter().cloned()).collect();
+    let mut gaps = vec![
+        "macOS: no namespaces: names, sizes and times of files, and other processes, are visible".to_owned(),
+        "macOS: no cgroup: what the unit started and let go of is not ended with it".to_owned(),
+    ];
+    if spec.limits.data.is_some() {
+        gaps.push("macOS: memory has no limit that the kernel keeps to".to_owned());
+    }
+    if spec.limits.nproc.is_some() {
+        gaps.push("macOS: the limit of processes counts all of the user's".to_owned());
+    }
+    if spec.limits.cpu_percent.is_some() {
+        gaps.push("macOS: the share of the processors has no limit".to_owned());
+    }
+    Ok(SeatbeltLaunch { argv, gaps })
+}
+
+/// A line for `sh` that sets the limits and becomes what follows. A limit that cannot be set ends it.
+fn limits(limits: &Limits) -> String {
+    // Units as POSIX has them for `-f`, 512 bytes, and as every shell has them for `-d`, KiB.
+    let table = [
+        ("-n", limits.nofile),
+        ("-f", limits.fsize.map(|bytes| bytes.div_ceil(512))),
+        ("-d", limits.data.map(|bytes| bytes.div_ceil(1024))),
+        ("-t", limits.cpu_seconds),
+    ];
+    let mut line = "ulimit -c 0".to_owned();
+    for (flag, value) in table {
+        if let Some(value) = value {
+            let _ = write!(line, " && ulimit {flag} {value}");
+        }
+    }
+    if let Some(most) = limits.nproc {
+        // Shells differ in the letter.
+        let _ = write!(line, " && {{ ulimit -u {most} || ulimit -p {most}; }} 2>/dev/null");
+    }
+    line.push_str(" && exec \"$@\"");
+    line
+}
+
+/// The profile text.
+fn seatbelt_profile(spec: &LaunchSpec, port: Option<u16>) -> Result<String, String> {
     let profile = profile::role(spec.role);
     let mut text = String::from(
         "(version 1)\n(deny default)\n(allow sysctl-read)\n(allow signal (target same-sandbox))\n",
@@ -114,6 +174,39 @@ mod tests {
         let text = seatbelt_profile(&spec, Some(4711)).unwrap();
         assert!(text.contains("(remote tcp \"localhost:4711\")") && !text.contains("process-fork"));
         assert!(text.contains("(allow process-exec file-read* (subpath \"/opt/creel/creel-agent\"))"));
+    }
+
+    #[test]
+    fn the_command_line_sets_limits_and_says_what_is_missing() {
+        let mut spec = LaunchSpec::new("tool:x", Role::Tool, vec!["/bin/echo".into(), "a b".into()]);
+        spec.limits = Limits {
+            nofile: Some(64),
+            fsize: Some(1000),
+            data: Some(1 << 30),
+            nproc: Some(512),
+            cpu_seconds: Some(60),
+            cpu_percent: Some(50),
+        };
+        let launch = seatbelt_launch(&spec, None).unwrap();
+        insta::assert_snapshot!(launch.argv.join("\n"));
+        insta::assert_snapshot!(launch.gaps.join("\n"));
+        spec.layers.push(crate::Layer { at: "/w".into(), bytes: Some(1), inodes: None });
+        assert!(seatbelt_launch(&spec, None).unwrap_err().contains("sandbox.disk"));
+    }
+
+    /// The shell of this system in place of the one there: both take the same line.
+    #[test]
+    fn the_line_of_limits_is_understood_by_a_shell() {
+        let wanted = Limits { nofile: Some(64), fsize: Some(1024), nproc: Some(4096), ..Limits::default() };
+        let shell = |limit: &Limits| {
+            let ask = "ulimit -n; ulimit -f; ulimit -c";
+            let args = ["-c", &limits(limit), "creel", "/bin/sh", "-c", ask];
+            std::process::Command::new("/bin/sh").args(args).output().unwrap()
+        };
+        let told = shell(&wanted);
+        assert_eq!(String::from_utf8_lossy(&told.stdout), "64\n2\n0\n", "{told:?}");
+        let raised = shell(&Limits { nofile: Some(u64::MAX), ..wanted });
+        assert!(!raised.status.success() && raised.stdout.is_empty(), "{raised:?}");
     }
 
     #[test]
