@@ -45,7 +45,7 @@ pub enum Stage {
     Credentials,
     /// The Landlock ruleset.
     Landlock,
-    /// The seccomp programs.
+    /// The seccomp program.
     Seccomp,
     /// Executing the program.
     Exec,

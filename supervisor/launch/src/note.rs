@@ -30,7 +30,7 @@ pub(crate) struct Start {
 pub(crate) enum Note {
     /// The unit's process exists; `fds` = its pidfd.
     Unit { pid: i32 },
-    /// Everything but the seccomp programs is applied; `fds` = the listener, where `port` is set, then the layers.
+    /// Everything but the seccomp program is applied; `fds` = the listener, where `port` is set, then the layers.
     Ready { isolation: Isolation, port: Option<u16> },
     /// The unit will not run.
     Failed(LaunchError),

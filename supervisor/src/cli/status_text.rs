@@ -156,7 +156,7 @@ fn more(unit: &UnitStatus) -> Vec<String> {
             false => format!("namespaces {}", isolation.namespaces.join(", ")),
         };
         notes.push(format!(
-            "isolation: {spaces}; Landlock ABI {}; {} seccomp programs; uid {}",
+            "isolation: {spaces}; Landlock ABI {}; seccomp programs: {}; uid {}",
             isolation.landlock_abi, isolation.seccomp_filters, isolation.uid
         ));
         notes.push(match &isolation.selftest {

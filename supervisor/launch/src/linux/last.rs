@@ -21,7 +21,8 @@ pub(crate) struct Last<'a> {
     pub(crate) listener: Option<(OwnedFd, u16)>,
     pub(crate) rules: Rules,
     pub(crate) ports: Ports,
-    pub(crate) programs: Vec<BpfProgram>,
+    /// `None` where the operator wants no sandbox.
+    pub(crate) filter: Option<BpfProgram>,
     pub(crate) namespaces: Vec<String>,
     pub(crate) gaps: Vec<String>,
     /// The folders of the spec's layers.
@@ -51,9 +52,9 @@ impl Last<'_> {
         sys::close_from(3, true).at(Stage::Credentials, || "Inherited files cannot be closed")?;
         let landlock_abi = if confined { self.rules.apply(&self.ports)? } else { 0 };
         self.report(landlock_abi)?;
-        for program in &self.programs {
-            seccompiler::apply_filter(program).map_err(|e| {
-                LaunchError::new(Stage::Seccomp, format!("The kernel refused a seccomp program: {e}."))
+        if let Some(filter) = &self.filter {
+            seccompiler::apply_filter(filter).map_err(|e| {
+                LaunchError::new(Stage::Seccomp, format!("The kernel refused the seccomp program: {e}."))
             })?;
         }
         let Err(errno) = nix::unistd::execve(&program, &argv, &env);
@@ -70,7 +71,7 @@ impl Last<'_> {
             level: self.spec.level,
             namespaces: std::mem::take(&mut self.namespaces),
             landlock_abi,
-            seccomp_programs: u32::try_from(self.programs.len()).unwrap_or(0),
+            seccomp_programs: u32::from(self.filter.is_some()),
             no_new_privs,
             caps_empty,
             uid: rustix::process::getuid().as_raw(),

@@ -176,7 +176,7 @@ impl Inside<'_> {
     ) -> Result<std::convert::Infallible, LaunchError> {
         credentials::die_with_parent()?;
         // While the stage writes the id maps.
-        let programs = filter::of_role(self.spec.role)?;
+        let filter = Some(filter::of_role(self.spec.role)?);
         if rustix::io::read(go, &mut [0]).unwrap_or(0) != 1 {
             // The stage could not write the maps and has said so.
             sys::leave(FAILED);
@@ -209,7 +209,7 @@ impl Inside<'_> {
             listener,
             rules,
             ports,
-            programs,
+            filter,
             namespaces,
             gaps,
             layers,

@@ -204,7 +204,7 @@ fn section(sandbox: &Sandboxed, verbose: bool, out: &Output, line: &mut impl FnM
             };
             let caps = if isolation.no_new_privs { "no new privileges" } else { "MAY GAIN PRIVILEGES" };
             line(&format!(
-                "Measured: {}; {spaces}; Landlock ABI {}; {} seccomp programs; uid {}; {caps}",
+                "Measured: {}; {spaces}; Landlock ABI {}; seccomp programs: {}; uid {}; {caps}",
                 isolation.level, isolation.landlock_abi, isolation.seccomp_filters, isolation.uid
             ));
             if let Some(test) = &isolation.selftest {
