@@ -14,6 +14,8 @@ pub(crate) struct Guest {
     /// The folder of its image.
     folder: PathBuf,
     suite: &'static str,
+    /// More arguments of its kernel.
+    arguments: &'static str,
 }
 
 /// Installs what is needed to boot one. Needs root.
@@ -42,7 +44,12 @@ impl Guest {
         must(command("tests/vm/build-image.sh", &[]).arg(&folder).arg(suite)).with_context(|| {
             format!("the image of Debian {suite} cannot be built: that needs root and a Debian mirror that has {suite}")
         })?;
-        Ok(Self { folder, suite })
+        Ok(Self { folder, suite, arguments: "" })
+    }
+
+    /// The same with more arguments of its kernel.
+    pub(crate) fn with(self, arguments: &'static str) -> Self {
+        Self { arguments, ..self }
     }
 
     /// Boots it once, with a copy of `share`, and runs a command as root; fails as the command does.
@@ -50,6 +57,9 @@ impl Guest {
         println!("--- {} (at most {seconds} s)", self.suite);
         let mut run = command("tests/vm/run.sh", &[]);
         run.arg(&self.folder).arg(share).arg(shell).env("TIMEOUT", seconds.to_string());
+        if !self.arguments.is_empty() {
+            run.env("APPEND", self.arguments);
+        }
         // Linux 6.12 patches its own code while it runs, and where two processors are emulated one was seen to execute half of
         // the old instruction: a panic of the guest in the middle of an attack.
         if self.suite == "trixie" && std::env::var_os("CPUS").is_none() {

@@ -12,6 +12,7 @@ use clap::Args as ClapArgs;
 use crate::run;
 use crate::shell::{command, must, root, show};
 
+mod deprived;
 mod guest;
 mod report;
 
@@ -32,7 +33,8 @@ const WORKS_UNCONFINED: usize = 70;
 #[command(
     after_help = "Examples:\n  cargo xtask redteam               L1 and L2 here, and L3 where it can be had here\n  \
                         cargo xtask redteam --level L3    here, else in a virtual machine (as root, some minutes)\n  \
-                        cargo xtask redteam --vm          every level in the virtual machines with Debian 12 and 13"
+                        cargo xtask redteam --vm          every level in the virtual machines with Debian 12 and 13,\n                                    \
+                        and that nothing runs there without Landlock"
 )]
 pub(crate) struct Args {
     /// Only this level; may be given several times.
@@ -86,7 +88,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let creel = run::target().join("debug/creel");
     if args.vm {
         let levels = if args.level.is_empty() { Level::ALL.to_vec() } else { args.level.clone() };
-        return guest::run(&creel, &crate::vm::SUITES, &levels);
+        let attacked = guest::run(&creel, &crate::vm::SUITES, &levels);
+        return attacked.and(deprived::run(&creel, &crate::vm::SUITES));
     }
     let here = Place::new(&creel)?;
     let grouped = here.has_cgroup()?;

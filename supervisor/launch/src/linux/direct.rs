@@ -9,7 +9,7 @@ use nix::sys::signal::SigSet;
 
 use super::first::{self, Realm};
 use super::last::Last;
-use super::ruleset::{Grant, Ports, Rules};
+use super::ruleset::{Grant, NO_LANDLOCK, Ports, Rules};
 use super::stage::{ports, supervisor_lives, with_first_process};
 use super::{credentials, elf, filter, network, scratch, sys};
 use crate::error::{At as _, LaunchError, Stage};
@@ -37,7 +37,7 @@ pub(crate) fn launch(
         Net::Listener => classes.push("stream_only"),
         Net::Host => {}
     }
-    let programs = filter::programs(profile::seccomp(), &classes)?;
+    let filter = Some(filter::program(profile::seccomp(), &classes)?);
     let first = if profile.stub { Some(first_process(socket)?) } else { None };
     // From here on the supervisor's death is a signal that waits for the first process: what is made now is taken away.
     let (scratch, lock) = if profile.stub { Some(scratch::make()?) } else { None }.unzip();
@@ -60,7 +60,7 @@ pub(crate) fn launch(
         }
     };
     let (namespaces, layers) = (Vec::new(), Vec::new());
-    let last = Last { spec, socket, listener, rules, ports, programs, namespaces, gaps, layers, scratch };
+    let last = Last { spec, socket, listener, rules, ports, filter, namespaces, gaps, layers, scratch };
     match first {
         Some(signals) => {
             with_first_process(last, &signals, &Realm::Subreaper(lock), clean).inspect_err(|_| clean())
@@ -90,7 +90,7 @@ pub(crate) fn open(spec: &LaunchSpec, socket: &OwnedFd) -> Result<std::convert::
         listener,
         rules: Rules::default(),
         ports: Ports::Any,
-        programs: Vec::new(),
+        filter: None,
         namespaces: Vec::new(),
         gaps: vec!["no sandbox: the operator wrote mode \"off\"".to_owned()],
         layers: Vec::new(),
@@ -107,6 +107,9 @@ fn expressible(spec: &LaunchSpec, ids: Option<Ids>, abi: i32) -> Result<Vec<Stri
             format!("{what} That needs level L2 (user namespaces); see `creel doctor`."),
         ))
     };
+    if abi <= 0 {
+        return Err(LaunchError::new(Stage::Landlock, NO_LANDLOCK));
+    }
     if let Some(layer) = spec.layers.first() {
         let shown = layer.at.display();
         return refuse(format!(

@@ -10,6 +10,10 @@ use landlock::{
 use super::sys;
 use crate::error::{LaunchError, Stage};
 
+/// What is wrong where there is none, and what to do.
+pub(crate) const NO_LANDLOCK: &str =
+    "The kernel has no Landlock. Boot it with lsm=landlock,... or use a kernel from 5.13 on.";
+
 /// What a rule grants below a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Grant {
@@ -50,10 +54,7 @@ impl Rules {
         let running = sys::landlock_abi();
         let abi = ABI::from(running);
         if abi == ABI::Unsupported {
-            return Err(LaunchError::new(
-                Stage::Landlock,
-                "The kernel has no Landlock. Boot it with lsm=landlock,... or use a kernel from 5.13 on.",
-            ));
+            return Err(LaunchError::new(Stage::Landlock, NO_LANDLOCK));
         }
         self.restrict(abi, ports).map_err(|e| {
             let errno = std::io::Error::last_os_error().raw_os_error();
