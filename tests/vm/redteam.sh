@@ -14,6 +14,47 @@ creel=$place/creel
 abi=$(python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall(444, None, 0, 1))')
 echo "# $(. /etc/os-release; echo "$PRETTY_NAME"), kernel $(uname -r), Landlock ABI $abi"
 
+# Namespaces forbidden in the ways that this kernel has: nothing runs at level L2, the sentence names the remedy, and it helps.
+as_alice() { runuser -u alice -- env HOME=/home/alice $creel "$@" 2>&1; }
+# forbidden BY REMEDY
+forbidden() {
+  local said
+  said=$(as_alice sandbox exec --level l2 --access none -- true) && bad "$1 forbids user namespaces, and level L2 was given"
+  said=$(as_alice sandbox test); [[ $said != *"at level L2"* && $said == *"$2"* ]] || bad "sandbox test: $1 forbids user namespaces: $said"
+  said=$(as_alice doctor); [[ $said == *"$2"* ]] || bad "doctor knows no remedy for $1: $said"
+}
+# allowed BY
+allowed() {
+  local said
+  if said=$(as_alice sandbox exec --level l2 --access none -- true); then echo "# $1: none without the remedy, level L2 with it"; else bad "$1 allows user namespaces: $said"; fi
+}
+switch=/proc/sys/kernel/unprivileged_userns_clone
+if [ -e $switch ]; then
+  echo 0 >$switch; forbidden "the switch of Debian's kernels" "sysctl -w kernel.unprivileged_userns_clone=1"
+  echo 1 >$switch; allowed "the switch of Debian's kernels"
+fi
+if grep -qs userns_create /sys/kernel/security/apparmor/features/namespaces/mask && [ -e /etc/apparmor.d/abi/4.0 ]; then
+  # Debian's AppArmor leaves programs without a profile alone; with one that allows everything else it forbids the same as Ubuntu's.
+  switch=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
+  if [ -e $switch ]; then
+    echo 1 >$switch
+  else
+    echo "# this kernel has no $switch: a profile without userns stands in for it"
+    printf 'abi <abi/4.0>,\nprofile creel-test %s {\n  allow all,\n  deny userns,\n}\n' $creel >/etc/apparmor.d/creel-test
+    apparmor_parser -r /etc/apparmor.d/creel-test || bad "the profile without userns does not load"
+  fi
+  forbidden AppArmor "apparmor_parser -r /etc/apparmor.d/creel"
+  [ -e $switch ] || apparmor_parser -R /etc/apparmor.d/creel-test
+  # It stays in force for the attacks.
+  sed "s|/usr/bin/creel|$creel|" /mnt/share/apparmor >/etc/apparmor.d/creel
+  apparmor_parser -r /etc/apparmor.d/creel || bad "the profile does not load"
+  allowed AppArmor
+  said=$(as_alice sandbox exec --access none -- cat /proc/self/attr/current)
+  if [ "$said" = "creel (unconfined)" ]; then echo "# the attacks are made under packaging/apparmor/creel"; else bad "commands are under another profile: $said"; fi
+else
+  echo "# AppArmor of this kernel mediates no user namespaces: its profile is not tried here"
+fi
+
 # What status and doctor promise is what this kernel gives.
 said=$(HOME=/root $creel doctor 2>&1)
 [[ $said == *"Landlock"*"ABI $abi"* ]] || bad "doctor does not tell of Landlock ABI $abi: $said"
@@ -79,20 +120,6 @@ done
 wait
 for name in $wanted; do [ -s "$out/$name.json" ] || bad "$name left no result"; done
 
-# Where AppArmor forbids user namespaces: refused with the remedy, and the remedy helps.
-switch=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
-as_alice() { runuser -u alice -- env HOME=/home/alice $creel "$@" 2>&1; }
-if [ -e $switch ] && [ -e /etc/apparmor.d/abi/4.0 ]; then
-  echo 1 >$switch
-  said=$(as_alice sandbox exec --access none -- true) && bad "AppArmor forbids user namespaces, and level L2 was given"
-  said=$(as_alice doctor); [[ $said == *"apparmor_parser -r /etc/apparmor.d/creel"* ]] || bad "doctor knows no remedy for AppArmor: $said"
-  sed "s|/usr/bin/creel|$creel|" /mnt/share/apparmor >/etc/apparmor.d/creel
-  apparmor_parser -r /etc/apparmor.d/creel || bad "the profile does not load"
-  if said=$(as_alice sandbox exec --access none -- true); then echo "# AppArmor forbids user namespaces: level L2 with Creel's profile, none without"; else bad "with the profile: $said"; fi
-  echo 0 >$switch
-else
-  echo "# AppArmor of this kernel restricts no user namespaces: its profile is not tried here"
-fi
 left=$(find /sys/fs/cgroup -type d -name 'creel-run-*'; pgrep -a -x creel)
 [ -z "$left" ] || bad "left behind: $left"
 exit $((failures > 0))

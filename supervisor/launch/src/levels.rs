@@ -176,6 +176,8 @@ struct Host {
     max_user_namespaces: Option<u64>,
     unprivileged_clone: Option<u64>,
     apparmor_restricts: Option<u64>,
+    /// The profile of AppArmor that this program is confined by.
+    apparmor_profile: Option<String>,
     in_container: bool,
     root: bool,
 }
@@ -187,6 +189,9 @@ impl Host {
             max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
             unprivileged_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor_restricts: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+            apparmor_profile: std::fs::read_to_string("/proc/self/attr/apparmor/current")
+                .ok()
+                .and_then(|label| Some(label.trim().strip_suffix(" (enforce)")?.to_owned())),
             in_container: Path::new("/.dockerenv").exists() || Path::new("/run/.containerenv").exists(),
             root: rustix::process::geteuid().is_root(),
         }
@@ -214,6 +219,12 @@ fn remedies_for(error: &LaunchError, host: &Host) -> Vec<String> {
              /etc/apparmor.d/creel. Or, for every program: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0."
                 .to_owned(),
         );
+    }
+    if let (Stage::Namespaces, Some(profile)) = (error.stage, &host.apparmor_profile) {
+        found.push(format!(
+            "AppArmor confines this program by the profile \"{profile}\". If it has no rule userns, take Creel's in its place \
+             (packaging/apparmor/creel, with the path of this creel): apparmor_parser -r /etc/apparmor.d/creel."
+        ));
     }
     // The runtime of a container is to blame neither for what its kernel lacks nor for a limit of it.
     let namespaces = !matches!(error.stage, Stage::Landlock | Stage::Seccomp) && !used_up;
@@ -251,6 +262,8 @@ mod tests {
         assert!(remedies_for(&refused(), &off)[0].contains("max_user_namespaces"));
         let ubuntu = Host { apparmor_restricts: Some(1), ..Host::default() };
         assert!(remedies_for(&refused(), &ubuntu)[0].contains("apparmor_parser -r"));
+        let confined = Host { apparmor_profile: Some("mine".to_owned()), root: true, ..Host::default() };
+        assert!(remedies_for(&refused(), &confined)[0].contains("\"mine\""));
         let root = Host { apparmor_restricts: Some(1), root: true, ..Host::default() };
         assert!(remedies_for(&refused(), &root)[0].contains("sandbox.floor"));
         let docker = Host { in_container: true, ..Host::default() };
