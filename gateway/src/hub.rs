@@ -26,8 +26,8 @@ pub use operator::{ParkedRow, SessionImport, SessionImported};
 pub use phase::SessionPhase;
 pub(crate) use phase::{Happening, Phases};
 pub use rows::{
-    ChannelRow, Health, OutboxRow, OutboxState, PairingRow, RunState, RunStatus, SessionFilter, SessionRow,
-    SessionState, StoredEntry,
+    ChannelRow, FoundEntries, FoundEntry, Health, OutboxRow, OutboxState, PairingRow, RunState, RunStatus,
+    SessionFilter, SessionRow, SessionSearch, SessionState, StoredEntry,
 };
 
 type Answer<T> = Result<T, HubError>;
@@ -142,6 +142,14 @@ impl Hub {
     /// `unavailable` when the store cannot be read.
     pub async fn sessions_list(&self, filter: SessionFilter) -> Answer<Vec<SessionRow>> {
         self.core.sessions_list(filter).await
+    }
+
+    /// Entries of any session's transcripts in which all of the words are.
+    ///
+    /// # Errors
+    /// `invalid` when nothing of it can be searched for, or a session's key is of no agent.
+    pub async fn sessions_search(&self, search: SessionSearch) -> Answer<FoundEntries> {
+        self.core.sessions_search(search).await
     }
 
     /// Says something on a channel, through the outbox.

@@ -148,6 +148,7 @@ async fn serve(level: Level) -> Result<(), RunError> {
     tokio::spawn(lane::schedule(Arc::clone(&core)));
     tokio::spawn(watch::watch(Arc::clone(&core), whereabouts.config_file.clone()));
     tokio::spawn(forget(Arc::clone(&core)));
+    tokio::spawn(index(Arc::clone(&core)));
     let (orders, mut given) = mpsc::channel(16);
     let mut attendance = tokio::spawn(links::attend(Arc::clone(&core), early, incoming, orders));
     if supervisor.notify::<Ready>(&Ready {}).await.is_err() {
@@ -264,6 +265,21 @@ async fn forget(core: Arc<Core>) {
         if all > 0 {
             tracing::info!("{all} rows that were over a month ago were forgotten.");
         }
+    }
+}
+
+/// Makes what was said before an upgrade findable, a piece at a time, so that nobody waits long for the writer.
+async fn index(core: Arc<Core>) {
+    let mut pieces = 0_u32;
+    while !core.stopping.is_cancelled() {
+        match core.desk.write(|store| store.index_older()).await {
+            Ok(true) => pieces += 1,
+            Ok(false) => break,
+            Err(error) => return tracing::error!("What was said before cannot be searched yet: {error}"),
+        }
+    }
+    if pieces > 0 {
+        tracing::info!("What was said before this version can be searched now.");
     }
 }
 

@@ -30,6 +30,7 @@ mod rules;
 #[cfg(test)]
 mod simulation;
 mod sqlite;
+mod words;
 
 pub(crate) use desk::{Desk, Ticket};
 pub(crate) use error::{Lost, StoreError};
@@ -39,6 +40,7 @@ pub(crate) use memory::Memory;
 pub(crate) use records::*;
 pub(crate) use rules::Rules;
 pub(crate) use sqlite::{Sqlite, check_file, doubt_what_waits, snapshot};
+pub(crate) use words::Wanted;
 
 pub(crate) type Kept<T> = Result<T, StoreError>;
 
@@ -103,6 +105,10 @@ pub(crate) trait Store: Send {
     fn sessions(&mut self, query: &SessionQuery) -> Kept<Vec<SessionRecord>>;
     /// The last entries of a session's current transcript, oldest first.
     fn history(&mut self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>>;
+    /// Entries in which everything is that is searched for, newest first, also of before a session began afresh.
+    fn search(&mut self, query: &SearchQuery) -> Kept<SearchPage>;
+    /// Makes a piece of what was said before an upgrade findable. `false` when nothing is left to do.
+    fn index_older(&mut self) -> Kept<bool>;
 
     /// Adds something to say, once for each key. Says whether it is new.
     fn enqueue(&mut self, row: &NewOutbound) -> Kept<bool>;

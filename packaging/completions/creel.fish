@@ -242,18 +242,30 @@ complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_sub
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "approve" -d 'Allow the sender of a request; works at once'
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "dismiss" -d 'Drop a request; the sender may ask again'
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l limit -d 'How many, newest first' -r
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l limit -d 'How many, newest first' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Also into a pipe'
 never\t'Nowhere'"
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -l json -d 'Print data as JSON'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -s h -l help -d 'Print help'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from export import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -f -a "search" -d 'Find what was said, in all sessions, newest first'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l agent -d 'Only of this agent' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l session -d 'Only in this session; may be said several times' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l limit -d 'How many, newest first' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l to -d 'The file, which must not exist yet [default: standard output]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from export" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
@@ -273,6 +285,7 @@ never\t'Nowhere'"
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l dry-run -d 'Only say what would be taken in'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "search" -d 'Find what was said, in all sessions, newest first'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -757,6 +770,7 @@ complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcom
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "list" -d 'List open requests'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "approve" -d 'Allow the sender of a request; works at once'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "dismiss" -d 'Drop a request; the sender may ask again'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "search" -d 'Find what was said, in all sessions, newest first'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from inbox" -f -a "retry" -d 'Have a message answered after all, before what waits behind it'

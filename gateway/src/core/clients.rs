@@ -18,7 +18,8 @@ use crate::hub::*;
 use crate::inbound;
 use crate::route;
 use crate::store::{
-    Accepted, NewOutbound, Outbound, PairingRecord, RunRecord, SessionQuery, SessionRecord, StoreError,
+    Accepted, NewOutbound, Outbound, PairingRecord, RunRecord, SearchQuery, SessionQuery, SessionRecord,
+    StoreError, Wanted,
 };
 
 type Answer<T> = Result<T, HubError>;
@@ -151,6 +152,25 @@ impl Core {
                 session_row(running, phase, record)
             })
             .collect())
+    }
+
+    pub(crate) async fn sessions_search(&self, search: SessionSearch) -> Answer<FoundEntries> {
+        let wanted = Wanted::read(&search.words).ok_or_else(|| {
+            HubError::invalid("There is nothing to search for: give words, with letters or digits in them.")
+        })?;
+        let keys: Result<_, _> = search.sessions.iter().map(|key| self.resolve_session_key(key)).collect();
+        let query = SearchQuery { wanted, agent: search.agent, keys: keys?, limit: search.limit.max(1) };
+        let page = self.desk.read(move |store| store.search(&query)).await?;
+        let hits = page.hits.into_iter().map(|hit| FoundEntry {
+            key: hit.key,
+            agent: hit.agent,
+            session_id: hit.session_id,
+            seq: hit.seq,
+            role: hit.role,
+            at_ms: hit.at_ms,
+            snippet: hit.snippet,
+        });
+        Ok(FoundEntries { hits: hits.collect(), more: page.more, indexing: page.indexing })
     }
 
     pub(crate) async fn send(&self, request: SendRequest) -> Answer<SendAccepted> {

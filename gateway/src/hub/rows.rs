@@ -95,6 +95,49 @@ pub struct SessionRow {
     pub phase: SessionPhase,
 }
 
+/// What is searched for in what was said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionSearch {
+    /// Words that must all be in one entry; one with `*` behind it is the beginning of a word.
+    pub words: String,
+    /// Of one agent.
+    pub agent: Option<String>,
+    /// Of these sessions; none means all.
+    pub sessions: Vec<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What a search found, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEntries {
+    /// The entries.
+    pub hits: Vec<FoundEntry>,
+    /// Whether there may be more.
+    pub more: bool,
+    /// Whether what was said before an upgrade cannot all be found yet.
+    pub indexing: bool,
+}
+
+/// An entry that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEntry {
+    /// The session's key.
+    pub key: String,
+    /// Its agent.
+    pub agent: String,
+    /// The id of the transcript, which may be one from before the session began afresh.
+    pub session_id: String,
+    /// The entry's number in it.
+    pub seq: u64,
+    /// `user` or `assistant`.
+    pub role: &'static str,
+    /// When it was stored, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// What is around the words, on one line.
+    pub snippet: String,
+}
+
 /// State of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {

@@ -12,6 +12,7 @@ mod leases;
 mod operator;
 mod outbound;
 mod reads;
+mod search;
 mod turns;
 
 use intake::*;
@@ -19,6 +20,7 @@ use leases::*;
 use operator::*;
 use outbound::*;
 use reads::*;
+use search::*;
 use turns::*;
 
 const ACCOUNT: &str = "telegram:default";
@@ -117,6 +119,8 @@ conformance!(
     a_run_is_as_its_newest_turn_says,
     what_was_not_said_is_said_again_only_by_wish,
     a_session_from_a_file_is_taken_in_once,
+    what_was_said_is_found_newest_first,
+    a_session_that_began_afresh_is_still_found,
 );
 
 /// A life of the only gateway.

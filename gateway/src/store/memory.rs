@@ -13,6 +13,7 @@ mod import;
 mod lease;
 mod methods;
 mod operator;
+mod search;
 
 /// Whose something is, and until when.
 #[derive(Debug, Default)]
@@ -92,6 +93,8 @@ pub(crate) struct Memory {
     sessions: BTreeMap<String, (SessionRecord, Option<i64>)>,
     turns: HashMap<String, Turn>,
     transcripts: HashMap<String, Vec<TranscriptRecord>>,
+    /// Key, agent and id of the conversation, and number of each entry, in the order in which they were said.
+    said: Vec<(String, String, String, u64)>,
     lines: HashMap<String, Vec<String>>,
     outbox: Vec<Row>,
     requests: Vec<PairingRecord>,
@@ -111,6 +114,7 @@ impl Memory {
             sessions: BTreeMap::new(),
             turns: HashMap::new(),
             transcripts: HashMap::new(),
+            said: Vec::new(),
             lines: HashMap::new(),
             outbox: Vec::new(),
             requests: Vec::new(),

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use tokio_postgres::Row;
 
 use self::link::{Call, Link};
+use self::search::{conversation, said};
 use self::value::{Columns, Value, values};
 use super::*;
 
@@ -34,6 +35,7 @@ mod privacy;
 mod reach;
 mod reads;
 mod schema;
+mod search;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod lane;
 mod lease;
 mod operator;
 mod outbox;
+mod search;
 mod session;
 
 pub(crate) use account::*;
@@ -18,6 +19,7 @@ pub(crate) use lane::*;
 pub(crate) use lease::*;
 pub(crate) use operator::*;
 pub(crate) use outbox::*;
+pub(crate) use search::*;
 pub(crate) use session::*;
 
 /// Bytes of one page of transcript or journal: half a frame, as entries are escaped once more on the wire.

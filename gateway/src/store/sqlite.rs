@@ -20,8 +20,11 @@ mod open;
 mod operator;
 mod pairing;
 mod reads;
+mod search;
 mod snapshot;
 
+#[cfg(feature = "bench")]
+pub(crate) use search::Turned;
 pub(crate) use snapshot::{check_file, doubt_what_waits, snapshot};
 
 /// One connection to the file.
@@ -195,6 +198,12 @@ impl Store for Sqlite {
     }
     fn history(&mut self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {
         self.tx(|tx| tx.history(session_key, limit))
+    }
+    fn search(&mut self, query: &SearchQuery) -> Kept<SearchPage> {
+        self.tx(|tx| tx.search(query))
+    }
+    fn index_older(&mut self) -> Kept<bool> {
+        self.tx(|tx| tx.index_older())
     }
 
     fn enqueue(&mut self, row: &NewOutbound) -> Kept<bool> {

@@ -20,7 +20,7 @@ const MAX_FILE: usize = 20 << 20;
 /// OpenClaw's list of the sessions of a folder: keys, each with the id of its file.
 const INDEX: &str = "sessions.json";
 
-/// List sessions, and bring them from files and into files.
+/// List sessions, search in them, and bring them from files and into files.
 ///
 /// States: created (nothing was answered yet), active (its agent answers, or would), paused (its agent fell in the
 /// middle of a turn), resuming (the turn is taken up again).
@@ -36,6 +36,29 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Find what was said, in all sessions, newest first
+    ///
+    /// All words must be in one message, of a person or a model; capitals and accents do not matter. A word with `*` behind
+    /// it is the beginning of a word. Chinese, Japanese, Korean and other scripts without spaces are found by any characters
+    /// that stand side by side. What tools answered is not searched, nor what has not been answered yet.
+    #[command(
+        after_help = "Examples:\n  creel sessions search ferry tangier\n  creel sessions search 'invoic*' --agent work\n  \
+                            creel sessions search 東京 --session main --json"
+    )]
+    Search {
+        /// The words
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// Only of this agent
+        #[arg(long, value_name = "ID")]
+        agent: Option<String>,
+        /// Only in this session; may be said several times
+        #[arg(long = "session", value_name = "KEY")]
+        sessions: Vec<String>,
+        /// How many, newest first
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=25))]
+        limit: u32,
+    },
     /// Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)
     #[command(after_help = "Examples:\n  creel sessions export main > main.jsonl\n  \
                             creel sessions export agent:main:telegram:direct:7 --to seven.jsonl")]
@@ -71,6 +94,13 @@ enum Command {
 pub(crate) fn run(context: &Context, args: Args) -> Result<ExitCode, CliError> {
     match args.command {
         None => list(context, args.limit),
+        Some(Command::Search { words, agent, sessions, limit }) => {
+            let mut asked = json!({ "query": words.join(" "), "sessionKeys": sessions, "limit": limit });
+            if let Some(agent) = agent {
+                asked["agentId"] = agent.into();
+            }
+            search(context, &asked)
+        }
         Some(Command::Export { key, to }) => export(context, &key, to.as_deref()),
         Some(Command::Import { files, agent, dry_run }) => import(context, &files, agent.as_deref(), dry_run),
     }
@@ -90,6 +120,33 @@ fn listed(answer: &Value) -> String {
         let entries = session["messageCount"].as_u64().unwrap_or(0).to_string();
         let updated = ago(&session["updatedAt"]);
         rows.push(vec![text("key"), text("state"), text("channel"), text("model"), entries, updated]);
+    }
+    columns(&rows)
+}
+
+fn search(context: &Context, asked: &Value) -> Result<ExitCode, CliError> {
+    let answer = Socket::connect(context)?.call("sessions.search", asked)?;
+    context.out.data(&answer, || found(&answer))?;
+    if answer["truncated"] == true {
+        context.out.note("There may be more; give more words, or a larger --limit.");
+    }
+    if answer["indexing"] == true {
+        context
+            .out
+            .note("What was said before the upgrade is still being made searchable; ask again in a minute.");
+    }
+    Ok(OK)
+}
+
+fn found(answer: &Value) -> String {
+    let results = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if results.is_empty() {
+        return "Nothing was found.".to_owned();
+    }
+    let mut rows = vec![["WHEN", "SESSION", "WHO", "WHAT"].map(str::to_owned).to_vec()];
+    for hit in results {
+        let text = |key: &str| plain(hit[key].as_str().unwrap_or("-"));
+        rows.push(vec![ago(&hit["timestamp"]), text("sessionKey"), text("role"), text("snippet")]);
     }
     columns(&rows)
 }
@@ -252,6 +309,18 @@ mod tests {
         agent:main:main               active  -         -      4        -
         agent:main:telegram:direct:7  paused  telegram  -      12       -
         ");
+    }
+
+    #[test]
+    fn what_was_found_is_a_row_each() {
+        let hit = json!({"sessionKey": "agent:main:main", "role": "user", "timestamp": 0, "snippet": "a\u{1b}[31mferry"});
+        let text = found(&json!({"results": [hit]}));
+        assert!(
+            text.starts_with("WHEN") && text.contains("agent:main:main") && text.contains("ferry"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert_eq!(found(&json!({"results": []})), "Nothing was found.");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::api::desk::{Desk, now_ms};
 use crate::api::fault::{Fault, Protocol};
 use crate::api::method::{Call, Method, Outcome, Reply, method};
 use crate::api::params::{COUNT, Kind, NAME, Shape, TEXT, may, must};
-use crate::hub::{SessionFilter, SessionRow};
+use crate::hub::{SessionFilter, SessionRow, SessionSearch};
 
 const LIST_FIELDS: &[crate::api::params::Field] = &[
     may("limit", Kind::Int(1, i64::MAX)),
@@ -40,15 +40,28 @@ const DESCRIBE: Shape = Shape {
     open: false,
 };
 
+const SEARCH: Shape = Shape {
+    fields: &[
+        must("query", Kind::Text(0, 4096)),
+        may("agentId", TEXT),
+        may("sessionKeys", Kind::Texts),
+        may("limit", Kind::Int(1, FOUND)),
+    ],
+    open: false,
+};
+
 /// Rows.
 pub(crate) const METHODS: &[Method] = &[
     method!("sessions.list", Read, &LIST, list),
     method!("sessions.describe", Read, &DESCRIBE, describe),
+    method!("sessions.search", Read, &SEARCH, search),
     method!("sessions.subscribe", Read, &LIST, subscribe),
 ];
 
 /// Rows of one answer.
 const MOST: u64 = 1000;
+/// Entries that a search finds at most, and unless it is told otherwise.
+const FOUND: i64 = 25;
 
 fn row(desk: &Desk, row: &SessionRow) -> Value {
     let (provider, model) = match row.model.as_deref().and_then(|model| model.split_once('/')) {
@@ -98,6 +111,31 @@ async fn listed(call: &Call) -> Result<Value, Fault> {
 
 async fn list(call: Call) -> Outcome {
     Ok(Reply::Now(listed(&call).await?))
+}
+
+async fn search(call: Call) -> Outcome {
+    let keys = call.params.get("sessionKeys").and_then(Value::as_array);
+    let search = SessionSearch {
+        words: call.text("query").unwrap_or_default().to_owned(),
+        agent: call.text("agentId").map(str::to_owned),
+        sessions: keys.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        limit: call.count("limit").unwrap_or(FOUND as u64) as u32,
+    };
+    let found = call.desk.hub.sessions_search(search).await?;
+    // Newest first is the only order: the score says no more than the place in it.
+    let results = found.hits.iter().zip(1_u32..).map(|(hit, place)| {
+        json!({
+            "sessionKey": hit.key, "sessionId": hit.session_id, "messageId": hit.seq.to_string(), "role": hit.role,
+            "timestamp": hit.at_ms, "snippet": hit.snippet, "score": 1.0 / f64::from(place),
+        })
+    });
+    let mut answer = json!({"results": results.collect::<Vec<_>>()});
+    for (word, holds) in [("indexing", found.indexing), ("truncated", found.more)] {
+        if holds {
+            answer[word] = true.into();
+        }
+    }
+    Ok(Reply::Now(answer))
 }
 
 async fn describe(call: Call) -> Outcome {

@@ -52,6 +52,29 @@ async fn a_session_file_comes_in_once_and_goes_out_as_it_came() {
 }
 
 #[tokio::test]
+async fn what_was_said_is_found_in_the_words_of_the_protocol() {
+    let (_core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.admin"]).await;
+    for (id, text) in [("s-1", "Where is the ferry?"), ("s-2", "東京都のフェリー, the ferry")] {
+        let taken = client.call("sessions.import", json!({"text": session_file(id, text)})).await;
+        assert_eq!(taken["ok"], true, "{taken}");
+    }
+    let mut found = async |params: Value| client.call("sessions.search", params).await["payload"].clone();
+    let all = found(json!({"query": "FERRY", "limit": 1})).await;
+    assert_eq!(all["truncated"], true, "{all}");
+    let hit = &all["results"][0];
+    assert_eq!((&hit["sessionKey"], &hit["role"]), (&json!("agent:main:import:s-2"), &json!("user")));
+    assert_eq!((&hit["sessionId"], &hit["messageId"]), (&json!("s-2"), &json!("1")));
+    assert_eq!((&hit["snippet"], &hit["score"]), (&json!("東京都のフェリー, the ferry"), &json!(1.0)));
+    assert!(hit["timestamp"].is_i64() && all.get("indexing").is_none(), "{all}");
+    let one =
+        found(json!({"query": "ferry", "sessionKeys": ["agent:main:import:s-1"], "agentId": "main"})).await;
+    assert_eq!(one["results"].as_array().unwrap().len(), 1, "{one}");
+    assert_eq!(found(json!({"query": "京都"})).await["results"][0]["sessionId"], "s-2");
+    assert_eq!(found(json!({"query": "agent", "agentId": "nobody"})).await["results"], json!([]));
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_a_sentence() {
     let (_core, desk) = counter().await;
     let (mut client, _) = Client::hello(&desk, 4, &["operator.admin"]).await;

@@ -29,6 +29,9 @@ impl Memory {
             run: IMPORTED.to_owned(),
         };
         self.transcripts.insert(new.id.clone(), (1..).zip(&new.entries).map(record).collect());
+        for seq in 1..=new.entries.len() as u64 {
+            self.said.push((key.clone(), new.agent.clone(), new.id.clone(), seq));
+        }
         self.lines.insert(new.id.clone(), new.lines.clone());
         Imported::Fresh(key.clone())
     }

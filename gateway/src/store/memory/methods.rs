@@ -187,6 +187,8 @@ impl Store for Memory {
             for entry in entries {
                 let (seq, at_ms, run) = (count(transcript.iter()) + 1, finish.now_ms, claimed.run.clone());
                 transcript.push(TranscriptRecord { seq, entry, at_ms, run });
+                let (key, agent, id) = (&claimed.lane, &claimed.agent, &claimed.session_id);
+                self.said.push((key.clone(), agent.clone(), id.clone(), seq));
             }
             if let Some(route) = &claimed.route {
                 let speaker = Speaker {
@@ -299,6 +301,14 @@ impl Store for Memory {
         let id = self.sessions.get(session_key).map(|(session, _)| session.id.clone()).unwrap_or_default();
         let all = self.transcripts.get(&id).map(Vec::as_slice).unwrap_or_default();
         Ok(all[all.len().saturating_sub(limit as usize)..].to_vec())
+    }
+
+    fn search(&mut self, query: &SearchQuery) -> Kept<SearchPage> {
+        Ok(self.found(query))
+    }
+
+    fn index_older(&mut self) -> Kept<bool> {
+        Ok(false)
     }
 
     fn enqueue(&mut self, row: &NewOutbound) -> Kept<bool> {

@@ -34,11 +34,9 @@ impl Tx<'_> {
                 new.entries.len() as u64,
             ],
         )];
-        for (seq, (at_ms, entry)) in (1_u64..).zip(&new.entries) {
-            let values = values![&new.id, seq, serde_json::to_string(entry)?, *at_ms, IMPORTED];
-            let sql =
-                "INSERT INTO transcript (session_id, seq, entry, at_ms, run) VALUES ($1, $2, $3, $4, $5)";
-            calls.push((sql, values));
+        calls.push(conversation(&new.id, key, &new.agent));
+        for (seq, (at_ms, entry)) in (1..).zip(&new.entries) {
+            calls.push(said(&new.id, seq, entry, *at_ms, IMPORTED)?);
         }
         for (seq, line) in (1_u64..).zip(&new.lines) {
             let sql = "INSERT INTO imported_line (session_id, seq, line) VALUES ($1, $2, $3)";

@@ -83,6 +83,12 @@ impl Store for Postgres {
     fn history(&mut self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {
         self.tx(|tx| tx.history(session_key, limit))
     }
+    fn search(&mut self, query: &SearchQuery) -> Kept<SearchPage> {
+        self.tx(|tx| tx.search(query))
+    }
+    fn index_older(&mut self) -> Kept<bool> {
+        self.tx(|tx| tx.index_older())
+    }
 
     fn enqueue(&mut self, row: &NewOutbound) -> Kept<bool> {
         self.tx(|tx| tx.enqueue(row))

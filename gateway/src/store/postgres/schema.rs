@@ -24,6 +24,7 @@ pub(super) struct Step {
 pub(super) const STEPS: &[Step] = &[
     Step { sql: include_str!("migrations/001-begin.sql"), shared_from: 1 },
     Step { sql: include_str!("migrations/002-imports.sql"), shared_from: 1 },
+    Step { sql: include_str!("migrations/003-search.sql"), shared_from: 1 },
 ];
 
 /// Brings the database up to date, unless it is, or a newer Creel has done so and shares it.

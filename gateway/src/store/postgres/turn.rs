@@ -115,25 +115,22 @@ impl Tx<'_> {
 
     fn write_ending(&self, turn: &TurnRef, row: &TurnRow, finish: &Finish) -> Kept<()> {
         let session = self.one(
-            "SELECT kind, (SELECT coalesce(max(seq), 0) FROM transcript WHERE session_id = $2)
+            "SELECT kind, (SELECT coalesce(max(seq), 0) FROM transcript WHERE session_id = $2), agent
              FROM session WHERE key = $1 FOR NO KEY UPDATE OF session",
             values![&row.lane, &row.session_id],
         )?;
         let user = user_entry(&self.inputs(&turn.turn)?, session.at::<&str>(0)? != "direct");
-        let mut entries = vec![serde_json::to_string(&user)?];
+        let mut entries = vec![user];
         for step in self.rows(
             "SELECT entry FROM step WHERE turn = $1 AND entry IS NOT NULL ORDER BY step",
             values![&turn.turn],
         )? {
-            entries.push(step.at(0)?);
+            entries.push(step.json(0)?);
         }
         let (from, added) = (session.at::<i64>(1)?, entries.len() as u64);
-        let mut calls: Vec<Call<'_>> = Vec::new();
-        for (seq, entry) in (from + 1..).zip(entries) {
-            calls.push((
-                "INSERT INTO transcript (session_id, seq, entry, at_ms, run) VALUES ($1, $2, $3, $4, $5)",
-                values![&row.session_id, seq, entry, finish.now_ms, &row.run],
-            ));
+        let mut calls: Vec<Call<'_>> = vec![conversation(&row.session_id, &row.lane, session.at(2)?)];
+        for (seq, entry) in (from + 1..).zip(&entries) {
+            calls.push(said(&row.session_id, seq, entry, finish.now_ms, &row.run)?);
         }
         if let Some(route) = &row.route {
             let speaker =

@@ -1,5 +1,6 @@
 use rusqlite::{OptionalExtension, params};
 
+use super::search::{Conversation, Said};
 use super::*;
 
 impl Tx<'_> {
@@ -9,7 +10,7 @@ impl Tx<'_> {
             .query_row("SELECT key FROM session WHERE id = ?1", [&new.id], |row| row.get(0))
             .optional()?;
         let known: bool = self.sql.query_row(
-            "SELECT EXISTS (SELECT 1 FROM transcript WHERE session_id = ?1)
+            "SELECT EXISTS (SELECT 1 FROM conversation WHERE id = ?1)
                  OR EXISTS (SELECT 1 FROM imported_line WHERE session_id = ?1)",
             [&new.id],
             |row| row.get(0),
@@ -38,10 +39,8 @@ impl Tx<'_> {
                 signed(new.entries.len() as u64),
             ],
         )?;
-        let mut said = self.sql.prepare_cached("INSERT INTO transcript VALUES (?1, ?2, ?3, ?4, ?5)")?;
-        for (seq, (at_ms, entry)) in (1_i64..).zip(&new.entries) {
-            said.execute(params![new.id, seq, serde_json::to_string(entry)?, at_ms, IMPORTED])?;
-        }
+        let said = new.entries.iter().map(|(at_ms, entry)| Said { run: IMPORTED, at_ms: *at_ms, entry });
+        self.say(&Conversation { id: &new.id, key, agent: &new.agent }, said)?;
         let mut kept = self.sql.prepare_cached("INSERT INTO imported_line VALUES (?1, ?2, ?3)")?;
         for (seq, line) in (1_i64..).zip(&new.lines) {
             kept.execute(params![new.id, seq, line])?;
@@ -55,7 +54,8 @@ impl Tx<'_> {
             self.sql.prepare_cached("SELECT line FROM imported_line WHERE session_id = ?1 ORDER BY seq")?;
         let lines = query.query_map([&session.id], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let mut query = self.sql.prepare_cached(
-            "SELECT seq, entry, at_ms, run FROM transcript WHERE session_id = ?1 AND run <> ?2 ORDER BY seq",
+            "SELECT seq, entry, at_ms, run FROM transcript
+             WHERE conversation = (SELECT number FROM conversation WHERE id = ?1) AND run <> ?2 ORDER BY seq",
         )?;
         let mut rows = query.query(params![session.id, IMPORTED])?;
         let mut entries = Vec::new();

@@ -1,5 +1,6 @@
 use rusqlite::{OptionalExtension, params};
 
+use super::search::{Conversation, Said};
 use super::*;
 
 /// What the turn's row says.
@@ -324,29 +325,21 @@ impl Tx<'_> {
     }
 
     fn write_ending(&self, turn: &TurnRef, row: &TurnRow, finish: &Finish) -> Kept<()> {
-        let kind: String =
-            self.sql.query_row("SELECT kind FROM session WHERE key = ?1", [&row.lane], |row| row.get(0))?;
-        let user = user_entry(&self.inputs(&turn.turn)?, kind != "direct");
-        let mut entries = vec![serde_json::to_string(&user)?];
+        let (kind, agent): (String, String) = self
+            .sql
+            .prepare_cached("SELECT kind, agent FROM session WHERE key = ?1")?
+            .query_row([&row.lane], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut entries = vec![user_entry(&self.inputs(&turn.turn)?, kind != "direct")];
         {
             let mut query = self.sql.prepare_cached(
                 "SELECT entry FROM step WHERE turn = ?1 AND entry IS NOT NULL ORDER BY step",
             )?;
             for entry in query.query_map([&turn.turn], |row| row.get::<_, String>(0))? {
-                entries.push(entry?);
+                entries.push(json(&entry?)?);
             }
         }
-        let from: i64 = self.sql.query_row(
-            "SELECT coalesce(max(seq), 0) FROM transcript WHERE session_id = ?1",
-            [&row.session_id],
-            |row| row.get(0),
-        )?;
-        let added = entries.len();
-        for (seq, entry) in (from + 1..).zip(entries) {
-            self.sql
-                .prepare_cached("INSERT INTO transcript VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![row.session_id, seq, entry, finish.now_ms, row.run])?;
-        }
+        let said = entries.iter().map(|entry| Said { run: &row.run, at_ms: finish.now_ms, entry });
+        self.say(&Conversation { id: &row.session_id, key: &row.lane, agent: &agent }, said)?;
         if let Some(route) = &row.route {
             let speaker =
                 Speaker { turn: &turn.turn, run: &row.run, lane: &row.lane, account: &row.account, route };
@@ -356,7 +349,7 @@ impl Tx<'_> {
         }
         self.sql.execute(
             "UPDATE session SET entries = entries + ?3, updated_ms = ?4, turned_ms = ?4 WHERE key = ?1 AND id = ?2",
-            params![row.lane, row.session_id, signed(added as u64), finish.now_ms],
+            params![row.lane, row.session_id, signed(entries.len() as u64), finish.now_ms],
         )?;
         self.sql.execute(
             "UPDATE inbox SET state = ?2 WHERE turn = ?1",

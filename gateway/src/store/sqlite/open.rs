@@ -15,10 +15,11 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 const CHECK_FOR: Duration = Duration::from_secs(2);
 
 /// The steps from an empty file to today's, in order. A step is never edited once it was released.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001-begin.sql"),
     include_str!("migrations/002-leases.sql"),
     include_str!("migrations/003-imports.sql"),
+    include_str!("migrations/004-search.sql"),
 ];
 
 pub(super) fn open(path: &Path) -> Kept<Connection> {
@@ -171,7 +172,7 @@ mod tests {
             let conn = Connection::open(path).unwrap();
             conn.pragma_update(None, "user_version", 99).unwrap();
         });
-        insta::assert_snapshot!(said, @"The database HOME/creel.db cannot be used: it has schema 99, and this Creel knows schemas up to 3. Start the newer Creel that wrote it, or restore a backup from before the upgrade.");
+        insta::assert_snapshot!(said, @"The database HOME/creel.db cannot be used: it has schema 99, and this Creel knows schemas up to 4. Start the newer Creel that wrote it, or restore a backup from before the upgrade.");
     }
 
     #[test]
@@ -219,7 +220,7 @@ mod tests {
             rehearse_steps(&path, &with("INSERT INTO nowhere VALUES (1);")).unwrap_err().to_string();
         assert!(refused.contains("no such table: nowhere"), "{refused}");
         let older = rehearse_steps(&path, &[]).unwrap_err().to_string();
-        assert!(older.contains("it has schema 3, and this Creel knows schemas up to 0"), "{older}");
+        assert!(older.contains("it has schema 4, and this Creel knows schemas up to 0"), "{older}");
         drop(in_use);
         let conn = Connection::open(&path).unwrap();
         let count = |sql| conn.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();

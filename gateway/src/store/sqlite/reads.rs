@@ -39,7 +39,8 @@ impl Tx<'_> {
             return Err(StoreError::lost_turn(&turn.turn));
         };
         let mut query = self.sql.prepare_cached(
-            "SELECT seq, entry FROM transcript WHERE session_id = ?1 AND seq < ?2 ORDER BY seq DESC",
+            "SELECT seq, entry FROM transcript
+             WHERE conversation = (SELECT number FROM conversation WHERE id = ?1) AND seq < ?2 ORDER BY seq DESC",
         )?;
         let before = cursor.map_or(i64::MAX, signed);
         let rows = query.query_map(params![session, before], |row| {
@@ -151,7 +152,8 @@ impl Tx<'_> {
     pub(super) fn history(&self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {
         let mut query = self.sql.prepare_cached(
             "SELECT transcript.seq, transcript.entry, transcript.at_ms, transcript.run FROM transcript
-             JOIN session ON session.id = transcript.session_id WHERE session.key = ?1
+             JOIN conversation ON conversation.number = transcript.conversation
+             JOIN session ON session.id = conversation.id WHERE session.key = ?1
              ORDER BY transcript.seq DESC LIMIT ?2",
         )?;
         let rows = query.query_map(params![session_key, limit], |row| {
