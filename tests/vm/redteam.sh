@@ -59,17 +59,26 @@ fi
 said=$(HOME=/root $creel doctor 2>&1)
 [[ $said == *"Landlock"*"ABI $abi"* ]] || bad "doctor does not tell of Landlock ABI $abi: $said"
 
-# From Linux 6.6 on a workspace can be bounded; before, it is refused with the reason.
-limits="--disk 256M --inodes 10000"
-if ! said=$($creel sandbox exec --workspace "$(mktemp -d)" $limits -- true 2>&1); then
-  if [[ $said == *"sandbox.disk"*"Linux 6.6"* ]] && printf '%s\n6.6\n' "$(uname -r)" | sort -VC; then
-    echo "# limits on a workspace are refused here, as they must be: $said"; limits=; touch "$out/unlimited"
+# A workspace can be bounded by root, and from Linux 6.6 on by everybody; before, it is refused to others with the reason.
+declare -A limits=([root]="--disk 256M --inodes 10000" [user]="--disk 256M --inodes 10000")
+# A run that puts a folder in the place of another; the other is gone afterwards, too.
+cat >$place/bounded.sh <<X
+set -e; cd "\$(mktemp -d)"; mkdir -p sub/below
+$creel sandbox exec --workspace "\$PWD" --access rw \$* -- sh -c 'rm -r sub && mkdir sub && touch sub/new'
+[ "\$(ls sub)" = new ] || { echo "in sub are: \$(ls sub)"; exit 1; }
+X
+for who in root alice; do
+  name=$who; [ $who = root ] || name=user
+  said=$(runuser -u $who -- env HOME=/tmp bash $place/bounded.sh ${limits[$name]} 2>&1) && continue
+  if [ $name = user ] && [[ $said == *"sandbox.disk"*"Linux 6.6"* ]] && printf '%s\n6.6\n' "$(uname -r)" | sort -VC; then
+    echo "# limits on a workspace are refused to $who here, as they must be: $said"; limits[user]=; touch "$out/unlimited-user"
   else
-    bad "limits on a workspace: $said"
+    bad "limits on a workspace, $who: $said"
   fi
-fi
+done
+# exec_at LEVEL WHO
 exec_at() {
-  local bounded=$limits; [ $1 != l1 ] || bounded=
+  local bounded=${limits[$2]}; [ $1 != l1 ] || bounded=
   echo "$creel sandbox exec --workspace {ws} --access rw --ro {probes} --wall {wall} --level $1 $bounded --"
 }
 # attack NAME COMMAND...: the suite's own exit code is judged outside
@@ -106,12 +115,12 @@ for name in "$@"; do
   wanted+=" $name"
   json=/tmp/$name.json
   case $name in
-    L3-root) attack $name $suite --owner $unit --json $json -- systemd-run --quiet --scope -p Delegate=yes -- $(exec_at l3) & ;;
-    L2-root) attack $name $suite --owner $unit --json $json -- $(exec_at l2) & ;;
-    L1-root) attack $name $suite --owner $unit --without-git --json $json -- $(exec_at l1) & ;;
-    L3-user) attack $name runuser -u alice -- $suite --json $json -- $bus systemd-run --user --quiet --scope -p Delegate=yes -- $(exec_at l3) & ;;
-    L2-user) attack $name runuser -u alice -- $suite --json $json -- $(exec_at l2) & ;;
-    L1-user) attack $name runuser -u alice -- $suite --without-git --json $json -- $(exec_at l1) & ;;
+    L3-root) attack $name $suite --owner $unit --json $json -- systemd-run --quiet --scope -p Delegate=yes -- $(exec_at l3 root) & ;;
+    L2-root) attack $name $suite --owner $unit --json $json -- $(exec_at l2 root) & ;;
+    L1-root) attack $name $suite --owner $unit --without-git --json $json -- $(exec_at l1 root) & ;;
+    L3-user) attack $name runuser -u alice -- $suite --json $json -- $bus systemd-run --user --quiet --scope -p Delegate=yes -- $(exec_at l3 user) & ;;
+    L2-user) attack $name runuser -u alice -- $suite --json $json -- $(exec_at l2 user) & ;;
+    L1-user) attack $name runuser -u alice -- $suite --without-git --json $json -- $(exec_at l1 user) & ;;
     *) bad "there is no run $name" ;;
   esac
   # Two at a time, as there are processors.

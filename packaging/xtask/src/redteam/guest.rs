@@ -52,13 +52,14 @@ fn one(creel: &Path, suite: &'static str, levels: &[Level]) -> Result<()> {
     let names: Vec<_> = runs().map(|(file, ..)| file).collect();
     let script = format!("bash /mnt/share/redteam.sh {}", names.join(" "));
     let ended = Guest::of(suite)?.run(&share, &script, SECONDS);
-    // The guest itself says why, and fails when it is for any other reason than its kernel.
-    let limited = !share.join("out/unlimited").exists();
     let mut reports = Vec::new();
     for (file, name, level) in runs() {
         let path = share.join("out").join(format!("{file}.json"));
         // The guest itself says why a level cannot be had on its kernel, and fails when that is not true.
         if path.exists() {
+            // The same with limits on the workspace.
+            let who = if name.ends_with("root") { "root" } else { "user" };
+            let limited = !share.join("out").join(format!("unlimited-{who}")).exists();
             reports.push(Report::read(name, Some(level), limited, &path)?);
         }
     }

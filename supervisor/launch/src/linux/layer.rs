@@ -32,8 +32,10 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    pub(super) fn of(spec: &'a LaunchSpec) -> Self {
-        Self { spec, made: spec.layers.iter().map(|_| None).collect() }
+    /// `laid`: the folders of all layers, where they were made outside.
+    pub(super) fn of(spec: &'a LaunchSpec, laid: Vec<OwnedFd>) -> Self {
+        let laid = laid.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+        Self { spec, made: laid.take(spec.layers.len()).collect() }
     }
 
     /// Covers what has just been mounted at `at`, if it is to have a layer. `place` opens what is there.
@@ -52,8 +54,39 @@ impl<'a> Stack<'a> {
     /// The folders with the changes, in the order of the spec.
     pub(super) fn finish(self) -> Result<Vec<OwnedFd>, LaunchError> {
         let all: Option<Vec<_>> = self.made.into_iter().collect();
-        all.ok_or_else(|| LaunchError::new(Stage::Spec, "A layer of the unit belongs to none of its views."))
+        all.ok_or_else(belongs_to_none)
     }
+}
+
+pub(super) fn belongs_to_none() -> LaunchError {
+    LaunchError::new(Stage::Spec, "A layer of the unit belongs to none of its views.")
+}
+
+/// What a kernel lacks that can bound nothing.
+pub(super) const TOO_OLD: &str =
+    "tmpfs has no user attributes in this kernel (Linux 6.6 has, and where Creel is root it needs none)";
+
+/// The whole sentence, without its end.
+pub(super) fn failed(layer: &Layer, what: &str) -> String {
+    format!(
+        "The bytes and files of {} cannot be bounded (sandbox.disk, sandbox.inodes): {what}. Take these keys out, or use a file \
+         system with project quota",
+        layer.at.display()
+    )
+}
+
+/// The mount options of a layer's memory, with room for so many more files than an inner layer has.
+pub(super) fn size(layer: &Layer, memory: Option<u64>, more: u64) -> String {
+    let bytes = layer.bytes.unwrap_or(BYTES).min(memory.unwrap_or(u64::MAX)).max(PAGE);
+    let inodes = layer.inodes.unwrap_or(INODES).saturating_add(OWN_INODES).saturating_add(more);
+    format!("mode=700,size={bytes},nr_inodes={inodes}")
+}
+
+/// Whether a folder of tmpfs can have attributes of users: into one it is written which folder replaces one below.
+pub(super) fn has_user_attributes(folder: &str) -> bool {
+    setxattr(folder, "user.creel", b"", XattrFlags::empty())
+        .and_then(|()| removexattr(folder, "user.creel"))
+        .is_ok()
 }
 
 fn cover(
@@ -62,16 +95,9 @@ fn cover(
     place: impl Fn() -> Result<OwnedFd, LaunchError>,
 ) -> Result<OwnedFd, LaunchError> {
     let shown = layer.at.display();
-    let failed = |what: &str| {
-        format!(
-            "The bytes and files of {shown} cannot be bounded (sandbox.disk, sandbox.inodes): {what}. Take these keys out, or use a \
-             file system with project quota"
-        )
-    };
-    let bytes = layer.bytes.unwrap_or(BYTES).min(memory.unwrap_or(u64::MAX)).max(PAGE);
-    let inodes = layer.inodes.unwrap_or(INODES).saturating_add(OWN_INODES);
+    let failed = |what: &str| failed(layer, what);
     root::make_dir(PLACE)?;
-    root::fresh(PLACE, "tmpfs", &format!("mode=700,size={bytes},nr_inodes={inodes}"))?;
+    root::fresh(PLACE, "tmpfs", &size(layer, memory, 0))?;
     // The folder as it is now, which the overlay goes on top of.
     let below = place()?;
     let mode = fstat(&below)
@@ -83,10 +109,9 @@ fn cover(
             .and_then(|()| chmodat(CWD, path, mode, AtFlags::empty()))
             .at(Stage::Root, || failed("its memory cannot be prepared"))?;
     }
-    // Which folder replaces one below is written into an attribute.
-    setxattr(upper, "user.creel", b"", XattrFlags::empty())
-        .and_then(|()| removexattr(upper, "user.creel"))
-        .at(Stage::Root, || failed("tmpfs has no user attributes in this kernel (Linux 6.6 has)"))?;
+    if !has_user_attributes(upper) {
+        return Err(LaunchError::new(Stage::Root, format!("{}.", failed(TOO_OLD))));
+    }
     let held = format!("proc/self/fd/{}", below.as_raw_fd());
     let options = format!("lowerdir={held},upperdir={upper},workdir={work},userxattr");
     let options =

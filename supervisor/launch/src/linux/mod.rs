@@ -14,6 +14,7 @@ mod layer;
 mod limits;
 mod network;
 pub(crate) mod nursery;
+mod outer_layer;
 mod root;
 mod ruleset;
 mod scratch;

@@ -44,26 +44,32 @@ const COVERED: [&str; 14] = [
 /// ... or administer it (read-only; writing is refused by ownership already).
 const FROZEN: [&str; 4] = ["sys", "bus", "irq", "fs"];
 
-/// Builds the root around the given views and enters it. `ids` are the unit's, as it sees itself. Returns the folders of the
-/// spec's layers.
+/// A folder of the host that may be covered.
+pub(super) fn scaffold() -> Result<&'static str, LaunchError> {
+    SCAFFOLD.into_iter().find(|p| Path::new(p).is_dir()).ok_or_else(|| {
+        LaunchError::new(
+            Stage::Root,
+            format!("The host has none of the folders {SCAFFOLD:?} to build a root on."),
+        )
+    })
+}
+
+/// Builds the root around the given views and enters it. `ids` are the unit's, as it sees itself. `laid`: the folders of layers
+/// that the views have already. Returns those of the spec's layers.
 pub(crate) fn enter(
     profile: &RoleProfile,
     spec: &LaunchSpec,
     ids: Ids,
     views: &[OpenView],
+    laid: Vec<OwnedFd>,
 ) -> Result<Vec<OwnedFd>, LaunchError> {
     let tmp_bytes = spec.tmp_bytes;
-    let scaffold = SCAFFOLD.iter().find(|p| Path::new(p).is_dir()).ok_or_else(|| {
-        LaunchError::new(
-            Stage::Root,
-            format!("The host has none of the folders {SCAFFOLD:?} to build a root on."),
-        )
-    })?;
+    let scaffold = scaffold()?;
     // Opened before the scaffold may cover one of them.
     let system =
         profile.system.iter().chain(&profile.etc).map(|p| host_entry(p)).collect::<Result<Vec<_>, _>>()?;
     fresh(scaffold, "tmpfs", "mode=755,size=4m,nr_inodes=4096")?;
-    rustix::process::chdir(*scaffold).at(Stage::Root, || "The new root cannot be entered")?;
+    rustix::process::chdir(scaffold).at(Stage::Root, || "The new root cannot be entered")?;
     let root = openat(CWD, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .at(Stage::Root, || "The new root cannot be opened")?;
     for dir in ["proc", "dev", "tmp", "etc"] {
@@ -77,7 +83,7 @@ pub(crate) fn enter(
     devices(profile)?;
     proc_folder(profile.proc)?;
     let own = [device_of(&root)?, device_of(&open_path("tmp")?)?];
-    let mut layers = layer::Stack::of(spec);
+    let mut layers = layer::Stack::of(spec, laid);
     for view in views {
         let place = || spot(root.as_fd(), &view.at, view.is_dir, &own);
         let target = place()?;

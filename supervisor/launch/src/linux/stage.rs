@@ -14,7 +14,7 @@ use super::last::Last;
 use super::ruleset::{Grant, Ports, Rules};
 use super::sys::{self, Cloned};
 use super::views::{self, OpenViews};
-use super::{credentials, elf, filter, identity, network, root};
+use super::{credentials, elf, filter, identity, network, outer_layer, root};
 use crate::error::{At as _, LaunchError, Stage};
 use crate::note::{self, Note, Start};
 use crate::profile::{self, Execute, RoleProfile, Tcp};
@@ -114,7 +114,11 @@ fn namespaced(
 ) -> Result<std::convert::Infallible, LaunchError> {
     let program = own_program(spec, profile);
     // Root opens with the host's rights; an ordinary user gains the right to mount only inside.
-    let opened = ids.map(|ids| views::open_all(spec, program, Some(ids))).transpose()?;
+    let mut opened = ids.map(|ids| views::open_all(spec, program, Some(ids))).transpose()?;
+    let laid = match (ids, &mut opened) {
+        (Some(ids), Some(opened)) => outer_layer::lay(spec, ids, opened)?,
+        _ => Vec::new(),
+    };
     let unit = ids.unwrap_or_else(identity::inside);
     let (go, release) = std::io::pipe().at(Stage::Spawn, || "No pipe to the unit's first process")?;
     let wanted = NAMESPACES.iter().filter(|(name, _)| *name != "net" || spec.net != Net::Host);
@@ -141,7 +145,7 @@ fn namespaced(
         Cloned::Child => {
             drop(release);
             let inside = Inside { spec, profile, socket, unit, ids, program, grouped: cgroup.is_some() };
-            fail(socket, inside.run(&go.into(), names, opened))
+            fail(socket, inside.run(&go.into(), names, (opened, laid)))
         }
         Cloned::Parent { pid, pidfd } => {
             drop(go);
@@ -172,7 +176,7 @@ impl Inside<'_> {
         &self,
         go: &OwnedFd,
         namespaces: Vec<String>,
-        opened: Option<OpenViews>,
+        (opened, laid): (Option<OpenViews>, Vec<OwnedFd>),
     ) -> Result<std::convert::Infallible, LaunchError> {
         credentials::die_with_parent()?;
         // While the stage writes the id maps.
@@ -196,7 +200,7 @@ impl Inside<'_> {
             Some(opened) => opened,
             None => views::open_all(self.spec, self.program, None)?,
         };
-        let layers = root::enter(self.profile, self.spec, self.unit, &opened.views)?;
+        let layers = root::enter(self.profile, self.spec, self.unit, &opened.views, laid)?;
         let mut gaps = opened.gaps;
         if !self.grouped {
             gaps.push("no cgroup: the memory of several processes together has no limit".to_owned());

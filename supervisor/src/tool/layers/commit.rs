@@ -25,7 +25,7 @@ const DEPTH: usize = 64;
 /// Things that are told of.
 const TOLD: usize = 8;
 /// The mark of a folder that stands in the place of the one below.
-const ALONE: &CStr = c"user.overlay.opaque";
+const ALONE: [&CStr; 2] = [c"user.overlay.opaque", c"trusted.overlay.opaque"];
 
 /// One commit.
 struct Commit {
@@ -330,7 +330,9 @@ fn unlock(entry: &OwnedFd, mode: u32) -> Result<(), Errno> {
 /// Whether a folder of the layer stands in the place of the one below.
 fn is_alone(folder: &OwnedFd) -> bool {
     let mut value = [0_u8; 8];
-    fgetxattr(folder, ALONE, &mut value).is_ok_and(|length| value.get(..length) == Some(b"y"))
+    ALONE
+        .into_iter()
+        .any(|name| fgetxattr(folder, name, &mut value).is_ok_and(|length| value.get(..length) == Some(b"y")))
 }
 
 /// Copies what is written; a hole stays a hole, or it would take room that nobody counted.
