@@ -153,6 +153,7 @@ fn gateway(socket: OwnedFd, config: AgentConfig) -> anyhow::Result<usize> {
             limits: Limits::default(),
             config: WorkerConfig::Agent(Box::new(config)),
             cursor: None,
+            lease: None,
         };
         link.notify::<Welcome>(&welcome).await?;
         let starter = link.clone();

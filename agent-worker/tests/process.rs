@@ -90,6 +90,7 @@ fn welcome() -> Welcome {
         limits: Limits::default(),
         config: WorkerConfig::Agent(Box::new(config)),
         cursor: None,
+        lease: None,
     }
 }
 

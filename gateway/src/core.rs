@@ -19,7 +19,8 @@ use crate::hub::{CoreEvent, Happening, Phases};
 use crate::lane::{LaneTable, Running};
 use crate::links::Budget;
 use crate::settings::Settings;
-use crate::store::{Claimant, Desk, Held, Kept, Lost, StoreError};
+use crate::store::{Claimant, Desk, Held, Kept, Lane, Lost, StoreError};
+use crate::tenure::Tenure;
 
 mod clients;
 mod operations;
@@ -28,8 +29,10 @@ mod operator;
 /// Events that may wait for a slow subscriber before it misses some.
 const EVENTS: usize = 1024;
 
-/// The account of messages that come over the gateway's own port.
+/// The account of messages that come over the gateway's own port, where there is one gateway.
 pub(crate) const WEBCHAT: &str = "webchat:default";
+/// What such accounts have in common: of several hosts each has one.
+const WEBCHATS: &str = "webchat:";
 
 /// A worker whose link this gateway has.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub(crate) struct Worker {
     pub status: Option<ChannelStatus>,
     /// What it may have passed on of what its file tools refused.
     pub refusals: Budget,
+    /// Whether no gateway had it before this one.
+    pub fresh: bool,
     /// Held once more by each message on its way through an account.
     pub sending: Arc<()>,
     /// Wakes the account's pump.
@@ -61,7 +66,9 @@ pub(crate) struct State {
     pub turns: HashMap<String, Running>,
     pub phases: Phases,
     /// By account.
-    pub held: HashMap<String, Held>,
+    pub held: HashMap<String, Tenure>,
+    /// Lanes with a turn here, where other hosts could take them over.
+    pub lanes_held: HashMap<String, Tenure<Lane>>,
     /// Everybody who was let in by a code, as account and sender.
     pub paired: HashSet<(String, String)>,
     /// The unit that asked for each tool run.
@@ -108,12 +115,9 @@ impl Core {
         supervisor: Option<Link>,
         vitals: Vitals,
     ) -> Kept<Arc<Self>> {
-        let who = Claimant::alone(uuid::Uuid::now_v7());
-        let mut state = State::default();
-        let name = who.clone();
-        let held = desk.write(move |store| store.claim_account(&name, WEBCHAT)).await?;
-        state.held.extend(held.map(|held| (WEBCHAT.to_owned(), held)));
-        state.paired = desk.read(|store| store.allowed()).await?.into_iter().collect();
+        let who = settings.claimant(uuid::Uuid::now_v7());
+        let paired = desk.read(|store| store.allowed()).await?.into_iter().collect();
+        let mut state = State { paired, ..State::default() };
         let now = Instant::now();
         let name = who.clone();
         for open in desk.read(move |store| store.open_lanes(&name)).await? {
@@ -122,7 +126,7 @@ impl Core {
                 state.phases.note(&open.lane, Happening::Lost);
             }
         }
-        Ok(Arc::new(Self {
+        let core = Arc::new(Self {
             who,
             desk,
             vitals,
@@ -136,7 +140,9 @@ impl Core {
             events: broadcast::Sender::new(EVENTS),
             token: RwLock::new(token),
             started: now,
-        }))
+        });
+        core.claim(&core.webchat()).await?;
+        Ok(core)
     }
 
     /// What changes all the time. Never held over an await.
@@ -166,13 +172,18 @@ impl Core {
     /// # Errors
     /// Also while another host holds it.
     pub(crate) async fn hold(&self, account: &str) -> Kept<Held> {
-        if let Some(held) = self.state().held.get(account) {
-            return Ok(held.clone());
-        }
-        let (who, name) = (self.who.clone(), account.to_owned());
-        let held = self.desk.write(move |store| store.claim_account(&who, &name)).await?;
-        let held = held.ok_or_else(|| StoreError::lost(Lost::Account(account.to_owned())))?;
-        Ok(self.state().held.entry(account.to_owned()).or_insert(held).clone())
+        let held = self.state().held.get(account).map(|tenure| tenure.held.clone());
+        // Of several hosts one takes an account over, and all that belongs to it, or leaves it alone.
+        let held = match held {
+            None if self.who.is_alone() || account == self.webchat() => self.claim(account).await?,
+            held => held,
+        };
+        held.ok_or_else(|| StoreError::lost(Lost::Account(account.to_owned())))
+    }
+
+    /// The account of messages that come over this gateway's own port.
+    pub(crate) fn webchat(&self) -> String {
+        if self.who.is_alone() { WEBCHAT.to_owned() } else { format!("{WEBCHATS}{}", self.who.host) }
     }
 
     /// Wakes the pump of an account, if it has a worker.
@@ -190,6 +201,11 @@ impl Core {
             Err(error) => self.state().store_error = Some(error.to_string()),
         }
     }
+}
+
+/// Whether the account is a gateway's own port.
+pub(crate) fn is_webchat(account: &str) -> bool {
+    account.starts_with(WEBCHATS)
 }
 
 /// The unit of an account such as `telegram:default`.

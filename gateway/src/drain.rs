@@ -111,6 +111,10 @@ async fn are_idle(core: &Core, workers: &[UnitLife]) -> bool {
     }
     // What an earlier gateway began to say, and this one has not asked about yet.
     for account in workers.iter().filter_map(|life| life.unit.strip_prefix("channel:")) {
+        // An account that another host has is at rest here.
+        if !core.who.is_alone() && !core.state().held.contains_key(account) {
+            continue;
+        }
         let Ok(held) = core.hold(account).await else { return false };
         let rows = core.desk.read(move |store| store.open_outbound(&held, ROWS)).await;
         if rows.is_ok_and(|rows| rows.iter().all(|row| row.state != OutboxState::Attempting)) {

@@ -9,6 +9,7 @@ mod supervisor;
 mod watchdog;
 mod worker;
 
+pub(crate) use channel::begin;
 pub(crate) use refusals::Budget;
 #[cfg(test)]
 pub(crate) use supervisor::attach;

@@ -15,13 +15,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::core::{Core, now_ms};
+use crate::dialer::Dialer;
 use crate::hub::{CoreEvent, Hub};
 use crate::links::{self, Orders};
 use crate::logs::Level;
 use crate::settings::{Settings, SettingsError, Whereabouts};
 use crate::store::{Desk, Rules, Sqlite, StoreError};
 use crate::token::{TokenError, token};
-use crate::{backup, lane, logs, watch};
+use crate::{backup, lane, logs, opening, tenure, watch};
 
 /// How long sends that are on their way may take to come home at the end.
 const LAST_SENDS: Duration = Duration::from_secs(2);
@@ -142,15 +143,22 @@ async fn serve(level: Level) -> Result<(), RunError> {
     let settings = Settings::read(&whereabouts)?;
     level.set(settings.config.logging.level);
     let secret = token(&settings)?;
-    let store = Sqlite::open(&settings.database, Rules::of_process(|name| whereabouts.variable(name)))?;
-    let desk = Desk::over_sqlite(store)?;
+    let rules = Rules::of_process(|name| whereabouts.variable(name));
+    let dialer = Dialer::new(supervisor.clone());
+    let opening = opening::desk(&settings, rules, &dialer)?;
+    // The way to a database comes over the link, too, so the link is heard meanwhile.
+    let (desk, early) = tokio::select! {
+        opened = hear_while(opening, &dialer, &mut incoming, early) => opened?,
+        _ = terminated.recv() => return Ok(()),
+    };
     let core = Core::open(desk, settings, secret, Some(supervisor.clone()), vitals).await?;
     tokio::spawn(lane::schedule(Arc::clone(&core)));
     tokio::spawn(watch::watch(Arc::clone(&core), whereabouts.config_file.clone()));
     tokio::spawn(forget(Arc::clone(&core)));
     tokio::spawn(index(Arc::clone(&core)));
+    tokio::spawn(tenure::keep(Arc::clone(&core)));
     let (orders, mut given) = mpsc::channel(16);
-    let mut attendance = tokio::spawn(links::attend(Arc::clone(&core), early, incoming, orders));
+    let mut attendance = tokio::spawn(links::attend(Arc::clone(&core), dialer, early, incoming, orders));
     if supervisor.notify::<Ready>(&Ready {}).await.is_err() {
         return Ok(());
     }
@@ -213,6 +221,25 @@ async fn introduce(
         .await
         .map_err(|_elapsed| RunError::NoWelcome)??;
     Ok((config, early))
+}
+
+/// Waits for the store, and hears the supervisor meanwhile. What is not about connections is kept for later.
+async fn hear_while(
+    opening: impl Future<Output = Result<Desk, StoreError>>,
+    dialer: &Dialer,
+    incoming: &mut Incoming,
+    mut early: Vec<Event>,
+) -> Result<(Desk, Vec<Event>), RunError> {
+    let mut opening = std::pin::pin!(opening);
+    loop {
+        tokio::select! {
+            desk = &mut opening => return Ok((desk?, early)),
+            event = incoming.recv() => match event {
+                Some(event) => early.extend(dialer.take(event)),
+                None => return Err(RunError::NoWelcome),
+            },
+        }
+    }
 }
 
 /// Tries what the seal and the sandbox forbid. `None` where there is no seal to test.
@@ -298,7 +325,8 @@ async fn end(core: &Arc<Core>, reason: String, patience: Duration) {
         tracing::warn!("Something was still on its way after {} ms.", patience.as_millis());
     }
     // Whatever was queued before is on the disk when this comes back.
-    if let Err(error) = core.desk.write(|store| store.cursor(crate::core::WEBCHAT)).await {
+    let webchat = core.webchat();
+    if let Err(error) = core.desk.write(move |store| store.cursor(&webchat)).await {
         tracing::error!("The last writes may be missing: {error}");
     }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use creel_config::disk::Disk;
 use creel_config::found::OllamaAnswer;
 use creel_config::scalar::Pattern;
+use creel_config::store::{ClusterRole, StoreKind};
 use creel_config::{Config, Env, Found, Loader, Overrides, Paths, discovered_providers};
 use creel_ipc::msg::supervisor::GatewayConfig;
 use regex::Regex;
 
 use crate::blobs::Blobs;
+use crate::store::{Claimant, Rank};
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,8 @@ pub(crate) struct Settings {
     pub paths: Paths,
     /// The database.
     pub database: PathBuf,
+    /// The machine's name, where nothing else is said.
+    host: String,
     /// Files between workers.
     pub blobs: Blobs,
     /// The file that keeps a token which the gateway made itself.
@@ -53,6 +58,7 @@ pub(crate) struct Whereabouts {
     /// The configuration file; it need not exist.
     pub config_file: PathBuf,
     state: PathBuf,
+    host: Option<String>,
     env: Env,
 }
 
@@ -63,6 +69,7 @@ impl From<&GatewayConfig> for Whereabouts {
             home: PathBuf::from(&told.home),
             config_file: PathBuf::from(&told.config_file),
             state: PathBuf::from(&told.state_dir),
+            host: told.host.clone(),
             env: env.collect(),
         }
     }
@@ -109,6 +116,7 @@ impl Settings {
         let patterns = compile(&config);
         Ok(Self {
             database,
+            host: whereabouts.host.clone().unwrap_or_else(|| "localhost".to_owned()),
             blobs: Blobs::new(&whereabouts.state),
             token_file: whereabouts.state.join("gateway.token"),
             found: discovered_providers(&whereabouts.env, OllamaAnswer::noted(&whereabouts.env).as_ref()),
@@ -126,11 +134,30 @@ impl Settings {
             home: home.to_owned(),
             config_file: home.join("creel.json"),
             state: home.join("state"),
+            host: None,
             env: Env::new(),
         };
         let loaded =
             Loader::new(&Disk, &whereabouts.env).text(text.to_owned(), &whereabouts.config_file).unwrap();
         Self::compose(loaded.config, &whereabouts, Vec::new()).unwrap()
+    }
+
+    /// How this life of the gateway claims.
+    pub(crate) fn claimant(&self, life: impl ToString) -> Claimant {
+        let cluster = &self.config.cluster;
+        if self.config.store.kind == StoreKind::Sqlite {
+            return Claimant::alone(life);
+        }
+        Claimant {
+            life: life.to_string(),
+            host: cluster.host.clone().unwrap_or_else(|| self.host.clone()),
+            rank: match cluster.role {
+                ClusterRole::Primary => Rank::Primary,
+                ClusterRole::Secondary => Rank::Secondary,
+                ClusterRole::Standby => Rank::Standby,
+            },
+            ttl: Duration::from_secs(u64::from(cluster.lease_seconds)),
+        }
     }
 
     /// Whether one of the patterns is in the text, in any case.

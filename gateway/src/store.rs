@@ -1,8 +1,8 @@
 //! Everything that outlives the process.
 //!
-//! [`Store`] is the seam: each method is one transaction, and none takes a closure. [`Sqlite`] is what runs,
-//! [`Memory`] is for simulations; one conformance suite holds both to the same words. [`Desk`] is the async
-//! front of either, with one writer thread and commits in groups.
+//! [`Store`] is the seam: each method is one transaction, and none takes a closure. [`Sqlite`] is for one host,
+//! [`Postgres`] for several, and the memory store for simulations; one conformance suite holds all to the same words.
+//! [`Desk`] is the async front of each, with one writer thread and commits in groups.
 //!
 //! Two kinds of tokens fence the writes. [`Held`] is a lease: this gateway holds an account or a lane, from one
 //! claim on, and only the store makes one. A [`TurnRef`] carries the epoch of a lane as its agent knows it. Both are
@@ -23,7 +23,6 @@ mod error;
 mod held;
 #[cfg(test)]
 mod memory;
-#[cfg(any(test, feature = "bench"))]
 mod postgres;
 mod records;
 mod rules;
@@ -37,6 +36,7 @@ pub(crate) use error::{Lost, StoreError};
 pub(crate) use held::{Account, Held, Lane, Leased};
 #[cfg(test)]
 pub(crate) use memory::Memory;
+pub(crate) use postgres::{Postgres, Promise, Reach};
 pub(crate) use records::*;
 pub(crate) use rules::Rules;
 pub(crate) use sqlite::{Sqlite, check_file, doubt_what_waits, snapshot};
@@ -54,23 +54,18 @@ pub(crate) trait Store: Send {
     /// The store's own time, in milliseconds since the epoch.
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "a gateway that is alone on its store has the same clock")
+        expect(dead_code, reason = "holders count from before they asked, on their own clock")
     )]
     fn now_ms(&mut self) -> Kept<i64>;
     /// Takes an account over when it is free; whoever held it before is fenced from now on. `None` while another host
     /// holds it, and while gateways of a better rank have their time to claim it.
     fn claim_account(&mut self, who: &Claimant, account: &str) -> Kept<Option<Held>>;
     /// Holds for longer what nobody else has claimed meanwhile, whether its time was over or not.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a gateway that is alone on its store renews nothing"))]
     fn renew(&mut self, who: &Claimant, accounts: &[Held<Account>], lanes: &[Held<Lane>]) -> Kept<Renewed>;
     /// Others may claim these from now on. What was lost before stays lost.
     #[cfg_attr(not(test), expect(dead_code, reason = "a gateway that is alone on its store has no others"))]
     fn release(&mut self, accounts: &[Held<Account>], lanes: &[Held<Lane>]) -> Kept<()>;
     /// Everything that is claimed: accounts, and lanes with a turn.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a gateway that is alone on its store holds everything")
-    )]
     fn leases(&mut self) -> Kept<Vec<LeaseRecord>>;
     /// Stores an inbound message, once for each external id.
     fn accept(&mut self, own: &Held, message: &NewMessage) -> Kept<Accepted>;

@@ -71,6 +71,7 @@ impl Gateway {
             config_file: text(&home.join("creel.json")),
             state_dir: text(&home.join("state")),
             generation: 1,
+            host: None,
             env: Default::default(),
         };
         let welcome = Welcome {
@@ -80,6 +81,7 @@ impl Gateway {
             limits: Limits::default(),
             config: WorkerConfig::Gateway(config),
             cursor: None,
+            lease: None,
         };
         self.link.notify::<Welcome>(&welcome).await.unwrap();
     }

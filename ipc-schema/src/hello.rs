@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 use crate::msg::agent::{AgentConfig, TurnRef};
-use crate::msg::channel::ChannelConfig;
+use crate::msg::channel::{ChannelConfig, Lease};
 use crate::msg::egress::EgressConfig;
 use crate::msg::supervisor::GatewayConfig;
 use crate::rpc::Notify;
@@ -110,6 +110,9 @@ pub struct Welcome {
     /// The last platform cursor that was stored with an inbound message of this account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Until when the account is this worker's; without it, it always is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
 }
 
 impl Notify for Welcome {

@@ -12,6 +12,7 @@ mod irc;
 mod kill_each_kind;
 mod offline;
 mod page;
+mod postgres;
 mod reload;
 mod sandbox;
 mod setup;

@@ -204,6 +204,7 @@ impl Gateway {
             limits: Limits::default(),
             config: WorkerConfig::Agent(Box::new(config)),
             cursor: None,
+            lease: None,
         };
         self.link.notify::<Welcome>(&welcome).await.unwrap();
     }

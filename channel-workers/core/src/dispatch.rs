@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::book::{Book, Claim, Left, Outcome};
 use crate::drafts::Drafts;
+use crate::lease::Tenure;
 use crate::{Account, Order, Parts, lock};
 
 /// Sends and drafts of one worker. Cheap to clone.
@@ -23,6 +24,7 @@ struct Inner {
     link: Link,
     vitals: Vitals,
     account: Mutex<Arc<dyn Account>>,
+    tenure: Tenure,
     book: Mutex<Book>,
     lanes: Mutex<HashMap<String, VecDeque<SendParams>>>,
     drafts: Drafts,
@@ -32,11 +34,12 @@ struct Inner {
 
 impl Dispatcher {
     /// Delivers through `account`.
-    pub fn new(link: Link, vitals: Vitals, account: Arc<dyn Account>) -> Self {
+    pub(crate) fn new(link: Link, vitals: Vitals, account: Arc<dyn Account>, tenure: Tenure) -> Self {
         Self(Arc::new(Inner {
             link,
             vitals,
             account: Mutex::new(account),
+            tenure,
             book: Mutex::default(),
             lanes: Mutex::default(),
             drafts: Drafts::default(),
@@ -135,7 +138,14 @@ impl Inner {
                 "The route names no chat; a message is never sent to a chat that was only guessed.";
             Err(RpcError::new(ErrorClass::BadRequest, sentence))
         } else {
-            self.account().send(&order).await
+            let account = self.account();
+            // An account without a lease refuses by itself; what is cut off in the middle may have been said.
+            let cut =
+                || RpcError::new(ErrorClass::UnknownOutcome, "The account became another host's meanwhile.");
+            match self.tenure.holds() {
+                true => self.tenure.within(account.send(&order)).await.unwrap_or_else(|| Err(cut())),
+                false => Err(self.tenure.refusal()),
+            }
         };
         self.vitals.progress();
         let (parts, ids) = (order.parts.sent(), order.parts.ids());

@@ -14,6 +14,7 @@ pub mod chunk;
 pub mod dispatch;
 mod drafts;
 pub mod inbound;
+mod lease;
 pub mod render;
 pub mod status;
 mod typing;

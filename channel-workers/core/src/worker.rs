@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use creel_ipc::hello::{Ready, Reconfigure, Renew, SelfTest, WorkerConfig};
-use creel_ipc::msg::channel::{ChannelConfig, Draft, SendMessage, SendParams, Typing};
+use creel_ipc::msg::channel::{ChannelConfig, Draft, Lease, SendMessage, SendParams, Typing};
 use creel_ipc::{
     ErrorClass, ExitCode, Hello, Notify, PROTOCOL, Reject, Request, Role, RpcError, Welcome, rpc,
 };
@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::dispatch::Dispatcher;
 use crate::inbound::{IN_FLIGHT, Inlet};
+use crate::lease::Tenure;
 use crate::status::Board;
 use crate::typing::Indicators;
 use crate::{Account, Ports, Refusing};
@@ -57,6 +58,7 @@ struct Life {
     dispatcher: Dispatcher,
     ports: Ports,
     indicators: Indicators,
+    tenure: Tenure,
     receiving: AbortHandle,
 }
 
@@ -149,7 +151,10 @@ impl Worker {
                 let _closed = link.notify::<Ready>(&Ready {}).await;
                 tokio::task::yield_now().await;
                 let inflight = usize::try_from(welcome.limits.inflight).unwrap_or(IN_FLIGHT);
-                self.configure(link, vitals, life, welcome.config, inflight)?;
+                self.configure(link, vitals, life, (welcome.config, welcome.lease.clone()), inflight)?;
+                if let Some(life) = life {
+                    self.hold(life, welcome.lease);
+                }
                 link.resend().await;
                 if let Some(life) = life {
                     life.ports.board.tell();
@@ -157,7 +162,13 @@ impl Worker {
             }
             Reconfigure::METHOD => {
                 if let Some(new) = read::<Reconfigure>(params) {
-                    self.configure(link, vitals, life, new.config, IN_FLIGHT)?;
+                    let lease = life.as_ref().and_then(|life| life.tenure.lease());
+                    self.configure(link, vitals, life, (new.config, lease), IN_FLIGHT)?;
+                }
+            }
+            Lease::METHOD => {
+                if let (Some(lease), Some(life)) = (read::<Lease>(params), life) {
+                    self.hold(life, Some(lease));
                 }
             }
             Renew::METHOD => {
@@ -193,7 +204,7 @@ impl Worker {
         link: &Link,
         vitals: &Vitals,
         life: &mut Option<Life>,
-        config: WorkerConfig,
+        (config, lease): (WorkerConfig, Option<Lease>),
         inflight: usize,
     ) -> Result<(), ExitCode> {
         let WorkerConfig::Channel(config) = config else {
@@ -207,22 +218,20 @@ impl Worker {
                 let inlet = Inlet::new(link.clone(), board.clone(), vitals.clone(), inflight);
                 let ports = Ports { inlet, board, vitals: vitals.clone() };
                 let account = self.open(&config);
-                let dispatcher = Dispatcher::new(link.clone(), vitals.clone(), Arc::clone(&account));
-                let receiving = receive(account, dispatcher.clone(), ports.clone());
+                let tenure = Tenure::new(lease);
+                let dispatcher =
+                    Dispatcher::new(link.clone(), vitals.clone(), Arc::clone(&account), tenure.clone());
+                let receiving = receive(account, dispatcher.clone(), ports.clone(), tenure.clone());
                 tokio::spawn(ports.board.clone().report(link.clone()));
-                *life =
-                    Some(Life { config, dispatcher, ports, indicators: Indicators::default(), receiving });
+                let indicators = Indicators::default();
+                *life = Some(Life { config, dispatcher, ports, indicators, tenure, receiving });
             }
             Some(life) => {
                 let same = life.config.settings == config.settings && life.config.channel == config.channel;
                 if same {
                     life.dispatcher.account().retune(&config);
                 } else {
-                    life.receiving.abort();
-                    life.ports.board.connecting(None);
-                    let account = self.open(&config);
-                    life.dispatcher.use_account(Arc::clone(&account));
-                    life.receiving = receive(account, life.dispatcher.clone(), life.ports.clone());
+                    self.begin(life, &config);
                 }
                 life.config = config;
             }
@@ -230,16 +239,43 @@ impl Worker {
         Ok(())
     }
 
+    /// Receives and sends anew.
+    fn begin(&self, life: &mut Life, config: &ChannelConfig) {
+        life.receiving.abort();
+        life.ports.board.connecting(None);
+        let account = self.open(config);
+        life.dispatcher.use_account(Arc::clone(&account));
+        life.receiving = receive(account, life.dispatcher.clone(), life.ports.clone(), life.tenure.clone());
+    }
+
+    /// Takes a lease over; goes on where an earlier one had ended. An account that gave up waits for a human still.
+    fn hold(&self, life: &mut Life, lease: Option<Lease>) {
+        let rested = life.tenure.rested();
+        life.tenure.set(lease);
+        if rested && life.tenure.holds() {
+            tracing::info!("The account is this worker's again.");
+            let config = life.config.clone();
+            self.begin(life, &config);
+        }
+    }
+
     fn open(&self, config: &ChannelConfig) -> Arc<dyn Account> {
         (self.open)(config).unwrap_or_else(|error| Arc::new(Refusing(error)))
     }
 }
 
-/// Receives until the account gives up; from then on it refuses every send with the reason.
-fn receive(account: Arc<dyn Account>, dispatcher: Dispatcher, ports: Ports) -> AbortHandle {
+/// Receives until the account gives up; from then on it refuses every send with the reason. When the account is not this
+/// worker's any more, it waits for the next lease in the same way.
+fn receive(account: Arc<dyn Account>, dispatcher: Dispatcher, ports: Ports, tenure: Tenure) -> AbortHandle {
+    tenure.go_on();
     let task = tokio::spawn(async move {
         let board = ports.board.clone();
-        let error = account.run(ports).await;
+        let Some(error) = tenure.within(account.run(ports)).await else {
+            let reason = tenure.rest();
+            tracing::warn!("Nothing is received or sent: {reason}");
+            board.connecting(Some(reason.clone()));
+            return dispatcher.use_account(Arc::new(Refusing(reason)));
+        };
         tracing::error!(class = ?error.class(), "The account stopped: {error}");
         board.stopped(error.clone());
         dispatcher.use_account(Arc::new(Refusing(error)));

@@ -73,6 +73,7 @@ impl Program {
             limits: Limits::default(),
             config: WorkerConfig::Channel(config),
             cursor: None,
+            lease: None,
         };
         self.link.notify::<Welcome>(&welcome).await.unwrap();
         self.hear("ready").await;

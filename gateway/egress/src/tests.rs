@@ -61,6 +61,7 @@ async fn begin(allow: Vec<HostRule>, budget: EgressBudget, names: &[(&str, &[&[&
         limits: creel_ipc::Limits::default(),
         config: WorkerConfig::Egress(config),
         cursor: None,
+        lease: None,
     };
     link.notify::<Welcome>(&welcome).await.unwrap();
     assert!(matches!(events.recv().await, Some(Event::Notification { method, .. }) if method == "ready"));

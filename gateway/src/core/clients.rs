@@ -13,7 +13,7 @@ use creel_link::CallError;
 use subtle::ConstantTimeEq;
 use tokio::sync::broadcast;
 
-use super::{Core, WEBCHAT, now_ms};
+use super::{Core, is_webchat, now_ms};
 use crate::hub::*;
 use crate::inbound;
 use crate::route;
@@ -72,7 +72,7 @@ impl Core {
         let run = send.idempotency_key;
         tracing::debug!("{} writes to {lane}.", send.client);
         let message = inbound::typed(&settings, &lane, run.clone(), send.message, send.attachments, now_ms());
-        let held = self.hold(WEBCHAT).await?;
+        let held = self.hold(&self.webchat()).await?;
         let agent = route::agent_of(&lane).unwrap_or_default().to_owned();
         let (core, place) = (Arc::clone(self), Some((lane.clone(), agent)));
         // A task of its own: a client that hangs up must not leave the lane half taken.
@@ -339,7 +339,8 @@ impl Core {
 
     pub(crate) async fn health(&self) -> Health {
         let mut reasons = Vec::new();
-        let readable = self.desk.read(|store| store.cursor(WEBCHAT)).await;
+        let webchat = self.webchat();
+        let readable = self.desk.read(move |store| store.cursor(&webchat)).await;
         let store_error = self.state().store_error.clone().or(readable.err().map(|error| error.to_string()));
         let store_ok = store_error.is_none();
         reasons.extend(store_error);
@@ -445,7 +446,7 @@ fn status_of(run_id: &str, record: RunRecord) -> RunStatus {
 }
 
 fn session_row(running: bool, phase: SessionPhase, record: SessionRecord) -> SessionRow {
-    let account = (record.account != WEBCHAT).then(|| record.account.split_once(':')).flatten();
+    let account = (!is_webchat(&record.account)).then(|| record.account.split_once(':')).flatten();
     let state = match () {
         () if running || record.running => SessionState::Running,
         () if record.pending > 0 => SessionState::Queued,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use creel_link::uptime_ms;
 use tokio::time::Instant;
 
 use super::{Core, agent_unit, channel_unit};
@@ -19,6 +20,8 @@ pub(crate) struct Accepting {
     lane: Option<(String, String)>,
     /// Whether the lane was idle and is taken up with the message.
     reserved: bool,
+    /// The moment before the store was asked.
+    asked_ms: u64,
 }
 
 impl Core {
@@ -32,7 +35,7 @@ impl Core {
     ) -> Accepting {
         let claim = lane.as_ref().filter(|(lane, agent)| self.reserve(lane, agent));
         let claim = claim.map(|(lane, _)| lane::claim_of(self, lane));
-        let reserved = claim.is_some();
+        let (reserved, asked_ms) = (claim.is_some(), uptime_ms());
         let ticket = self.desk.submit(move |store| {
             let accepted = store.accept(&own, &message)?;
             let Some(claim) = claim.filter(|_| accepted == Accepted::Fresh) else {
@@ -42,7 +45,7 @@ impl Core {
             let claimed = store.claim_lane(&claim).inspect_err(|error| tracing::error!("{error}"));
             Ok((accepted, claimed.unwrap_or_default()))
         });
-        Accepting { ticket: ticket.await, lane, reserved }
+        Accepting { ticket: ticket.await, lane, reserved, asked_ms }
     }
 
     fn reserve(&self, lane: &str, agent: &str) -> bool {
@@ -57,7 +60,7 @@ impl Core {
 
     /// Waits until the message is durable and sets its lane going.
     pub(crate) async fn accepted(self: &Arc<Self>, accepting: Accepting) -> Kept<Accepted> {
-        let Accepting { ticket, lane, reserved } = accepting;
+        let Accepting { ticket, lane, reserved, asked_ms } = accepting;
         let outcome = ticket.await;
         self.note_store(&outcome);
         if outcome.is_ok() {
@@ -72,6 +75,7 @@ impl Core {
         match claimed {
             Some(claimed) => {
                 self.tell(CoreEvent::SessionChanged { key: lane });
+                self.hold_lane(&claimed, asked_ms);
                 tokio::spawn(lane::run_claimed(Arc::clone(self), claimed));
             }
             None if reserved => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Core, WEBCHAT, now_ms};
+use super::{Core, now_ms};
 use crate::hub::*;
 use crate::store::{Imported, ParkedRecord, Wished};
 use crate::transcripts::{self, Destination};
@@ -77,7 +77,7 @@ impl Core {
                 import.key.unwrap_or_default()
             )));
         }
-        let to = Destination { agent, key, account: WEBCHAT.to_owned(), now_ms: now_ms() };
+        let to = Destination { agent, key, account: self.webchat(), now_ms: now_ms() };
         let read = transcripts::session_of(&import.text, to);
         let (new, faults) = read.map_err(|error| HubError::invalid(error.to_string()))?;
         let mut imported = SessionImported {

@@ -128,6 +128,11 @@ impl LaneTable {
         self.lanes.values().filter(later).map(|entry| entry.due).min()
     }
 
+    /// Whether the lane runs or waits here.
+    pub(crate) fn knows(&self, lane: &str) -> bool {
+        self.lanes.contains_key(lane)
+    }
+
     /// Whether any lane of an agent runs.
     pub(crate) fn is_agent_busy(&self, agent: &str) -> bool {
         self.lanes.values().any(|entry| entry.running && entry.agent == agent)

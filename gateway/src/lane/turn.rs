@@ -9,7 +9,7 @@ use creel_ipc::msg::agent::{
 use creel_ipc::msg::channel::{Route, Typing};
 use creel_ipc::msg::transcript::Usage;
 use creel_ipc::{ErrorClass, Request};
-use creel_link::{CallError, Link};
+use creel_link::{CallError, Link, uptime_ms};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -38,6 +38,8 @@ pub(crate) enum Signal {
     },
     /// Its agent's link ended.
     Lost,
+    /// Its lane is another host's now, or may be.
+    Fenced,
     /// Somebody wants it to stop.
     Abort,
 }
@@ -79,7 +81,11 @@ pub(crate) async fn run_claimed(core: Arc<Core>, claimed: Claimed) {
 /// The lane is free again. `None` means that it should be tried again in a moment.
 fn leave(core: &Arc<Core>, lane: &str, more: Option<bool>) {
     let after = if more.is_none() { RETRY } else { Duration::ZERO };
-    core.state().lanes.ended(lane, more.unwrap_or(true), Instant::now(), after);
+    {
+        let mut state = core.state();
+        state.lanes_held.remove(lane);
+        state.lanes.ended(lane, more.unwrap_or(true), Instant::now(), after);
+    }
     core.wake.notify_one();
 }
 
@@ -100,11 +106,14 @@ pub(crate) fn claim_of(core: &Core, lane: &str) -> LaneClaim {
 
 /// Says whether there is more to do; `None` when it should be tried again in a moment.
 async fn take_up(core: &Arc<Core>, lane: &str) -> Option<bool> {
-    let claim = claim_of(core, lane);
+    let (claim, asked_ms) = (claim_of(core, lane), uptime_ms());
     let claimed = core.desk.write(move |store| store.claim_lane(&claim)).await;
     core.note_store(&claimed);
     match claimed {
-        Ok(Some(claimed)) => run(core, claimed).await,
+        Ok(Some(claimed)) => {
+            core.hold_lane(&claimed, asked_ms);
+            run(core, claimed).await
+        }
         Ok(None) => Some(false),
         Err(error) => {
             tracing::error!("The lane {lane} cannot be taken up: {error}");
@@ -321,12 +330,17 @@ async fn wait(
     let mut ending: Option<TurnOutcome> = None;
     let mut typing = tokio::time::interval(TYPING_EVERY);
     typing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    if !core.holds_lane(&claimed) {
+        // It was lost before the turn could be told.
+        return fenced(core, &claimed, &link);
+    }
     let more = loop {
         tokio::select! {
             biased;
             signal = signals.recv() => match signal {
                 Some(Signal::Done { pending }) => break Some(pending > 0),
                 Some(Signal::Lost) | None => return lost(core, &claimed).await,
+                Some(Signal::Fenced) => return fenced(core, &claimed, &link),
                 Some(Signal::Abort) if ending.is_none() => {
                     ending = Some(TurnOutcome::Aborted);
                     deadline = Instant::now() + ABORT_WITHIN;
@@ -381,6 +395,16 @@ async fn lost(core: &Arc<Core>, claimed: &Claimed) -> Option<bool> {
         tracing::warn!("This fall of {} is not counted: {error}", claimed.agent);
     }
     Some(true)
+}
+
+/// Another host may be at the lane: the agent drops the turn, and nothing more is said of it here.
+fn fenced(core: &Arc<Core>, claimed: &Claimed, link: &Link) -> Option<bool> {
+    tracing::warn!("The turn {} is left to the host that has its lane now.", claimed.turn.turn);
+    abort(link, &claimed.turn);
+    let mut state = core.state();
+    state.phases.note(&claimed.lane, Happening::Lost);
+    state.turns.remove(&claimed.turn.turn);
+    Some(false)
 }
 
 fn abort(link: &Link, turn: &TurnRef) {

@@ -12,7 +12,7 @@ use creel_ipc::msg::agent::{
 use creel_ipc::msg::channel::{Draft, Route};
 use creel_ipc::msg::tool::{ToolKill, ToolRefused, ToolRun};
 use creel_ipc::{ErrorClass, Notify, Request, RpcError, rpc};
-use creel_link::Event;
+use creel_link::{Event, uptime_ms};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -37,10 +37,11 @@ pub(super) async fn adopt(this: &Attached, running: &[TurnRef]) {
         if known.contains(&turn.turn) {
             continue;
         }
-        let (who, named) = (this.core.who.clone(), turn.clone());
+        let (who, named, asked_ms) = (this.core.who.clone(), turn.clone(), uptime_ms());
         match this.core.desk.write(move |store| store.adopt_turn(&who, &named)).await {
             Ok(Some(claimed)) => {
                 tracing::info!("The turn {} goes on under this gateway.", turn.turn);
+                this.core.hold_lane(&claimed, asked_ms);
                 let registered = lane::register(&this.core, &claimed, Some(this.incarnation));
                 let mut state = this.core.state();
                 let Some((link, signals)) = registered else {

@@ -8,46 +8,55 @@ use creel_link::Event;
 use serde_json::Value;
 
 use super::worker::Attached;
-use crate::core::now_ms;
+use crate::core::{Core, channel_unit, now_ms};
 use crate::deliver::Pump;
 use crate::hub::CoreEvent;
 use crate::inbound::{self, Decided};
 use crate::store::Accepted;
 
 /// The worker is up: what it may have left in doubt is settled, then its outbox flows.
-pub(super) async fn begin(this: &Attached) {
-    let held = match this.core.hold(this.name()).await {
-        Ok(held) => held,
-        Err(error) => return tracing::error!("{} cannot be held: {error}", this.unit),
+/// Nothing happens while another host has the account.
+pub(crate) async fn begin(core: &Arc<Core>, account: &str) {
+    let unit = channel_unit(account);
+    let (pump, fresh, continues) = {
+        let state = core.state();
+        let (Some(tenure), Some(worker)) = (state.held.get(account), state.workers.get(&unit)) else {
+            return tracing::info!("{unit} waits: another host has its account.");
+        };
+        let gone = worker.gone.child_token();
+        if !core.who.is_alone() {
+            let (over, ends) = (tenure.over.clone(), gone.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = over.cancelled() => ends.cancel(),
+                    () = ends.cancelled() => {}
+                }
+            });
+        }
+        let pump = Pump {
+            core: Arc::clone(core),
+            held: tenure.held.clone(),
+            incarnation: worker.incarnation,
+            link: worker.link.clone(),
+            wake: Arc::clone(&worker.outbound),
+            gone,
+        };
+        (pump, worker.fresh, tenure.continues)
     };
-    // A new process knows nothing of its predecessor's sends, whatever its number.
-    let alive = (!this.fresh).then_some(this.incarnation);
-    let own = held.clone();
-    match this.core.desk.write(move |store| store.orphan_attempts(&own, alive)).await {
+    // A new process knows nothing of its predecessor's sends, whatever its number, and nothing of another host's.
+    let alive = (!fresh && continues).then_some(pump.incarnation);
+    let own = pump.held.clone();
+    match core.desk.write(move |store| store.orphan_attempts(&own, alive)).await {
         Ok(keys) if keys.is_empty() => {}
         Ok(keys) => tracing::warn!(
             "Of {} messages of {} nobody knows whether they were said: {}. They are not said again by themselves.",
             keys.len(),
-            this.unit,
+            unit,
             keys.join(", ")
         ),
-        Err(error) => tracing::error!("The attempts of {} cannot be settled: {error}", this.unit),
+        Err(error) => tracing::error!("The attempts of {unit} cannot be settled: {error}"),
     }
-    let wake = {
-        let state = this.core.state();
-        let worker = state.workers.get(&this.unit).filter(|worker| worker.incarnation == this.incarnation);
-        worker.map(|worker| Arc::clone(&worker.outbound))
-    };
-    let Some(wake) = wake else { return };
-    let pump = Pump {
-        core: Arc::clone(&this.core),
-        held,
-        incarnation: this.incarnation,
-        link: this.link.clone(),
-        wake,
-        gone: this.gone.clone(),
-    };
-    this.core.pumps.spawn(pump.run());
+    core.pumps.spawn(pump.run());
 }
 
 /// Takes what the worker says. Messages get their place in the order of writes here, in the order they came.

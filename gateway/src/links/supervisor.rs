@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::{Attached, reconfigure, serve};
 use crate::core::{Core, now_ms};
+use crate::dialer::Dialer;
 use crate::drain;
 use crate::hub::CoreEvent;
 
@@ -33,6 +34,7 @@ pub(crate) enum Orders {
 /// Takes what the supervisor says until it has gone.
 pub(crate) async fn attend(
     core: Arc<Core>,
+    dialer: Dialer,
     early: Vec<Event>,
     mut incoming: Incoming,
     orders: mpsc::Sender<Orders>,
@@ -43,7 +45,11 @@ pub(crate) async fn attend(
     loop {
         tokio::select! {
             event = incoming.recv() => match event {
-                Some(event) => take(&core, event, &orders).await,
+                Some(event) => {
+                    if let Some(event) = dialer.take(event) {
+                        take(&core, event, &orders).await;
+                    }
+                }
                 None => return,
             },
             () = core.stopping.cancelled() => return,

@@ -131,6 +131,7 @@ impl Attached {
             selftest: None,
             status: None,
             refusals: Budget::default(),
+            fresh: self.fresh,
             sending: Arc::new(()),
             outbound: Arc::new(Notify::new()),
             gone: self.gone.clone(),
@@ -237,8 +238,8 @@ impl Attached {
         let Some(config) = self.config() else { return Ok(None) };
         let (mut epoch, mut cursor) = (1, None);
         if self.role == Role::Channel {
-            let held = self.core.hold(self.name()).await?;
-            epoch = held.epoch();
+            let held = self.core.claim(self.name()).await?;
+            epoch = held.map_or(0, |held| held.epoch());
             let account = self.name().to_owned();
             cursor = self.core.desk.read(move |store| store.cursor(&account)).await?;
         }
@@ -249,6 +250,7 @@ impl Attached {
             limits: Limits::default(),
             config,
             cursor,
+            lease: self.core.lease_of(self.name()).filter(|_| self.role == Role::Channel),
         }))
     }
 
@@ -275,7 +277,7 @@ impl Attached {
         }
         tracing::info!("{} is ready.", self.unit);
         match self.role {
-            Role::Channel => channel::begin(self).await,
+            Role::Channel => channel::begin(&self.core, self.name()).await,
             _ => self.core.wake.notify_one(),
         }
     }

@@ -62,7 +62,6 @@ impl Desk {
     }
 
     /// Puts one thread before any other store.
-    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn over(store: impl Store + 'static) -> Kept<Self> {
         let writes = writer(store)?;
         Ok(Self { reads: writes.clone(), writes })

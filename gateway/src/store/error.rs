@@ -7,7 +7,6 @@ pub(crate) enum StoreError {
     Fenced(Lost),
     /// The store cannot be reached. Nobody knows whether the write is in it: the same one is safe to try again, and
     /// until then the clocks of all leases run.
-    #[cfg_attr(not(any(test, feature = "bench")), expect(dead_code, reason = "a file is never away"))]
     #[error("The database cannot be reached, and whether the last write is in it is not known: {0}.")]
     Away(String),
     /// Nothing can be written at the moment.

@@ -59,7 +59,7 @@ impl<K: Leased> Held<K> {
     /// The moment from which on others may claim it, in milliseconds by the store's clock.
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "a gateway that is alone on its store is never too late")
+        expect(dead_code, reason = "holders count from before they asked, on their own clock")
     )]
     pub(crate) fn until_ms(&self) -> i64 {
         self.until_ms
@@ -67,10 +67,6 @@ impl<K: Leased> Held<K> {
 
     /// How long its holder may act on it, counted on the holder's own clock from **before** it asked the store. After
     /// that it must stop what no store can refuse, such as polling a platform: the last quarter is for doing so.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a gateway that is alone on its store is never too late")
-    )]
     pub(crate) fn good_for(&self) -> Duration {
         self.ttl * 3 / 4
     }

@@ -8,10 +8,11 @@ use crate::gateway::Gateway;
 use crate::messages::Messages;
 use crate::models::Models;
 use crate::noun::noun;
-use crate::operation::{Egress, Logging, Store, Supervisor};
+use crate::operation::{Egress, Logging, Supervisor};
 use crate::sandbox::{Sandbox, ToolPolicy};
 use crate::scalar::{Id, Pattern};
 use crate::session::{DmScope, Session};
+use crate::store::{Cluster, Store};
 
 noun! {
     /// The operator's configuration. Every part has its defaults, so an absent file is a valid one.
@@ -42,6 +43,8 @@ noun! {
         "logging" => logging: Logging = Logging::default();
         /// Where the state is kept.
         "store" => store: Store = Store::default();
+        /// Several hosts on one database.
+        "cluster" => cluster: Cluster = Cluster::default();
     }
 }
 

@@ -34,6 +34,7 @@ pub mod schema;
 pub mod session;
 pub mod shape;
 pub mod sources;
+pub mod store;
 mod substitute;
 mod toml_text;
 pub mod unbuilt;

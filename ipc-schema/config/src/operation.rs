@@ -1,6 +1,4 @@
-//! `supervisor`, `logging`, `store` and `egress`: how the home is run.
-
-use std::path::PathBuf;
+//! `supervisor`, `logging` and `egress`: how the home is run.
 
 use creel_ipc::msg::egress::EgressBudget;
 
@@ -119,24 +117,6 @@ word! {
         "debug" => Debug,
         /// Everything.
         "trace" => Trace,
-    }
-}
-
-noun! {
-    /// Where the gateway keeps its state.
-    pub struct Store {
-        /// The engine.
-        "kind" => kind: StoreKind = StoreKind::default();
-        /// The database file; without it `creel.db` in the state folder.
-        "path" => path: Option<PathBuf> = None;
-    }
-}
-
-word! {
-    /// The engine that keeps the state.
-    pub enum StoreKind = Sqlite {
-        /// One file.
-        "sqlite" => Sqlite,
     }
 }
 

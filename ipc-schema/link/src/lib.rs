@@ -23,6 +23,9 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 
 mod socket;
+mod uptime;
+
+pub use uptime::uptime_ms;
 
 /// Lines that may wait for the writer, and events that may wait to be taken.
 const QUEUE: usize = 64;

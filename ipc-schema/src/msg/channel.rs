@@ -33,6 +33,19 @@ pub struct ChannelConfig {
     pub log_level: Option<String>,
 }
 
+/// Until when the account is this worker's, where several hosts share a database. Sent again and again while it is. Once
+/// it is over the worker receives and sends nothing, whoever is still there to tell it; it goes on with the next one.
+/// Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// Milliseconds since the machine was started, counting the time that it slept. 0: it is over.
+    pub until_ms: u64,
+    /// A sentence for people: why it is over, or will be.
+    pub reason: String,
+}
+notify!(Lease, "channel.lease");
+
 request!(
     /// A message came in. The answer says that it is durable; sending it again is harmless. Since: 1.0.
     InboundMessage, "channel.inbound", Inbound => Stored

@@ -25,6 +25,9 @@ pub struct GatewayConfig {
     pub state_dir: String,
     /// Grows with each applied configuration.
     pub generation: u64,
+    /// The machine's host name: the gateway's name among others, where the configuration has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The environment of the supervisor, which `${VAR}` in the configuration and provider keys refer to. The
     /// gateway's own environment holds none of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "reveal")]
@@ -59,6 +62,31 @@ pub struct UnitAttached {
     pub fresh: bool,
 }
 notify!(UnitAttached, "unit.attached");
+
+request!(
+    /// Connect to the database server that the configuration names, and to no other. [`DatabaseDialed`] with the connected
+    /// socket comes before the answer. Since: 1.0.
+    DatabaseDial, "database.dial", DatabaseDialParams => Empty
+);
+
+/// Parameters of [`DatabaseDial`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseDialParams {
+    /// Names this connection.
+    pub dial: u64,
+}
+
+/// Here is a connection to the database server. Since: 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseDialed {
+    /// Always 1.
+    pub fds: u32,
+    /// The name of the [`DatabaseDial`] that it belongs to.
+    pub dial: u64,
+}
+notify!(DatabaseDialed, "database.dialed");
 
 /// A worker ended. Since: 1.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -114,6 +114,7 @@ async fn take_in(supervisor: Link, attached: UnitAttached, fd: OwnedFd, known: K
                     limits: Limits::default(),
                     config: WorkerConfig::Egress(EgressConfig::default()),
                     cursor: None,
+                    lease: None,
                 };
                 let _closed = link.notify::<Welcome>(&welcome).await;
             }

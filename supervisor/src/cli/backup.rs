@@ -5,6 +5,7 @@ use std::process::{ExitCode, Stdio};
 
 use creel_config::disk::Disk;
 use creel_config::load::Loader;
+use creel_config::store::StoreKind;
 use creel_ipc::backup::{BACKUP, BackupCreate, BackupOrder, BackupReport};
 
 use super::error::CliError;
@@ -82,6 +83,11 @@ fn create(context: &Context, to: Option<PathBuf>, secrets: bool) -> Result<ExitC
     // Also a configuration that is wrong does not keep anybody from saving what there is.
     let read = Loader::new(&Disk, &context.env).within(&context.paths).file(&context.paths.config);
     let config = read.map(|loaded| loaded.config).unwrap_or_default();
+    if config.store.kind == StoreKind::Postgres {
+        let sentence = "`creel backup create` copies a home whose database is a file, and this one's is in PostgreSQL \
+             (store.kind). Save the database with `pg_dump --format=custom --schema=creel`, and copy the home's files beside it.";
+        return Err(CliError::Usage(sentence.to_owned()));
+    }
     let database = context.paths.database(&config);
     let create = BackupCreate {
         home: text(&context.paths.home)?,

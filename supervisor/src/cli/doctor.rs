@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use creel_config::Loader;
 use creel_config::disk::Disk;
+use creel_config::store::StoreKind;
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::supervisor::UnitsStatus;
 
@@ -18,6 +19,7 @@ use crate::clock;
 use crate::doctor::facts::{self, Door, Entry, Facts, Running};
 use crate::doctor::{Check, Verdict, examine};
 use crate::journal::{self, Query};
+use crate::tree::database;
 
 /// Look for what is wrong.
 #[derive(Debug, clap::Args)]
@@ -39,12 +41,14 @@ fn gather(context: &Context) -> Facts {
     let (door, running) = ask(context);
     let supervisor = running.as_ref().map(|running| running.pid);
     let loaded = Loader::new(&Disk, &context.env).within(paths).file(&paths.config);
-    let (config, port) = match loaded {
+    let (config, port, server) = match loaded {
         Ok(mut loaded) => {
             context.overrides.apply(&mut loaded.config);
-            (Ok(()), loaded.config.gateway.port)
+            let store = &loaded.config.store;
+            let server = (store.kind == StoreKind::Postgres).then(|| store.postgres.place());
+            (Ok(()), loaded.config.gateway.port, server)
         }
-        Err(error) => (Err(error.to_string()), creel_config::gateway::DEFAULT_PORT),
+        Err(error) => (Err(error.to_string()), creel_config::gateway::DEFAULT_PORT, None),
     };
     let newest = journal::read(&journal::path(&paths.state()), &Query { limit: 1, ..Query::default() });
     let newest = newest.events.last().and_then(|event| clock::from_rfc3339(&event.at));
@@ -66,6 +70,7 @@ fn gather(context: &Context) -> Facts {
         versions: facts::versions(&context.env),
         logs: (paths.logs(), logs(context)),
         disk: paths.home.ancestors().find(|folder| folder.exists()).and_then(facts::disk),
+        database: server.map(|place| (database::shown(&place), facts::reached(&place))),
         clock: (clock::now_ms(), newest),
         users: facts::users(&paths.state()),
         max_user_namespaces: facts::setting("/proc/sys/user/max_user_namespaces"),

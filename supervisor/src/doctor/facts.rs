@@ -1,9 +1,12 @@
 //! The facts, and how they are gathered.
 
+use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use creel_config::store::Place;
 use creel_config::{Env, Paths};
 use creel_ipc::release;
 use creel_launch::Measured;
@@ -15,6 +18,9 @@ use crate::service::plan::UNIT;
 use crate::service::systemd::{PACKAGED_UNIT, SYSTEM_UNIT};
 use crate::uids::{Book, FIRST, LAST};
 use crate::unit::template::{Binaries, PROGRAMS};
+
+/// How long a database server may take to take a connection.
+const DIAL: Duration = Duration::from_secs(5);
 
 /// A file or folder as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +115,8 @@ pub struct Facts {
     pub logs: (PathBuf, Result<(), String>),
     /// Free bytes of the home's disk, and free inodes in hundredths; `None` when it cannot be asked.
     pub disk: Option<(u64, Option<u64>)>,
+    /// The database server that the configuration names, and what became of connecting to it.
+    pub database: Option<(String, Result<(), String>)>,
     /// The wall clock, and the time of the newest event of the journal, in milliseconds since the epoch.
     pub clock: (i64, Option<i64>),
     /// The user ids of units that a root supervisor gave, or why it gives none; `None` where it does not run as root.
@@ -185,6 +193,19 @@ pub fn disk(path: &Path) -> Option<(u64, Option<u64>)> {
     let disk = rustix::fs::statvfs(path).ok()?;
     let inodes = (disk.f_files > 0).then(|| disk.f_favail * 100 / disk.f_files);
     Some((disk.f_bavail * disk.f_frsize, inodes))
+}
+
+/// Connects to a database server, as the supervisor does for the gateway. Says nothing to it.
+pub fn reached(place: &Place) -> Result<(), String> {
+    let outcome = match place {
+        Place::Socket(path) => std::os::unix::net::UnixStream::connect(path).map(drop),
+        Place::Port { host, port } => (host.as_str(), *port).to_socket_addrs().and_then(|addresses| {
+            let refused = || std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+            let tried = addresses.map(|address| TcpStream::connect_timeout(&address, DIAL).map(drop));
+            tried.reduce(Result::or).unwrap_or_else(|| Err(refused()))
+        }),
+    };
+    outcome.map_err(|error| error.to_string())
 }
 
 /// A number of the kernel's settings.

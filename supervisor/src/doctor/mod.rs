@@ -10,7 +10,7 @@ pub use check::{Check, Verdict};
 pub use facts::Facts;
 
 /// Every check, in the order in which a reader would want to meet them.
-const CHECKS: [fn(&Facts) -> Check; 17] = [
+const CHECKS: [fn(&Facts) -> Check; 18] = [
     running::supervisor,
     running::service,
     running::socket,
@@ -18,6 +18,7 @@ const CHECKS: [fn(&Facts) -> Check; 17] = [
     files::home,
     files::secrets,
     files::configuration,
+    running::database,
     files::programs,
     files::versions,
     files::logs,

@@ -82,3 +82,16 @@ pub(super) fn port(facts: &Facts) -> Check {
         (Port::Free, None) => Check::ok(NAME, format!("Port {port} is free.")),
     }
 }
+
+pub(super) fn database(facts: &Facts) -> Check {
+    const NAME: &str = "database";
+    match &facts.database {
+        None => Check::ok(NAME, "It is a file in the home."),
+        Some((place, Ok(()))) => Check::ok(NAME, format!("A server takes connections at {place}.")),
+        Some((place, Err(error))) => Check::fail(
+            NAME,
+            format!("The database server at {place} is not reached: {error}."),
+            "Start the server, or correct store.postgres.host and store.postgres.port. Meanwhile nothing is received.",
+        ),
+    }
+}

@@ -24,6 +24,7 @@ fn well() -> Facts {
         versions: vec![("/usr/libexec/creel/creel-agent".into(), Some("0.1.0".into()))],
         logs: ("/home/creel/logs".into(), Ok(())),
         disk: Some((10 << 30, Some(90))),
+        database: None,
         clock: (1_795_237_785_083, Some(1_795_237_785_000)),
         users: None,
         max_user_namespaces: Some(15_000),
@@ -164,4 +165,15 @@ const FIRST: i64 = 1_767_225_700_000;
 
 fn none() -> Measured {
     Measured { level: Level::L0, isolation: None, ..well().measured }
+}
+
+#[test]
+fn a_database_server_that_is_not_reached_is_a_failure() {
+    let place = "/run/postgresql/.s.PGSQL.5432".to_owned();
+    let there = Facts { database: Some((place.clone(), Ok(()))), ..well() };
+    assert_eq!(of("database", &there).verdict, Verdict::Ok);
+    let gone = Facts { database: Some((place, Err("Connection refused (os error 111)".into()))), ..well() };
+    let check = of("database", &gone);
+    assert_eq!(check.verdict, Verdict::Fail);
+    insta::assert_snapshot!(format!("{} {}", check.sentence, check.remedy.unwrap()), @"The database server at /run/postgresql/.s.PGSQL.5432 is not reached: Connection refused (os error 111). Start the server, or correct store.postgres.host and store.postgres.port. Meanwhile nothing is received.");
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use creel_ipc::hello::{Reject, Welcome};
 use creel_ipc::msg::egress::{EgressAllow, EgressAttach, EgressDetach};
 use creel_ipc::msg::supervisor::{
-    ConfigApplied, GatewayListen, Shutdown, UnitAttached, UnitChanged, UnitDenied, UnitGone,
+    ConfigApplied, DatabaseDialed, GatewayListen, Shutdown, UnitAttached, UnitChanged, UnitDenied, UnitGone,
 };
 use creel_ipc::msg::tool::ToolOutput;
 use creel_ipc::rpc::RpcError;
@@ -29,6 +29,8 @@ pub enum Outgoing {
     Reject(Reject),
     /// The port.
     Listen(GatewayListen, OwnedFd),
+    /// A connection to the database server.
+    Database(DatabaseDialed, OwnedFd),
     /// A worker's link.
     Attached(UnitAttached, OwnedFd),
     /// A worker ended.
@@ -119,6 +121,7 @@ async fn deliver(link: Link, mut waiting: mpsc::Receiver<Outgoing>, count: Rc<Ce
             Outgoing::Welcome(welcome) => link.notify::<Welcome>(&welcome).await,
             Outgoing::Reject(reject) => link.notify::<Reject>(&reject).await,
             Outgoing::Listen(listen, fd) => link.notify_with_fds::<GatewayListen>(&listen, vec![fd]).await,
+            Outgoing::Database(dialed, fd) => link.notify_with_fds::<DatabaseDialed>(&dialed, vec![fd]).await,
             Outgoing::Attached(unit, fd) => link.notify_with_fds::<UnitAttached>(&unit, vec![fd]).await,
             Outgoing::Gone(gone) => link.notify::<UnitGone>(&gone).await,
             Outgoing::Changed(changed) => link.notify::<UnitChanged>(&changed).await,

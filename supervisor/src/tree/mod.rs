@@ -37,6 +37,7 @@ use crate::unit::process::Process;
 use crate::unit::template::{Binaries, Ground, passed_on};
 
 mod carry;
+pub(crate) mod database;
 mod elevated;
 pub mod event;
 mod held;

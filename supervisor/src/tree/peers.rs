@@ -212,6 +212,7 @@ impl Tree {
             limits: Limits::default(),
             config,
             cursor: None,
+            lease: None,
         };
         self.post(name, Outgoing::Welcome(Box::new(welcome)));
         self.tested(name, tested);
@@ -237,6 +238,7 @@ impl Tree {
             config_file: text(&self.ground.config_file),
             state_dir: text(&self.ground.paths.state()),
             generation: self.generation,
+            host: super::database::host_name(),
             env: self
                 .source
                 .env

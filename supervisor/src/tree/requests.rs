@@ -10,7 +10,9 @@ use creel_ipc::msg::egress::EgressTest;
 use creel_ipc::msg::event::EventKind;
 use creel_ipc::msg::process::{ProcessKill, ProcessList, ProcessPoll, ProcessStart, ProcessWrite};
 use creel_ipc::msg::sandbox::{SandboxExplain, SandboxWhy};
-use creel_ipc::msg::supervisor::{ConfigReload, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus};
+use creel_ipc::msg::supervisor::{
+    ConfigReload, DatabaseDial, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus,
+};
 use creel_ipc::msg::tool::{ToolKill, ToolRun};
 use creel_ipc::rpc::{Request, RpcError, params};
 use creel_link::Link;
@@ -39,6 +41,10 @@ impl Tree {
                 self.tool_kill(&given);
                 answer(&Empty {})
             }),
+            DatabaseDial::METHOD => match params(method, given) {
+                Ok(given) => return self.database_dial(id, given),
+                Err(error) => Err(error),
+            },
             ProcessStart::METHOD => {
                 params(method, given).and_then(|given| answer(&self.process_start(given)?))
             }

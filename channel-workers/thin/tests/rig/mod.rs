@@ -98,6 +98,7 @@ fn welcome(config: &ChannelConfig) -> Welcome {
         limits: Limits::default(),
         config: WorkerConfig::Channel(config.clone()),
         cursor: None,
+        lease: None,
     }
 }
 

@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::{Client, Connection, NoTls, Row, Statement};
 
 use super::reach::Reach;
-use super::value::Value;
+use super::value::{Columns, Value};
+use crate::dialer::Dialer;
 use crate::store::{Kept, StoreError};
 
 /// How long the server may take for anything. A holder whose lease runs out must hear in time that nothing is renewed.
@@ -48,20 +51,17 @@ impl Link {
     /// [`StoreError::Away`] when nobody answers, and what else the server says.
     pub(super) fn open(rt: &Runtime, reach: &Reach) -> Kept<Self> {
         within(rt, async {
-            // The connection ends with the client; what goes wrong is told to whoever waits for an answer.
-            let client = match reach.tls() {
-                None => {
-                    let (client, connection) = reach.config().connect(NoTls).await?;
-                    tokio::spawn(async move { drop(connection.await) });
-                    client
-                }
-                Some(tls) => {
-                    let (client, connection) = reach.config().connect(tls.clone()).await?;
-                    tokio::spawn(async move { drop(connection.await) });
-                    client
-                }
+            let client = match (reach.dialer(), reach.tls()) {
+                (None, None) => kept(reach.config().connect(NoTls).await?),
+                (None, Some(tls)) => kept(reach.config().connect(tls.clone()).await?),
+                (Some(dialer), _) => through(dialer, reach).await?,
             };
             client.batch_execute(MANNERS).await?;
+            // The driver looks by itself only where it has dialled itself.
+            let read_only = client.query_one("SELECT current_setting('transaction_read_only') = 'on'", &[]);
+            if read_only.await?.at(0)? {
+                return Err(StoreError::Away("its server only reads: it is a standby".to_owned()));
+            }
             Ok(Self { client, known: RefCell::default(), owed: Cell::new(None), crossed: Cell::new(false) })
         })
     }
@@ -159,6 +159,35 @@ fn spoiled(error: tokio_postgres::Error) -> StoreError {
 
 fn parameters<'a>(values: &'a [Value<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+/// The connection ends with the client; what goes wrong is told to whoever waits for an answer.
+fn kept<S, T>((client, connection): (Client, Connection<S, T>)) -> Client
+where
+    Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+{
+    tokio::spawn(async move { drop(connection.await) });
+    client
+}
+
+/// Talks on a socket that somebody else has connected.
+async fn through(dialer: &Dialer, reach: &Reach) -> Kept<Client> {
+    let socket = dialer.dial().await.map_err(StoreError::Away)?;
+    let unusable = |error: std::io::Error| StoreError::Away(format!("its socket is of no use: {error}"));
+    let Some(server) = reach.server() else {
+        let socket = std::os::unix::net::UnixStream::from(socket);
+        socket.set_nonblocking(true).map_err(unusable)?;
+        let socket = UnixStream::from_std(socket).map_err(unusable)?;
+        return Ok(kept(reach.config().connect_raw(socket, NoTls).await?));
+    };
+    let socket = std::net::TcpStream::from(socket);
+    socket.set_nonblocking(true).map_err(unusable)?;
+    let socket = TcpStream::from_std(socket).map_err(unusable)?;
+    let no_tls = || StoreError::Away("there is no TLS for it".to_owned());
+    let mut tls = reach.tls().cloned().ok_or_else(no_tls)?;
+    let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, server);
+    let tls = tls.map_err(|error| StoreError::Away(format!("{server} is no name for TLS: {error}")))?;
+    Ok(kept(reach.config().connect_raw(socket, tls).await?))
 }
 
 fn within<T>(rt: &Runtime, work: impl Future<Output = Kept<T>>) -> Kept<T> {

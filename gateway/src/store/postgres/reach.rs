@@ -10,6 +10,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::dialer::Dialer;
 use crate::store::{Kept, StoreError};
 
 /// Where the database is. Over the network there is no way without TLS and a checked name.
@@ -17,6 +18,7 @@ use crate::store::{Kept, StoreError};
 pub(crate) struct Reach {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    dialer: Option<Dialer>,
 }
 
 impl std::fmt::Debug for Reach {
@@ -47,7 +49,24 @@ impl Reach {
             })?;
             Some(MakeRustlsConnect::new(trust))
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, dialer: None })
+    }
+
+    /// The same database, by connections that the supervisor makes.
+    pub(crate) fn through(self, dialer: Dialer) -> Self {
+        Self { dialer: Some(dialer), ..self }
+    }
+
+    pub(super) fn dialer(&self) -> Option<&Dialer> {
+        self.dialer.as_ref()
+    }
+
+    /// The server's name, which its certificate must have, unless it is at a unix socket.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.config.get_hosts().iter().find_map(|host| match host {
+            Host::Tcp(name) => Some(name.as_str()),
+            Host::Unix(_) => None,
+        })
     }
 
     pub(super) fn config(&self) -> &Config {

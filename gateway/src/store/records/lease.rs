@@ -11,10 +11,8 @@ pub(crate) enum Rank {
     #[default]
     Primary,
     /// One lease later.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a gateway that is alone on its store is its primary"))]
     Secondary,
     /// Two leases later.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a gateway that is alone on its store is its primary"))]
     Standby,
 }
 
@@ -48,6 +46,11 @@ impl Claimant {
     pub(crate) fn alone(life: impl ToString) -> Self {
         let (host, rank) = (String::new(), Rank::Primary);
         Self { life: life.to_string(), host, rank, ttl: Duration::from_secs(15) }
+    }
+
+    /// Whether there is no other gateway, so that nothing is renewed and nothing ends.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.host.is_empty()
     }
 
     /// Until when a claim holds that is made now.

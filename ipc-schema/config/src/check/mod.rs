@@ -38,6 +38,7 @@ pub(crate) fn check(config: &Config, tree: &Node, paths: Option<&Paths>) -> Find
     check.providers();
     check.numbers();
     check.egress();
+    check.store();
     check.unused();
     check.findings
 }
@@ -54,6 +55,7 @@ macro_rules! path {
 }
 
 mod routes;
+mod store;
 mod unused;
 
 impl From<&str> for Step {

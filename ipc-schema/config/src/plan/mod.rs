@@ -16,6 +16,7 @@ use crate::paths::Paths;
 use crate::sandbox::{Floor, SandboxMode, ToolPolicy};
 use crate::scalar::Id;
 use crate::shape::{Noun, Shape, Show};
+use crate::store::{Place, StoreKind};
 
 mod diff;
 mod hosts;
@@ -129,8 +130,11 @@ pub enum UnitKind {
         port: u16,
         /// Which addresses it listens on.
         bind: Bind,
-        /// The database.
+        /// The database file.
         database: PathBuf,
+        /// The server, where the database is not a file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server: Option<Place>,
     },
     /// The only way out.
     Egress,
@@ -224,8 +228,11 @@ impl Config {
             port: self.gateway.port,
             bind: self.gateway.bind,
             database: paths.database(self),
+            server: (self.store.kind == StoreKind::Postgres).then(|| self.store.postgres.place()),
         };
-        let mut units = vec![plain(UnitName::Gateway, gateway), plain(UnitName::Egress, UnitKind::Egress)];
+        let stored = Print::of(&(self.store.show(Show::Revealed), self.cluster.show(Show::Revealed)));
+        let gateway = Unit { settled: stored, ..plain(UnitName::Gateway, gateway) };
+        let mut units = vec![gateway, plain(UnitName::Egress, UnitKind::Egress)];
         let providers = self.providers(found);
         units.extend(self.agents().iter().map(|agent| self.agent_unit(agent, paths, found, &providers)));
         units.extend(self.channel_units());
