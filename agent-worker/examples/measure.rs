@@ -199,6 +199,7 @@ fn turn() -> TurnStartParams {
         history: 0,
         journal: 0,
         model: None,
+        thinking: None,
     }
 }
 

@@ -170,3 +170,28 @@ async fn everything_goes_through_the_proxy_when_there_is_one() {
     The model plain/a failed. Creel's egress: no rule of agent:main allows model.example:80.
     ");
 }
+
+#[tokio::test]
+async fn a_session_may_want_more_thought_than_its_agent() {
+    let says = || Script::Answer(whole(&says("Hello.")));
+    let server = Server::with(vec![says(), says()]).await;
+    let mut thinks = model("first", "a");
+    thinks.reasoning = true;
+    let home = tempfile::tempdir().unwrap();
+    let mut config = config(home.path(), provider("openai-completions", &server.url()), vec![thinks]);
+    config.thinking = Some("low".to_owned());
+    let mut gateway = Gateway::with(config).await;
+    for (turn, thinking) in [("t1", None), ("t2", Some("high"))] {
+        let mut start = start(turn, "hello");
+        start.thinking = thinking.map(str::to_owned);
+        gateway.journal.clear();
+        gateway.done = None;
+        assert_eq!(gateway.turn(start).await.outcome, TurnOutcome::Done);
+    }
+    let asked: Vec<bool> = ["low", "high"]
+        .iter()
+        .zip(server.seen())
+        .map(|(level, request)| request.contains(&format!("\"reasoning_effort\":\"{level}\"")))
+        .collect();
+    assert_eq!(asked, [true, true], "{:?}", server.seen());
+}

@@ -25,6 +25,7 @@ use crate::tenure::Tenure;
 mod clients;
 mod operations;
 mod operator;
+mod sessions;
 
 /// Events that may wait for a slow subscriber before it misses some.
 const EVENTS: usize = 1024;

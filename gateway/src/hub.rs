@@ -19,6 +19,7 @@ mod models;
 mod operator;
 mod phase;
 mod rows;
+mod sessions;
 
 pub use error::{HubClass, HubError};
 pub use event::CoreEvent;
@@ -29,6 +30,8 @@ pub use rows::{
     ChannelRow, FoundEntries, FoundEntry, Health, OutboxRow, OutboxState, PairingRow, RunState, RunStatus,
     SessionFilter, SessionRow, SessionSearch, SessionState, StoredEntry,
 };
+
+pub use sessions::{PrunedRow, SessionChange, SessionPrune, Why};
 
 type Answer<T> = Result<T, HubError>;
 

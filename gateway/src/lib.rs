@@ -17,6 +17,7 @@ mod inbound;
 mod lane;
 mod links;
 mod logs;
+mod maintenance;
 mod opening;
 mod route;
 mod run;

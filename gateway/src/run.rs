@@ -292,6 +292,7 @@ async fn forget(core: Arc<Core>) {
         if all > 0 {
             tracing::info!("{all} rows that were over a month ago were forgotten.");
         }
+        core.maintain().await;
     }
 }
 

@@ -98,6 +98,16 @@ pub(crate) trait Store: Send {
 
     /// Sessions, newest first.
     fn sessions(&mut self, query: &SessionQuery) -> Kept<Vec<SessionRecord>>;
+    /// Changes what a session has otherwise than its agent, and begins one that is not there yet.
+    fn patch_session(&mut self, patch: &SessionPatch) -> Kept<SessionRecord>;
+    /// Has a session begin afresh when nothing goes on in it: its agent remembers nothing of before.
+    fn renew_session(&mut self, key: &str, fresh_id: &str) -> Kept<Ended>;
+    /// Forgets a session with everything that was said in it, when nothing goes on or is set aside in it; with `as_of_ms`
+    /// only when nobody has written to it since.
+    fn forget_session(&mut self, key: &str, as_of_ms: Option<i64>) -> Kept<Ended>;
+    /// Forgets some of the transcripts that no session has any more and whose last entry is from before a moment; says
+    /// how many. Whoever asks asks again until there are none.
+    fn forget_transcripts(&mut self, before_ms: i64) -> Kept<u64>;
     /// The last entries of a session's current transcript, oldest first.
     fn history(&mut self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>>;
     /// Entries in which everything is that is searched for, newest first, also of before a session began afresh.

@@ -142,7 +142,7 @@ mod tests {
     use creel_ipc::msg::transcript::Block;
 
     use super::*;
-    use crate::store::{SessionRecord, TranscriptRecord};
+    use crate::store::{SessionRecord, SessionSettings, TranscriptRecord};
 
     const FILE: &str = concat!(
         r#"{"type":"session","version":3,"id":"s-1","timestamp":"2026-11-21T08:00:00.000Z","cwd":"/"}"#,
@@ -171,6 +171,7 @@ mod tests {
             account: "webchat:default".into(),
             title: None,
             model: None,
+            settings: SessionSettings::default(),
             updated_ms: 0,
             entries: 0,
             pending: 0,

@@ -47,7 +47,7 @@ complete -c creel -n "__fish_creel_needs_command" -f -a "upgrade" -d 'Put anothe
 complete -c creel -n "__fish_creel_needs_command" -f -a "agent" -d 'Send one message to an agent and print its reply'
 complete -c creel -n "__fish_creel_needs_command" -f -a "message" -d 'Say something on a channel'
 complete -c creel -n "__fish_creel_needs_command" -f -a "pairing" -d 'Let people who asked for it write to you'
-complete -c creel -n "__fish_creel_needs_command" -f -a "sessions" -d 'List sessions, and bring them from files and into files'
+complete -c creel -n "__fish_creel_needs_command" -f -a "sessions" -d 'List sessions, search in them, give them settings of their own, forget them, and bring them from and into files'
 complete -c creel -n "__fish_creel_needs_command" -f -a "inbox" -d 'Show messages that were set aside, and have them answered after all'
 complete -c creel -n "__fish_creel_needs_command" -f -a "outbox" -d 'Show what goes out on channels, and decide about what did not'
 complete -c creel -n "__fish_creel_needs_command" -f -a "config" -d 'Read, check and change the configuration'
@@ -242,19 +242,63 @@ complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_sub
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "approve" -d 'Allow the sender of a request; works at once'
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "dismiss" -d 'Drop a request; the sender may ask again'
 complete -c creel -n "__fish_creel_using_subcommand pairing; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l limit -d 'How many, newest first' -r
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -l limit -d 'How many, newest first' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Also into a pipe'
 never\t'Nowhere'"
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -l json -d 'Print data as JSON'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -s h -l help -d 'Print help'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -f -a "search" -d 'Find what was said, in all sessions, newest first'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from search export import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "set" -d 'Give a session a model, a thinking level, a label, or keep what it answers off its channel'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "reset" -d 'Have a session begin afresh: its agent remembers nothing of before'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "delete" -d 'Delete a session with everything that was said in it'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "search" -d 'Find what was said, in all sessions, newest first'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l model -d 'The model as provider/model, or `default` for the agent\'s' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l thinking -d 'How much the model thinks: off, minimal, low, medium, high, xhigh, or `default` for the agent\'s' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l label -d 'What you call it, or `default` for what its channel calls it' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l send -d 'Whether answers are said on its channel; with `deny` they are in the transcript only' -r -f -a "allow\t''
+deny\t''"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from reset" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from reset" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from reset" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from reset" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from reset" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from delete" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from delete" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from delete" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from delete" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from delete" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -l older-than -d 'Those without a message for so long, such as 90d or 12h [default: session.maintenance.pruneAfter]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -l keep -d 'Of the others so many stay, the newest [default: session.maintenance.maxEntries]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -l dry-run -d 'Only say which'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l agent -d 'Only of this agent' -r
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l session -d 'Only in this session; may be said several times' -r
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from search" -l limit -d 'How many, newest first' -r
@@ -285,6 +329,10 @@ never\t'Nowhere'"
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l dry-run -d 'Only say what would be taken in'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "set" -d 'Give a session a model, a thinking level, a label, or keep what it answers off its channel'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Have a session begin afresh: its agent remembers nothing of before'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete a session with everything that was said in it'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "search" -d 'Find what was said, in all sessions, newest first'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
@@ -754,7 +802,7 @@ complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_su
 complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway backup service egress sandbox token completions help" -f -a "agent" -d 'Send one message to an agent and print its reply'
 complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway backup service egress sandbox token completions help" -f -a "message" -d 'Say something on a channel'
 complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway backup service egress sandbox token completions help" -f -a "pairing" -d 'Let people who asked for it write to you'
-complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway backup service egress sandbox token completions help" -f -a "sessions" -d 'List sessions, and bring them from files and into files'
+complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway backup service egress sandbox token completions help" -f -a "sessions" -d 'List sessions, search in them, give them settings of their own, forget them, and bring them from and into files'
 complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway backup service egress sandbox token completions help" -f -a "inbox" -d 'Show messages that were set aside, and have them answered after all'
 complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway backup service egress sandbox token completions help" -f -a "outbox" -d 'Show what goes out on channels, and decide about what did not'
 complete -c creel -n "__fish_creel_using_subcommand help; and not __fish_seen_subcommand_from up stop start status top logs events doctor restart reload upgrade agent message pairing sessions inbox outbox config gateway backup service egress sandbox token completions help" -f -a "config" -d 'Read, check and change the configuration'
@@ -770,6 +818,10 @@ complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcom
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "list" -d 'List open requests'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "approve" -d 'Allow the sender of a request; works at once'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "dismiss" -d 'Drop a request; the sender may ask again'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "set" -d 'Give a session a model, a thinking level, a label, or keep what it answers off its channel'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "reset" -d 'Have a session begin afresh: its agent remembers nothing of before'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "delete" -d 'Delete a session with everything that was said in it'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "search" -d 'Find what was said, in all sessions, newest first'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'

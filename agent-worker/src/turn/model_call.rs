@@ -18,6 +18,8 @@ pub struct Prompt {
     pub config: Arc<AgentConfig>,
     /// The models of the turn.
     pub models: Vec<Model>,
+    /// How much they think.
+    pub thinking: Option<String>,
     /// The system prompt.
     pub system: String,
     /// Tools on offer.
@@ -63,7 +65,7 @@ pub async fn run(
         provider_id: &model.provider,
         provider,
         model,
-        thinking: prompt.config.thinking.as_deref(),
+        thinking: prompt.thinking.as_deref(),
         system: &prompt.system,
         messages: &messages,
         tools: &prompt.tools,

@@ -83,7 +83,8 @@ pub(super) async fn prepare(
         first_byte_ms: config.first_byte_ms,
         inactivity_ms: config.inactivity_ms,
     });
-    Ok((core, Prompt { config: Arc::clone(config), models, system, tools, images }))
+    let thinking = start.thinking.clone().or_else(|| config.thinking.clone());
+    Ok((core, Prompt { config: Arc::clone(config), models, thinking, system, tools, images }))
 }
 
 /// The models to try. One that a person chose is taken strictly: nobody else answers in its place.

@@ -127,6 +127,7 @@ pub(crate) fn start(turn: &str, text: &str) -> TurnStartParams {
         history: 0,
         journal: 0,
         model: None,
+        thinking: None,
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod operate;
 pub(crate) mod outbox;
 pub(crate) mod pairing;
 pub(crate) mod presence;
+pub(crate) mod session_orders;
 pub(crate) mod sessions;
 pub(crate) mod transcripts;
 
@@ -22,6 +23,7 @@ pub(crate) const ALL: &[&[Method]] = &[
     chat::METHODS,
     agent::METHODS,
     sessions::METHODS,
+    session_orders::METHODS,
     channels::METHODS,
     pairing::METHODS,
     outbox::METHODS,

@@ -143,15 +143,15 @@ impl Core {
             limit: if filter.limit == 0 { 200 } else { filter.limit },
         };
         let records = self.desk.read(move |store| store.sessions(&query)).await?;
+        Ok(records.into_iter().map(|record| self.row_of(record)).collect())
+    }
+
+    /// A session as it is at this moment.
+    pub(super) fn row_of(&self, record: SessionRecord) -> SessionRow {
         let state = self.state();
-        Ok(records
-            .into_iter()
-            .map(|record| {
-                let running = state.lanes.is_running(&record.key);
-                let phase = state.phases.of(&record.key, record.entries);
-                session_row(running, phase, record)
-            })
-            .collect())
+        let running = state.lanes.is_running(&record.key);
+        let phase = state.phases.of(&record.key, record.entries);
+        session_row(running, phase, record)
     }
 
     pub(crate) async fn sessions_search(&self, search: SessionSearch) -> Answer<FoundEntries> {
@@ -464,6 +464,9 @@ fn session_row(running: bool, phase: SessionPhase, record: SessionRecord) -> Ses
         entries: record.entries,
         running: state == SessionState::Running,
         model: record.model,
+        label: record.settings.label,
+        thinking: record.settings.thinking,
+        silent: record.settings.silent,
         state,
         phase,
     }

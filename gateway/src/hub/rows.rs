@@ -89,6 +89,12 @@ pub struct SessionRow {
     pub running: bool,
     /// `provider/model` that it asks for instead of the agent's first.
     pub model: Option<String>,
+    /// What its owner calls it.
+    pub label: Option<String>,
+    /// How much a model thinks before it answers, if not as much as for its agent.
+    pub thinking: Option<String>,
+    /// Whether nothing of what its agent answers is said on a channel.
+    pub silent: bool,
     /// Its state.
     pub state: SessionState,
     /// Where it is in its life.

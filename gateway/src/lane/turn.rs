@@ -123,7 +123,11 @@ async fn take_up(core: &Arc<Core>, lane: &str) -> Option<bool> {
 }
 
 /// Runs a claimed turn to its end. Says what [`take_up`] says.
-async fn run(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
+async fn run(core: &Arc<Core>, mut claimed: Claimed) -> Option<bool> {
+    if claimed.settings.silent {
+        // No typing, no draft; the store adds nothing to the outbox, whoever ends the turn.
+        claimed.route = None;
+    }
     {
         let mut state = core.state();
         if state.phases.of(&claimed.lane, 1) == SessionPhase::Paused {
@@ -234,6 +238,7 @@ async fn start(core: &Arc<Core>, claimed: Claimed) -> Option<bool> {
         history: claimed.history,
         journal: claimed.journal,
         model: claimed.model.clone(),
+        thinking: claimed.settings.thinking.clone(),
     };
     let files: Vec<_> = claimed.input.iter().flat_map(|input| input.attachments.clone()).collect();
     let (from, to) = (channel_unit(&claimed.account), agent_unit(&claimed.agent));
@@ -273,7 +278,15 @@ async fn begin(core: &Core, link: &Link, params: &TurnStartParams) -> Result<(),
 }
 
 /// Goes on with a turn that its agent still runs, under a gateway that took over.
-pub(crate) async fn adopted(core: Arc<Core>, claimed: Claimed, link: Link, signals: mpsc::Receiver<Signal>) {
+pub(crate) async fn adopted(
+    core: Arc<Core>,
+    mut claimed: Claimed,
+    link: Link,
+    signals: mpsc::Receiver<Signal>,
+) {
+    if claimed.settings.silent {
+        claimed.route = None;
+    }
     let lane = claimed.lane.clone();
     core.state().phases.note(&lane, Happening::Begun);
     let more = wait(&core, claimed, link, signals).await;
@@ -299,7 +312,7 @@ pub(crate) fn register(
             agent: claimed.agent.clone(),
             incarnation,
             account: claimed.account.clone(),
-            route: claimed.route.clone(),
+            route: claimed.route.clone().filter(|_| !claimed.settings.silent),
             authors: claimed.input.iter().map(|message| message.author.clone()).collect(),
             draft: String::new(),
             answer_from: 0,

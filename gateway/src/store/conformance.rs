@@ -13,6 +13,7 @@ mod operator;
 mod outbound;
 mod reads;
 mod search;
+mod sessions;
 mod turns;
 
 use intake::*;
@@ -21,6 +22,7 @@ use operator::*;
 use outbound::*;
 use reads::*;
 use search::*;
+use sessions::*;
 use turns::*;
 
 const ACCOUNT: &str = "telegram:default";
@@ -121,6 +123,9 @@ conformance!(
     a_session_from_a_file_is_taken_in_once,
     what_was_said_is_found_newest_first,
     a_session_that_began_afresh_is_still_found,
+    settings_stay_and_come_with_the_turn,
+    a_session_ends_only_when_nothing_goes_on_in_it,
+    transcripts_that_nobody_has_are_forgotten_in_time,
 );
 
 /// A life of the only gateway.

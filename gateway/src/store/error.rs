@@ -62,6 +62,10 @@ impl StoreError {
         Self::Fenced(Lost::Turn(turn.to_owned()))
     }
 
+    pub(in crate::store) fn vanished(key: &str) -> Self {
+        Self::Engine(format!("the session {key} is gone, which this transaction has just written"))
+    }
+
     pub(crate) fn is_fenced(&self) -> bool {
         matches!(self, Self::Fenced(_))
     }

@@ -14,6 +14,7 @@ mod lease;
 mod methods;
 mod operator;
 mod search;
+mod sessions;
 
 /// Whose something is, and until when.
 #[derive(Debug, Default)]
@@ -150,6 +151,7 @@ impl Memory {
                 account: own.account().to_owned(),
                 title: None,
                 model: None,
+                settings: SessionSettings::default(),
                 updated_ms: now_ms,
                 entries: 0,
                 pending: 0,
@@ -223,6 +225,7 @@ impl Memory {
             session_id: session.id.clone(),
             kind: session.kind.clone(),
             model: session.model.clone(),
+            settings: session.settings.clone(),
             account: lead.account.clone(),
             route: last.and_then(|last| last.placed.route.clone()),
             fresh,

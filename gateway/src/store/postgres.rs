@@ -38,6 +38,7 @@ mod schema;
 mod search;
 #[cfg(test)]
 mod server;
+mod sessions;
 #[cfg(test)]
 mod standby;
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod operator;
 mod pairing;
 mod reads;
 mod search;
+mod sessions;
 mod snapshot;
 
 #[cfg(feature = "bench")]
@@ -195,6 +196,18 @@ impl Store for Sqlite {
 
     fn sessions(&mut self, query: &SessionQuery) -> Kept<Vec<SessionRecord>> {
         self.tx(|tx| tx.sessions(query))
+    }
+    fn patch_session(&mut self, patch: &SessionPatch) -> Kept<SessionRecord> {
+        self.tx(|tx| tx.patch_session(patch))
+    }
+    fn renew_session(&mut self, key: &str, fresh_id: &str) -> Kept<Ended> {
+        self.tx(|tx| tx.renew_session(key, fresh_id))
+    }
+    fn forget_session(&mut self, key: &str, as_of_ms: Option<i64>) -> Kept<Ended> {
+        self.tx(|tx| tx.forget_session(key, as_of_ms))
+    }
+    fn forget_transcripts(&mut self, before_ms: i64) -> Kept<u64> {
+        self.tx(|tx| tx.forget_transcripts(before_ms))
     }
     fn history(&mut self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {
         self.tx(|tx| tx.history(session_key, limit))

@@ -203,6 +203,49 @@ impl Shape for Bytes {
     }
 }
 
+/// A span of time, written with its unit: `"90m"`, `"12h"`, `"30d"`, `"2w"`. In seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Age(pub u64);
+
+impl Age {
+    /// Reads `30d` and the like.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().to_ascii_lowercase();
+        let (digits, seconds) = match text.as_bytes().last()? {
+            b'm' => (text.strip_suffix('m')?, 60),
+            b'h' => (text.strip_suffix('h')?, 3_600),
+            b'd' => (text.strip_suffix('d')?, 86_400),
+            b'w' => (text.strip_suffix('w')?, 7 * 86_400),
+            _ => return None,
+        };
+        let span = digits.trim().parse::<u64>().ok()?.checked_mul(seconds)?;
+        // Beyond a hundred years there is nothing to compare it with.
+        (1..=100 * 366 * 86_400).contains(&span).then_some(Self(span))
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds if seconds % 86_400 == 0 => write!(f, "{}d", seconds / 86_400),
+            seconds if seconds % 3_600 == 0 => write!(f, "{}h", seconds / 3_600),
+            seconds => write!(f, "{}m", seconds / 60),
+        }
+    }
+}
+
+impl Shape for Age {
+    fn read(node: &Node, at: &mut Reading<'_>) -> Option<Self> {
+        at.text(node, Self::parse, "is no span of time", "write a number with m, h, d or w, such as \"30d\"")
+    }
+    fn show(&self, _: Show) -> Value {
+        self.to_string().into()
+    }
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": "^[0-9]+ ?[mhdwMHDW]$"})
+    }
+}
+
 /// A regular expression in the syntax of the `regex` crate, matched without regard to case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Pattern(String);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::noun::{noun, within, within_if_given, word};
-use crate::scalar::{Entry, Id};
+use crate::scalar::{Age, Entry, Id};
+use crate::unbuilt::Unbuilt;
 
 noun! {
     /// Which messages share a conversation.
@@ -21,6 +22,8 @@ noun! {
         "resetByType" => reset_by_type: ResetByType = ResetByType::default();
         /// The same by channel; wins over both.
         "resetByChannel" => reset_by_channel: BTreeMap<String, Reset> = BTreeMap::new();
+        /// When sessions are forgotten that nobody writes in any more.
+        "maintenance" => maintenance: Maintenance = Maintenance::default();
         /// Messages that start a session afresh.
         "resetTriggers" => reset_triggers: Vec<String> = vec!["/new".into(), "/reset".into()];
     }
@@ -75,5 +78,32 @@ noun! {
         "group" => group: Option<Reset> = None;
         /// Threads and topics.
         "thread" => thread: Option<Reset> = None;
+    }
+}
+
+noun! {
+    /// When sessions are forgotten that nobody writes in any more. Main sessions never are, nor one in which something goes
+    /// on, waits or is set aside.
+    pub struct Maintenance {
+        /// Whether they are forgotten, or only counted in the log; `creel sessions prune` forgets in either mode.
+        "mode" => mode: MaintenanceMode = MaintenanceMode::default();
+        /// Without a message for so long, such as "30d", "12h" or "2w".
+        "pruneAfter" => prune_after: Age = Age(30 * 86_400);
+        /// Sessions that are kept, the newest first.
+        "maxEntries" => max_entries: u32 = 5000, check within(1, 1_000_000);
+        /// Not built yet: bytes that all sessions may hold.
+        "maxDiskBytes" => max_disk_bytes: Unbuilt = Unbuilt;
+        /// Not built yet: bytes down to which they are forgotten then.
+        "highWaterBytes" => high_water_bytes: Unbuilt = Unbuilt;
+    }
+}
+
+word! {
+    /// What becomes of sessions that nobody writes in any more.
+    pub enum MaintenanceMode = Warn {
+        /// They stay, and the log tells how many there are.
+        "warn" => Warn,
+        /// They are forgotten.
+        "enforce" => Enforce,
     }
 }

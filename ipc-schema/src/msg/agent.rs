@@ -133,6 +133,9 @@ pub struct TurnStartParams {
     /// `provider/model` that the session asks for instead of the agent's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// How much the model thinks, if not as much as [`AgentConfig::thinking`] says. Since: 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
 }
 
 /// The session of a turn. Since: 1.0.

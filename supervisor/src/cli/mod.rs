@@ -120,7 +120,10 @@ enum Command {
     /// Let people who asked for it write to you
     #[command(subcommand)]
     Pairing(pairing::Command),
-    /// List sessions, and bring them from files and into files
+    /// List sessions, search in them, give them settings of their own, forget them, and bring them from and into files
+    ///
+    /// States: created (nothing was answered yet), active (its agent answers, or would), paused (its agent fell in the
+    /// middle of a turn), resuming (the turn is taken up again).
     Sessions(sessions::Args),
     /// Show messages that were set aside, and have them answered after all
     Inbox(inbox::Args),

@@ -20,10 +20,9 @@ const MAX_FILE: usize = 20 << 20;
 /// OpenClaw's list of the sessions of a folder: keys, each with the id of its file.
 const INDEX: &str = "sessions.json";
 
-/// List sessions, search in them, and bring them from files and into files.
-///
-/// States: created (nothing was answered yet), active (its agent answers, or would), paused (its agent fell in the
-/// middle of a turn), resuming (the turn is taken up again).
+mod orders;
+
+/// Arguments of `creel sessions`.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -36,6 +35,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Order(orders::Order),
     /// Find what was said, in all sessions, newest first
     ///
     /// All words must be in one message, of a person or a model; capitals and accents do not matter. A word with `*` behind
@@ -94,6 +95,7 @@ enum Command {
 pub(crate) fn run(context: &Context, args: Args) -> Result<ExitCode, CliError> {
     match args.command {
         None => list(context, args.limit),
+        Some(Command::Order(order)) => orders::run(context, order),
         Some(Command::Search { words, agent, sessions, limit }) => {
             let mut asked = json!({ "query": words.join(" "), "sessionKeys": sessions, "limit": limit });
             if let Some(agent) = agent {

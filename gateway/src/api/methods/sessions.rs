@@ -63,7 +63,7 @@ const MOST: u64 = 1000;
 /// Entries that a search finds at most, and unless it is told otherwise.
 const FOUND: i64 = 25;
 
-fn row(desk: &Desk, row: &SessionRow) -> Value {
+pub(crate) fn row(desk: &Desk, row: &SessionRow) -> Value {
     let (provider, model) = match row.model.as_deref().and_then(|model| model.split_once('/')) {
         Some((provider, model)) => (Some(provider), Some(model)),
         None => (None, row.model.as_deref()),
@@ -71,11 +71,11 @@ fn row(desk: &Desk, row: &SessionRow) -> Value {
     let run = row.running.then(|| desk.run_of(&row.key)).flatten();
     json!({
         "key": row.key, "kind": row.kind, "chatType": row.kind, "agentId": row.agent, "sessionId": row.session_id,
-        "updatedAt": row.updated_at_ms, "lastActivityAt": row.updated_at_ms, "displayName": row.title,
-        "label": null, "channel": row.channel, "lastChannel": row.channel, "lastAccountId": row.account,
+        "updatedAt": row.updated_at_ms, "lastActivityAt": row.updated_at_ms, "displayName": row.label.as_ref().or(row.title.as_ref()),
+        "label": row.label, "channel": row.channel, "lastChannel": row.channel, "lastAccountId": row.account,
         "isMain": row.key.ends_with(":main"), "hasActiveRun": row.running,
         "activeRunIds": run.into_iter().collect::<Vec<_>>(), "status": if row.running { "running" } else { "done" },
-        "state": row.phase.as_str(),
+        "state": row.phase.as_str(), "thinkingLevel": row.thinking, "sendPolicy": row.silent.then_some("deny"),
         "modelProvider": provider, "model": model, "messageCount": row.entries,
     })
 }

@@ -153,7 +153,8 @@ async fn models_are_those_that_the_agents_ask() {
 #[test]
 fn every_method_needs_its_scope() {
     let expected = |name: &str| match name {
-        "chat.send" | "chat.abort" | "agent" | "agent.wait" | "send" => "operator.write",
+        "chat.send" | "chat.abort" | "agent" | "agent.wait" | "send" | "sessions.patch" => "operator.write",
+        "sessions.reset" | "sessions.delete" | "sessions.cleanup" => "operator.admin",
         "config.reload" | "unit.restart" | "gateway.unit.restart" => "operator.admin",
         "inbox.retry" | "inbox.drop" | "outbox.retry" | "outbox.drop" | "sessions.import" => "operator.admin",
         "channels.pairing.list"
@@ -195,4 +196,87 @@ fn every_method_needs_its_scope() {
             assert_eq!(permitted(&caller, row.name).is_ok(), expected, "{} with {given:?}", row.name);
         }
     }
+}
+
+#[tokio::test]
+async fn a_session_keeps_what_was_set_for_it_and_what_has_no_effect_is_refused() {
+    let (_core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.write"]).await;
+    let wish = json!({"key": "main", "label": "Ann", "thinkingLevel": "high", "model": "anthropic/claude-x"});
+    let refused = client.call("sessions.patch", wish.clone()).await["error"]["message"].to_string();
+    assert!(refused.contains("no provider that is configured"), "{refused}");
+    let wish = json!({"key": "main", "label": "Ann", "thinkingLevel": "high", "model": "demo/demo"});
+    let set = client.call("sessions.patch", wish).await["payload"].clone();
+    assert_eq!((&set["ok"], &set["key"]), (&json!(true), &json!("agent:main:main")), "{set}");
+    assert_eq!(
+        set["resolved"],
+        json!({"modelProvider": "demo", "model": "demo", "thinkingLevel": "high"}),
+        "{set}"
+    );
+    let row = client.call("sessions.describe", json!({"key": "main"})).await["payload"]["session"].clone();
+    assert_eq!(
+        (&row["label"], &row["thinkingLevel"], &row["sendPolicy"]),
+        (&json!("Ann"), &json!("high"), &json!(null))
+    );
+    let back = client.call("sessions.patch", json!({"key": "main", "model": null, "label": null})).await;
+    assert_eq!(
+        (&back["payload"]["entry"]["label"], &back["payload"]["entry"]["thinkingLevel"]),
+        (&json!(null), &json!("high"))
+    );
+    for (params, complaint) in [
+        (json!({"key": "main", "thinkingLevel": "very"}), "There is no thinking level"),
+        (json!({"key": "main", "verboseLevel": "on"}), "unexpected property 'verboseLevel'"),
+        (json!({"key": "main", "expectedSessionId": "another", "label": "x"}), "began afresh meanwhile"),
+        (json!({"key": "main", "sendPolicy": "deny"}), "operator.admin"),
+        (json!({"key": "agent:nobody:x", "label": "x"}), "no session"),
+    ] {
+        let refused = client.call("sessions.patch", params.clone()).await["error"]["message"].to_string();
+        assert!(refused.contains(complaint), "{params}: {refused}");
+    }
+    let (mut admin, _) = Client::hello(&desk, 3, &["operator.admin"]).await;
+    let silent = admin.call("sessions.patch", json!({"key": "main", "sendPolicy": "deny"})).await;
+    assert_eq!(silent["payload"]["entry"]["sendPolicy"], "deny");
+}
+
+#[tokio::test]
+async fn sessions_begin_afresh_end_and_are_forgotten() {
+    let (_core, desk) = counter().await;
+    let (mut client, _) = Client::hello(&desk, 4, &["operator.admin"]).await;
+    for key in ["main", "agent:main:one", "agent:main:two", "agent:main:busy"] {
+        client.call("sessions.patch", json!({"key": key, "label": key})).await;
+    }
+    let send = json!({"sessionKey": "agent:main:busy", "message": "hi", "idempotencyKey": "r1"});
+    client.call("chat.send", send).await;
+    let reset = client.call("sessions.reset", json!({"key": "main"})).await["payload"].clone();
+    assert_eq!((&reset["ok"], &reset["key"]), (&json!(true), &json!("agent:main:main")));
+    for (method, key, complaint) in [
+        ("sessions.reset", "agent:main:never", "There is no session"),
+        ("sessions.reset", "agent:main:busy", "Something goes on"),
+        ("sessions.delete", "agent:main:busy", "Something goes on"),
+        ("sessions.delete", "main", "is a main session"),
+    ] {
+        let refused = client.call(method, json!({"key": key})).await["error"]["message"].to_string();
+        assert!(refused.contains(complaint), "{method} {key}: {refused}");
+    }
+    let gone = client.call("sessions.delete", json!({"key": "agent:main:one"})).await["payload"].clone();
+    assert_eq!(gone, json!({"ok": true, "key": "agent:main:one", "deleted": true, "archived": []}));
+    let again = client.call("sessions.delete", json!({"key": "agent:main:one"})).await["payload"].clone();
+    assert_eq!(again["deleted"], false);
+    let dry =
+        client.call("sessions.cleanup", json!({"dryRun": true, "maxEntries": 0})).await["payload"].clone();
+    let keys = |answer: &Value| -> Vec<String> {
+        answer["sessions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["key"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(keys(&dry), ["agent:main:two"], "neither the main session nor the busy one: {dry}");
+    let none = client.call("sessions.cleanup", json!({})).await["payload"].clone();
+    assert_eq!(none["count"], 0, "nothing is as old as the configuration wants");
+    let done = client.call("sessions.cleanup", json!({"maxEntries": 0})).await["payload"].clone();
+    assert_eq!((keys(&done), &done["dryRun"]), (vec!["agent:main:two".to_owned()], &json!(false)));
+    let left = client.call("sessions.list", json!({})).await["payload"]["count"].clone();
+    assert_eq!(left, 2);
 }

@@ -16,6 +16,7 @@ impl Memory {
             account: new.account.clone(),
             title: new.title.clone(),
             model: None,
+            settings: SessionSettings::default(),
             updated_ms: new.updated_ms,
             entries: new.entries.len() as u64,
             pending: 0,

@@ -190,7 +190,8 @@ impl Store for Memory {
                 let (key, agent, id) = (&claimed.lane, &claimed.agent, &claimed.session_id);
                 self.said.push((key.clone(), agent.clone(), id.clone(), seq));
             }
-            if let Some(route) = &claimed.route {
+            let silent = self.sessions.get(&claimed.lane).is_some_and(|(of, _)| of.settings.silent);
+            if let Some(route) = claimed.route.as_ref().filter(|_| !silent) {
                 let speaker = Speaker {
                     turn: &turn.turn,
                     run: &claimed.run,
@@ -295,6 +296,19 @@ impl Store for Memory {
         found.sort_by(|a, b| b.updated_ms.cmp(&a.updated_ms).then_with(|| a.key.cmp(&b.key)));
         found.truncate(query.limit as usize);
         Ok(found)
+    }
+
+    fn patch_session(&mut self, patch: &SessionPatch) -> Kept<SessionRecord> {
+        Ok(self.patched(patch))
+    }
+    fn renew_session(&mut self, key: &str, fresh_id: &str) -> Kept<Ended> {
+        Ok(self.begun_afresh(key, fresh_id))
+    }
+    fn forget_session(&mut self, key: &str, as_of_ms: Option<i64>) -> Kept<Ended> {
+        Ok(self.forgotten(key, as_of_ms))
+    }
+    fn forget_transcripts(&mut self, before_ms: i64) -> Kept<u64> {
+        Ok(self.forgotten_transcripts(before_ms))
     }
 
     fn history(&mut self, session_key: &str, limit: u32) -> Kept<Vec<TranscriptRecord>> {

@@ -156,7 +156,7 @@ impl Tx<'_> {
         let row = self.one(
             "SELECT turn.run, turn.lane, lane.agent, turn.attempts, turn.session_id, session.kind, session.model,
                     turn.account, turn.route, turn.history, turn.epoch, lane.pending, turn.fresh,
-                    (SELECT count(*) FROM step WHERE step.turn = turn.id)
+                    (SELECT count(*) FROM step WHERE step.turn = turn.id), session.settings
              FROM turn JOIN lane ON lane.key = turn.lane JOIN session ON session.key = turn.lane
              WHERE turn.id = $1",
             values![turn],
@@ -172,6 +172,7 @@ impl Tx<'_> {
             session_id: row.at(4)?,
             kind: row.at(5)?,
             model: row.at(6)?,
+            settings: row.maybe_json(14)?.unwrap_or_default(),
             account: row.at(7)?,
             route: row.maybe_json(8)?,
             fresh: row.at(12)?,

@@ -9,7 +9,7 @@ const BATCH: usize = 200;
 macro_rules! session {
     () => {
         "SELECT session.key, session.id, session.agent, session.kind, session.account, session.title, session.model,
-                session.updated_ms, session.entries, coalesce(lane.pending, 0), lane.turn IS NOT NULL
+                session.updated_ms, session.entries, coalesce(lane.pending, 0), lane.turn IS NOT NULL, session.settings
          FROM session LEFT JOIN lane ON lane.key = session.key"
     };
 }
@@ -27,6 +27,7 @@ fn session_of(row: &Row) -> Kept<SessionRecord> {
         entries: row.count(8)?,
         pending: row.small(9)?,
         running: row.at(10)?,
+        settings: row.maybe_json(11)?.unwrap_or_default(),
     })
 }
 

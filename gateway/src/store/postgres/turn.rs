@@ -115,7 +115,7 @@ impl Tx<'_> {
 
     fn write_ending(&self, turn: &TurnRef, row: &TurnRow, finish: &Finish) -> Kept<()> {
         let session = self.one(
-            "SELECT kind, (SELECT coalesce(max(seq), 0) FROM transcript WHERE session_id = $2), agent
+            "SELECT kind, (SELECT coalesce(max(seq), 0) FROM transcript WHERE session_id = $2), agent, settings
              FROM session WHERE key = $1 FOR NO KEY UPDATE OF session",
             values![&row.lane, &row.session_id],
         )?;
@@ -132,7 +132,8 @@ impl Tx<'_> {
         for (seq, entry) in (from + 1..).zip(&entries) {
             calls.push(said(&row.session_id, seq, entry, finish.now_ms, &row.run)?);
         }
-        if let Some(route) = &row.route {
+        let silent = session.maybe_json::<SessionSettings>(3)?.unwrap_or_default().silent;
+        if let Some(route) = row.route.as_ref().filter(|_| !silent) {
             let speaker =
                 Speaker { turn: &turn.turn, run: &row.run, lane: &row.lane, account: &row.account, route };
             for outbound in outbound_of(&speaker, finish) {

@@ -5,6 +5,7 @@ use creel_ipc::msg::channel::Route;
 use creel_ipc::msg::transcript::Usage;
 use serde_json::Value;
 
+use super::SessionSettings;
 use crate::store::{Claimant, Held, Lane};
 
 /// A lane with something to do.
@@ -60,6 +61,8 @@ pub(crate) struct Claimed {
     pub kind: String,
     /// `provider/model` that the session asks for.
     pub model: Option<String>,
+    /// What else the session has otherwise than its agent.
+    pub settings: SessionSettings,
     /// The account that it came in on.
     pub account: String,
     /// Where the answer goes.

@@ -2,6 +2,7 @@
 
 use creel_ipc::msg::agent::{TurnOutcome, TurnRef};
 use creel_ipc::msg::transcript::{Entry, Usage};
+use serde::{Deserialize, Serialize};
 
 /// A run, begun or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +57,8 @@ pub(crate) struct SessionRecord {
     pub title: Option<String>,
     /// `provider/model` that it asks for.
     pub model: Option<String>,
+    /// What else it has otherwise than its agent.
+    pub settings: SessionSettings,
     /// When it was last written to.
     pub updated_ms: i64,
     /// Entries of its current transcript.
@@ -77,4 +80,86 @@ pub(crate) struct TranscriptRecord {
     pub at_ms: i64,
     /// The run that it belongs to.
     pub run: String,
+}
+
+/// What a session has otherwise than its agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct SessionSettings {
+    /// What its owner calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// How much a model thinks before it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    /// Whether nothing of what its agent answers is said on a channel.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+}
+
+impl SessionSettings {
+    /// As it is stored: nothing for a session that is like its agent.
+    pub(in crate::store) fn column(&self) -> crate::store::Kept<Option<String>> {
+        Ok((*self != Self::default()).then(|| serde_json::to_string(self)).transpose()?)
+    }
+}
+
+/// A session that is begun by its settings, before anything was said in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct FirstSession {
+    /// The id of its transcript.
+    pub id: String,
+    /// Its agent.
+    pub agent: String,
+    /// `direct`, `group` or `channel`.
+    pub kind: String,
+    /// The account that it is written to on.
+    pub account: String,
+    /// Milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+/// What is to be otherwise in a session. What is absent stays; the inner `None` is as the agent has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct SessionPatch {
+    /// Its key.
+    pub key: String,
+    /// What it is, if it is not there yet.
+    pub first: FirstSession,
+    /// What its owner calls it.
+    pub label: Option<Option<String>>,
+    /// `provider/model`.
+    pub model: Option<Option<String>>,
+    /// How much a model thinks before it answers.
+    pub thinking: Option<Option<String>>,
+    /// Whether nothing is said on a channel.
+    pub silent: Option<bool>,
+}
+
+impl SessionPatch {
+    /// Changes a session.
+    pub(in crate::store) fn apply(&self, session: &mut SessionRecord) {
+        if let Some(model) = &self.model {
+            session.model.clone_from(model);
+        }
+        let settings = &mut session.settings;
+        if let Some(label) = &self.label {
+            settings.label.clone_from(label);
+        }
+        if let Some(thinking) = &self.thinking {
+            settings.thinking.clone_from(thinking);
+        }
+        settings.silent = self.silent.unwrap_or(settings.silent);
+    }
+}
+
+/// What became of the wish to end a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It is done.
+    Done,
+    /// Something goes on in it, waits in it, or changed it meanwhile.
+    Busy,
+    /// There is none of this key.
+    NoSession,
 }

@@ -178,13 +178,14 @@ impl Tx<'_> {
             .prepare_cached(
                 "SELECT turn.run, turn.lane, lane.agent, turn.attempts, turn.session_id, session.kind, session.model,
                         turn.account, turn.route, turn.history, turn.epoch, lane.pending, turn.fresh,
-                        (SELECT count(*) FROM step WHERE step.turn = turn.id)
+                        (SELECT count(*) FROM step WHERE step.turn = turn.id), session.settings
                  FROM turn JOIN lane ON lane.key = turn.lane JOIN session ON session.key = turn.lane
                  WHERE turn.id = ?1",
             )?
             .query_row([turn], |row| {
                 let (history, epoch): (i64, i64) = (row.get(9)?, row.get(10)?);
                 let lane: String = row.get(1)?;
+                let settings: Option<String> = row.get(14)?;
                 let claimed = Claimed {
                     lease: Held::new(&lane, unsigned(epoch), who, self.now_ms),
                     turn: TurnRef { turn: turn.to_owned(), epoch: unsigned(epoch) },
@@ -195,6 +196,7 @@ impl Tx<'_> {
                     session_id: row.get(4)?,
                     kind: row.get(5)?,
                     model: row.get(6)?,
+                    settings: reads::settings_of(settings.as_deref()),
                     account: row.get(7)?,
                     route: None,
                     fresh: row.get(12)?,
@@ -325,10 +327,11 @@ impl Tx<'_> {
     }
 
     fn write_ending(&self, turn: &TurnRef, row: &TurnRow, finish: &Finish) -> Kept<()> {
-        let (kind, agent): (String, String) = self
+        let (kind, agent, settings): (String, String, Option<String>) = self
             .sql
-            .prepare_cached("SELECT kind, agent FROM session WHERE key = ?1")?
-            .query_row([&row.lane], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .prepare_cached("SELECT kind, agent, settings FROM session WHERE key = ?1")?
+            .query_row([&row.lane], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let silent = reads::settings_of(settings.as_deref()).silent;
         let mut entries = vec![user_entry(&self.inputs(&turn.turn)?, kind != "direct")];
         {
             let mut query = self.sql.prepare_cached(
@@ -340,7 +343,7 @@ impl Tx<'_> {
         }
         let said = entries.iter().map(|entry| Said { run: &row.run, at_ms: finish.now_ms, entry });
         self.say(&Conversation { id: &row.session_id, key: &row.lane, agent: &agent }, said)?;
-        if let Some(route) = &row.route {
+        if let Some(route) = row.route.as_ref().filter(|_| !silent) {
             let speaker =
                 Speaker { turn: &turn.turn, run: &row.run, lane: &row.lane, account: &row.account, route };
             for outbound in outbound_of(&speaker, finish) {

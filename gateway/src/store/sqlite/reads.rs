@@ -5,10 +5,12 @@ use super::*;
 
 const SESSION: &str =
     "SELECT session.key, session.id, session.agent, session.kind, session.account, session.title,
-        session.model, session.updated_ms, session.entries, coalesce(lane.pending, 0), lane.turn IS NOT NULL
+        session.model, session.updated_ms, session.entries, coalesce(lane.pending, 0), lane.turn IS NOT NULL,
+        session.settings
     FROM session LEFT JOIN lane ON lane.key = session.key";
 
 fn session_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRecord> {
+    let settings: Option<String> = row.get(11)?;
     let entries: i64 = row.get(8)?;
     Ok(SessionRecord {
         key: row.get(0)?,
@@ -22,7 +24,13 @@ fn session_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRecord> {
         entries: unsigned(entries),
         pending: row.get(9)?,
         running: row.get(10)?,
+        settings: settings_of(settings.as_deref()),
     })
+}
+
+/// Settings that cannot be read are those of the agent.
+pub(super) fn settings_of(column: Option<&str>) -> SessionSettings {
+    column.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 impl Tx<'_> {

@@ -61,22 +61,50 @@ impl Tx<'_> {
     }
 
     fn index_entry(&self, n: i64, conversation: i64, agent: &str, entry: &Entry) -> Kept<()> {
-        let Some((_, text)) = spoken(entry) else { return Ok(()) };
-        let (words, agent) = (indexed(&text), agent_word(agent));
+        let Some(words) = words_of(conversation, agent, entry) else { return Ok(()) };
         self.sql
             .prepare_cached("INSERT INTO transcript_word (rowid, words) VALUES (?1, ?2)")?
-            .execute(params![n, format!("{words} {CONVERSATION}{conversation} {agent}")])?;
+            .execute(params![n, words])?;
         Ok(())
+    }
+
+    /// Takes a conversation away, out of the index, too: that has no text of its own and must be told the words again.
+    pub(super) fn unsay(&self, number: i64) -> Kept<()> {
+        let below = self.search_from()?.unwrap_or(0);
+        let agent: String = self
+            .sql
+            .prepare_cached("SELECT agent FROM conversation WHERE number = ?1")?
+            .query_row([number], |row| row.get(0))?;
+        let mut query =
+            self.sql.prepare_cached("SELECT n, entry FROM transcript WHERE conversation = ?1 AND n >= ?2")?;
+        let mut rows = query.query([number, below])?;
+        let mut forget = self.sql.prepare_cached(
+            "INSERT INTO transcript_word (transcript_word, rowid, words) VALUES ('delete', ?1, ?2)",
+        )?;
+        while let Some(row) = rows.next()? {
+            // What cannot be read never came into the index.
+            let entry = json::<Entry>(&row.get::<_, String>(1)?);
+            if let Some(words) = entry.ok().and_then(|entry| words_of(number, &agent, &entry)) {
+                forget.execute(params![row.get::<_, i64>(0)?, words])?;
+            }
+        }
+        self.sql.execute("DELETE FROM transcript WHERE conversation = ?1", [number])?;
+        self.sql.execute("DELETE FROM conversation WHERE number = ?1", [number])?;
+        Ok(())
+    }
+
+    /// Entries below this number are not in the index yet.
+    fn search_from(&self) -> Kept<Option<i64>> {
+        let value: Option<String> = self
+            .sql
+            .query_row("SELECT value FROM meta WHERE key = 'search_from'", [], |row| row.get(0))
+            .optional()?;
+        Ok(value.and_then(|value| value.parse().ok()))
     }
 
     /// Takes what was said before an upgrade into the index, the newest first. `false` when nothing is left.
     pub(super) fn index_older(&self) -> Kept<bool> {
-        let below: Option<i64> = self
-            .sql
-            .query_row("SELECT value FROM meta WHERE key = 'search_from'", [], |row| row.get::<_, String>(0))
-            .optional()?
-            .and_then(|value| value.parse().ok());
-        let Some(below) = below else { return Ok(false) };
+        let Some(below) = self.search_from()? else { return Ok(false) };
         let from = (below - PIECE).max(0);
         let mut query = self.sql.prepare_cached(
             "SELECT n, conversation, agent, entry FROM transcript
@@ -173,6 +201,12 @@ impl Tx<'_> {
         }
         Ok(Some(all.join(" AND ")))
     }
+}
+
+/// The words of an entry as the index has them; `None` for what is not searched.
+fn words_of(conversation: i64, agent: &str, entry: &Entry) -> Option<String> {
+    let (_, text) = spoken(entry)?;
+    Some(format!("{} {CONVERSATION}{conversation} {}", indexed(&text), agent_word(agent)))
 }
 
 /// One word for an agent. Two agents may have the same: what is found is compared with the agent itself.
