@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ use super::{Home, SOON};
 
 /// Runs at the same time.
 const ABREAST: usize = 4;
-/// At most so long between two kills.
-const PAUSE_US: u64 = 20_000;
+/// At most so long between two kills, or half as long again as one run takes alone: on a slow machine none would ever end.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A fixed sequence, so that a failure can be repeated as far as the kernel allows.
 struct Dice(u64);
@@ -101,6 +101,9 @@ pub(crate) fn storm(home: &mut Home, groups: Option<&Path>, runs: usize) -> (usi
     let params = |run: usize| json!({"run": format!("leak{run}"), "agent": "main", "argv": ["sh", "-c", script], "wallMs": 30_000});
     // The first makes what stays: folders of the agent.
     ask(home.port, &params(runs));
+    let began = Instant::now();
+    ask(home.port, &params(runs + 1));
+    let pause = u64::try_from(PAUSE.max(began.elapsed() * 3 / 2).as_micros()).unwrap();
     home.nobody_left();
     let before = Left::of(home, groups, &mark);
     let (port, supervisor) = (home.port, home.pid());
@@ -121,7 +124,7 @@ pub(crate) fn storm(home: &mut Home, groups: Option<&Path>, runs: usize) -> (usi
         }
         let (mut dice, mut killed) = (Dice(0x5eed), 0);
         while over.load(Ordering::Relaxed) < ABREAST {
-            std::thread::sleep(Duration::from_micros(dice.below(PAUSE_US)));
+            std::thread::sleep(Duration::from_micros(dice.below(pause)));
             let victims: Vec<u32> = children(supervisor).difference(&before.children).copied().collect();
             let victim = victims.get(dice.below(victims.len().max(1) as u64) as usize);
             let victim = victim.and_then(|pid| Pid::from_raw(i32::try_from(*pid).ok()?));
