@@ -48,6 +48,10 @@ pub(crate) type Kept<T> = Result<T, StoreError>;
 pub(crate) trait Store: Send {
     /// Begins a group of methods that are made durable together.
     fn begin_group(&mut self) -> Kept<()>;
+    /// How long a group may grow: about as long as it takes to make one durable.
+    fn group_for(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(2)
+    }
     /// Makes the group durable. Afterwards, and only then, may anybody be told.
     fn commit_group(&mut self) -> Kept<()>;
 

@@ -20,6 +20,7 @@ mod start_and_chat;
 mod supervisor;
 mod system_calls;
 mod telegram;
+mod two_hosts;
 mod upgrade;
 
 use creel_kit::Creel;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,8 +12,6 @@ use super::{Kept, Sqlite, Store, StoreError};
 
 /// Writes of one commit.
 const GROUP: usize = 64;
-/// How long a group may grow before it is committed.
-const GROUP_FOR: Duration = Duration::from_millis(2);
 /// Calls that may wait for a thread.
 const QUEUE: usize = 1024;
 /// Threads that read.
@@ -128,9 +126,9 @@ fn write_group(store: &mut dyn Store, first: Job, queue: &mut mpsc::Receiver<Job
         tracing::error!("A write could not begin: {error}");
         return first(Err(error))(Ok(()));
     }
-    let began = Instant::now();
+    let (began, grows) = (Instant::now(), store.group_for());
     let mut tellings = vec![first(Ok(&mut *store))];
-    while tellings.len() < GROUP && began.elapsed() < GROUP_FOR {
+    while tellings.len() < GROUP && began.elapsed() < grows {
         let Ok(next) = queue.try_recv() else { break };
         tellings.push(next(Ok(&mut *store)));
     }

@@ -119,6 +119,21 @@ impl Fake {
         self.world.when(reached).await;
     }
 
+    /// What the `apiRoot` of a client must be that is told apart by its name.
+    pub fn api_root_as(&self, client: &str) -> String {
+        format!("http://{}/as/{client}", self.address)
+    }
+
+    /// Each time that a client began to poll a bot while another one polled it: who did already, and who began.
+    pub fn beside(&self) -> Vec<(String, String)> {
+        self.world.state().polls.beside.clone()
+    }
+
+    /// Everybody who polled, in the order in which they began.
+    pub fn pollers(&self) -> Vec<String> {
+        self.world.state().polls.clients.clone()
+    }
+
     /// Updates of a bot that its client has not confirmed by an offset.
     pub fn unconfirmed(&self, token: &str) -> usize {
         self.world.state().bots.get(token).map_or(0, |bot| bot.updates.len())

@@ -12,7 +12,18 @@ use crate::world::{State, World};
 /// Kinds that a bot gets only when it asks for them.
 const ON_REQUEST: [&str; 3] = ["chat_member", "message_reaction", "message_reaction_count"];
 
-pub(crate) async fn updates(world: &Arc<World>, token: &str, params: &Params) -> Answer {
+/// Counts as a poll while it lives, also when its client hangs up.
+struct Poll<'a>(&'a World, &'a str, &'a str);
+
+impl Drop for Poll<'_> {
+    fn drop(&mut self) {
+        self.0.state().polls.end(self.1, self.2);
+    }
+}
+
+pub(crate) async fn updates(world: &Arc<World>, token: &str, client: &str, params: &Params) -> Answer {
+    world.state().polls.begin(token, client);
+    let _poll = Poll(world, token, client);
     let offset = params.number("offset").unwrap_or(0);
     let limit = usize::try_from(params.number("limit").unwrap_or(100).clamp(1, 100)).unwrap_or(100);
     let timeout = Duration::from_secs(params.number("timeout").unwrap_or(0).clamp(0, 50).unsigned_abs());

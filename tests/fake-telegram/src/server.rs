@@ -60,23 +60,30 @@ async fn route(connection: &mut Connection, call: &Call, world: &Arc<World>) -> 
         let (status, body) = control::serve(world, action, call).await;
         return connection.answer(status, "application/json", body.to_string().as_bytes()).await.is_ok();
     }
-    if let Some((token, path)) = call.path.strip_prefix("/file/bot").and_then(|rest| rest.split_once('/')) {
+    let (client, path) = called(&call.path);
+    if let Some((token, path)) = path.strip_prefix("/file/bot").and_then(|rest| rest.split_once('/')) {
         return match files::download(world, token, path) {
             Some(content) => connection.answer(200, "application/octet-stream", &content).await.is_ok(),
             None => refuse(connection, &Refusal::new(404, "Not Found")).await,
         };
     }
-    let Some((token, method)) = call.path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) else {
+    let Some((token, method)) = path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) else {
         return refuse(connection, &Refusal::new(404, "Not Found")).await;
     };
-    api(connection, call, world, token, method).await
+    api(connection, call, world, (client, token), method).await
+}
+
+/// The client that an `apiRoot` names (`…/as/NAME`), and the rest of the path.
+fn called(path: &str) -> (&str, &str) {
+    let named = path.strip_prefix("/as/").and_then(|rest| Some((rest, rest.find('/')?)));
+    named.map_or(("", path), |(rest, end)| rest.split_at(end))
 }
 
 async fn api(
     connection: &mut Connection,
     call: &Call,
     world: &Arc<World>,
-    token: &str,
+    (client, token): (&str, &str),
     method: &str,
 ) -> bool {
     let fault = {
@@ -111,7 +118,7 @@ async fn api(
         _ if !known => Err(Refusal::new(401, "Unauthorized")),
         Err(description) => Err(Refusal::new(400, description)),
         Ok(params) if method == "getUpdates" => tokio::select! {
-            answer = poll::updates(world, token, &params) => answer,
+            answer = poll::updates(world, token, client, &params) => answer,
             // The client hung up: its poll must not swallow what comes next.
             () = connection.closed() => return false,
         },

@@ -66,8 +66,42 @@ pub(crate) struct State {
     pub(crate) files: HashMap<String, Stored>,
     pub(crate) calls: HashMap<String, u64>,
     pub(crate) script: Script,
+    pub(crate) polls: Polls,
     /// Milliseconds that the clock was put forward.
     pub(crate) ahead_ms: i64,
+}
+
+/// Who polls a bot. A client is known by its `apiRoot`: `…/as/NAME`.
+#[derive(Debug, Default)]
+pub(crate) struct Polls {
+    /// Polls that wait now, by the bot's token and the client.
+    now: BTreeMap<(String, String), u32>,
+    /// Each time that a client began to poll a bot that another one polled.
+    pub(crate) beside: Vec<(String, String)>,
+    /// Everybody who ever polled, in the order in which they began, without repetitions in a row.
+    pub(crate) clients: Vec<String>,
+}
+
+impl Polls {
+    pub(crate) fn begin(&mut self, token: &str, client: &str) {
+        let others = self.now.keys().filter(|(polled, other)| polled == token && other != client);
+        let others: Vec<_> = others.map(|(_, other)| (other.clone(), client.to_owned())).collect();
+        self.beside.extend(others);
+        *self.now.entry((token.to_owned(), client.to_owned())).or_default() += 1;
+        if self.clients.last().is_none_or(|last| last != client) {
+            self.clients.push(client.to_owned());
+        }
+    }
+
+    pub(crate) fn end(&mut self, token: &str, client: &str) {
+        let key = (token.to_owned(), client.to_owned());
+        if let Some(polls) = self.now.get_mut(&key) {
+            *polls -= 1;
+            if *polls == 0 {
+                self.now.remove(&key);
+            }
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -9,6 +9,11 @@ impl Store for Postgres {
         self.group = Group::Open { begun: false };
         Ok(())
     }
+    fn group_for(&self) -> Duration {
+        // A method is two round trips or more, on a busy machine a few milliseconds: in less time a group would stay alone
+        // with its wait for the disk.
+        Duration::from_millis(20)
+    }
     fn commit_group(&mut self) -> Kept<()> {
         let begun = match std::mem::replace(&mut self.group, Group::None) {
             Group::Broken(reason) => return Err(StoreError::Away(reason)),

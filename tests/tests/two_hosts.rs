@@ -1,0 +1,160 @@
+//! Two hosts on one database and one Telegram: one of them has the account, and the other takes over when it is gone.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow};
+use creel_kit::deadline::{PATIENCE, within};
+use creel_kit::{Cable, Creel, Postgres, TestHome, config, postgres, until};
+use fake_model::FakeModel;
+use fake_telegram::{Fake, From as Sender, Inject, TOKEN};
+use serde_json::json;
+
+const CHAT: i64 = 7;
+/// A quarter of it is longer than a poll: egress keeps a request over plain HTTP open until it is answered, also when its
+/// client has hung up. (A tunnel, as TLS has it, ends with its client.)
+const LEASE_SECONDS: u32 = 6;
+const POLL_SECONDS: u32 = 1;
+const WORDS: &str = "a reply that takes its time and must not be lost on the way";
+
+/// What both hosts have in common.
+struct World {
+    server: Postgres,
+    telegram: Fake,
+    model: FakeModel,
+}
+
+impl World {
+    async fn new() -> Result<Self> {
+        let (telegram, model) = (Fake::start().await?, FakeModel::start(0).await?);
+        Ok(Self { server: Postgres::start()?, telegram, model })
+    }
+
+    /// A home that reaches the database at the socket in a folder.
+    fn host(&self, name: &str, socket: &Path) -> Result<TestHome> {
+        let home = self.home(name)?;
+        home.configure(postgres::at(socket, name, LEASE_SECONDS))?;
+        Ok(home)
+    }
+
+    fn home(&self, name: &str) -> Result<TestHome> {
+        let home = TestHome::new()?;
+        home.configure(config::model(&self.model.openai_url()))?;
+        home.configure(config::telegram(&self.telegram.api_root_as(name), TOKEN))?;
+        home.configure(json!({"channels": {"telegram": {"pollTimeoutSeconds": POLL_SECONDS}}}))?;
+        Ok(home)
+    }
+
+    fn say(&self, text: &str) -> Result<()> {
+        let from = Sender { id: CHAT, ..Sender::default() };
+        let inject = Inject { chat: CHAT, from, text: text.to_owned(), ..Inject::default() };
+        self.telegram.inject(inject).map(drop).map_err(|error| anyhow!(error))
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.telegram
+            .sent()
+            .into_iter()
+            .filter(|sent| sent.method == "sendMessage")
+            .map(|sent| sent.text)
+            .collect()
+    }
+
+    async fn wait_said(&self, count: usize) -> Result<Vec<String>> {
+        until(&format!("{count} answers"), PATIENCE, async || {
+            Ok((self.said().len() >= count).then(|| self.said()))
+        })
+        .await
+    }
+
+    /// Waits until the host has the account, by the database's word.
+    async fn wait_owner(&self, name: &str) -> Result<()> {
+        let sql = "SELECT host FROM creel.account WHERE id = 'telegram:default'";
+        let owns = async || Ok(self.server.query(sql).is_ok_and(|host| host == name).then_some(()));
+        until(&format!("{name} has the account"), PATIENCE, owns).await
+    }
+
+    async fn wait_poller(&self, name: &str) -> Result<()> {
+        let polls =
+            async || Ok(self.telegram.pollers().last().is_some_and(|last| last == name).then_some(()));
+        until(&format!("{name} polls"), PATIENCE, polls).await
+    }
+
+    /// Starts both; the first one has the account.
+    async fn start(&self, first: &TestHome, second: &TestHome) -> Result<(Creel, Creel)> {
+        let first = first.start().await?;
+        self.wait_owner("alpha").await?;
+        self.say("echo hello")?;
+        assert_eq!(self.wait_said(1).await?, ["hello"]);
+        Ok((first, second.start().await?))
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "how long it took is for people to read; no test asserts a duration")]
+fn tell(what: &str, since: Instant) {
+    eprintln!("{what}: {} ms, with leases of {LEASE_SECONDS} s", since.elapsed().as_millis());
+}
+
+#[tokio::test]
+async fn who_dies_in_a_turn_is_followed_by_the_other_who_answers_once() -> Result<()> {
+    let world = World::new().await?;
+    let socket = world.server.socket();
+    let (alpha, beta) = (world.host("alpha", socket)?, world.host("beta", socket)?);
+    let (first, second) = world.start(&alpha, &beta).await?;
+    world.say(&format!("slow 1500 {WORDS}"))?;
+    let asked = async { Ok(world.model.control().wait_asked(|asked| asked.last.contains(WORDS)).await) };
+    within("the model is asked", PATIENCE, asked).await?;
+    let killed = Instant::now();
+    first.kill_supervisor().await?;
+    assert_eq!(world.said(), ["hello"], "the turn was over before the kill");
+    world.wait_owner("beta").await?;
+    tell("the account of a host that died is the other's after", killed);
+    assert_eq!(world.wait_said(2).await?[1], WORDS);
+    tell("what it was asked is answered after", killed);
+    world.say("echo next")?;
+    assert_eq!(world.wait_said(3).await?, ["hello", WORDS, "next"], "each once");
+    assert_eq!(world.telegram.beside(), [], "Telegram saw two at a time");
+    assert_eq!(world.telegram.pollers(), ["alpha", "beta"]);
+    second.stop().await
+}
+
+/// Cut off the database alone, by a proxy that forwards nothing more: Telegram would still let it poll, and it does not.
+#[tokio::test]
+async fn who_is_cut_off_stops_by_itself_before_the_other_begins() -> Result<()> {
+    let world = World::new().await?;
+    let cable = Cable::to_postgres(world.server.socket())?;
+    let (alpha, beta) = (world.host("alpha", cable.folder())?, world.host("beta", world.server.socket())?);
+    let (first, second) = world.start(&alpha, &beta).await?;
+    let cut = Instant::now();
+    cable.cut();
+    world.wait_owner("beta").await?;
+    tell("the account of a host that was cut off is the other's after", cut);
+    assert!(
+        alpha.log("gateway").contains("has let go of the account telegram:default"),
+        "it had not stopped"
+    );
+    world.wait_poller("beta").await?;
+    world.say("echo one")?;
+    assert_eq!(world.wait_said(2).await?, ["hello", "one"]);
+    // It comes back as one that waits.
+    cable.mend();
+    let back = async || Ok(first.gateway_call("health", &json!({})).await.is_ok().then_some(()));
+    until("it is back", PATIENCE, back).await?;
+    world.say("echo two")?;
+    assert_eq!(world.wait_said(3).await?, ["hello", "one", "two"], "each once");
+    assert_eq!(world.telegram.beside(), [], "Telegram saw two at a time");
+    assert_eq!(world.telegram.pollers(), ["alpha", "beta"]);
+    first.stop().await?;
+    second.stop().await
+}
+
+/// The negative control of both: two homes that do not know of each other.
+#[tokio::test]
+async fn two_that_share_no_database_are_seen_to_poll_at_a_time() -> Result<()> {
+    let world = World::new().await?;
+    let (alpha, beta) = (world.home("alpha")?, world.home("beta")?);
+    let (first, second) = (alpha.start().await?, beta.start().await?);
+    until("both poll", PATIENCE, async || Ok((!world.telegram.beside().is_empty()).then_some(()))).await?;
+    first.stop().await?;
+    second.stop().await
+}
