@@ -142,7 +142,11 @@ impl Core {
             token: RwLock::new(token),
             started: now,
         });
-        core.claim(&core.webchat()).await?;
+        match core.claim(&core.webchat()).await {
+            // It is claimed when it is needed; on a full disk there is still much to show.
+            Err(error @ StoreError::Full(_)) => core.note_store::<()>(&Err(error)),
+            claimed => drop(claimed?),
+        }
         Ok(core)
     }
 

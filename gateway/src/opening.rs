@@ -8,7 +8,7 @@ use crate::dialer::Dialer;
 use crate::settings::Settings;
 use crate::store::{Desk, Kept, Postgres, Promise, Reach, Rules, Sqlite, StoreError};
 
-/// For how long a server that does not answer is asked again, before the gateway ends and is started anew.
+/// For how long a server that does not answer, or a disk that is full, is asked again before the gateway ends and is started anew.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two times of asking.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -29,7 +29,7 @@ pub(crate) fn desk(
     };
     let promise = promise(&settings.config.store.postgres);
     let opening = tokio::task::spawn_blocking(move || match reach {
-        None => Desk::over_sqlite(Sqlite::open(&database, rules)?),
+        None => Desk::over_sqlite(patiently(|| Sqlite::open(&database, rules))?),
         Some(reach) => Desk::over(patiently(|| Postgres::open(reach.clone(), promise, rules))?),
     });
     Ok(async { opening.await.unwrap_or(Err(StoreError::Closed)) })
@@ -60,13 +60,13 @@ pub(crate) fn promise(server: &Server) -> Promise {
     if server.no_loss { Promise::NoLoss } else { Promise::BestEffort }
 }
 
-/// A server that is being started answers soon.
+/// A server that is being started answers soon, and a full disk may have room soon.
 fn patiently<T>(open: impl Fn() -> Kept<T>) -> Kept<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match open() {
-            Err(StoreError::Away(reason)) if Instant::now() < deadline => {
-                tracing::warn!("The database is not reached and asked again: {reason}.");
+            Err(error @ (StoreError::Away(_) | StoreError::Full(_))) if Instant::now() < deadline => {
+                tracing::warn!("The start waits for the database: {error}");
                 std::thread::sleep(AGAIN);
             }
             outcome => return outcome,

@@ -62,6 +62,9 @@ pub enum RunError {
     /// The database cannot be used.
     #[error("{0}")]
     Store(String),
+    /// The database finds no room, or cannot be reached, at the moment.
+    #[error("{0}")]
+    NotNow(String),
 }
 
 impl RunError {
@@ -71,6 +74,8 @@ impl RunError {
             Self::Rejected { code, .. } => *code,
             Self::Config(_) => ExitCode::Config.code(),
             Self::NoWelcome => ExitCode::Protocol.code(),
+            // It passes: the supervisor tries again for as long as it takes, and does not count it as a crash.
+            Self::NotNow(_) => ExitCode::Busy.code(),
             Self::Seal(_) | Self::Start(_) | Self::Store(_) | Self::Backup(_) => ExitCode::Failure.code(),
         }
     }
@@ -90,7 +95,10 @@ impl From<TokenError> for RunError {
 
 impl From<StoreError> for RunError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error.to_string())
+        match error {
+            StoreError::Full(_) | StoreError::Away(_) => Self::NotNow(error.to_string()),
+            error => Self::Store(error.to_string()),
+        }
     }
 }
 

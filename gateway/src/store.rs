@@ -38,7 +38,7 @@ pub(crate) use held::{Account, Held, Lane, Leased};
 pub(crate) use memory::Memory;
 pub(crate) use postgres::{Postgres, Promise, Reach};
 pub(crate) use records::*;
-pub(crate) use rules::Rules;
+pub(crate) use rules::{Rules, acknowledges_unstored};
 pub(crate) use sqlite::{Sqlite, check_file, doubt_what_waits, snapshot};
 pub(crate) use words::Wanted;
 

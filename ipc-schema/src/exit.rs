@@ -12,7 +12,7 @@ pub enum ExitCode {
     Usage = 64,
     /// The peer broke the protocol or speaks another major version (EX_PROTOCOL).
     Protocol = 76,
-    /// The lock is held by another process (EX_TEMPFAIL).
+    /// The lock is held by another process, or the disk is full (EX_TEMPFAIL).
     Busy = 75,
     /// The configuration is wrong: restarting cannot help (EX_CONFIG).
     Config = 78,

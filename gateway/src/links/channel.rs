@@ -1,6 +1,7 @@
 //! What a channel account's worker asks and tells.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use creel_ipc::msg::channel::{ChannelStatus, Inbound, InboundMessage, PartSent, Stored};
 use creel_ipc::{ErrorClass, Notify, Request, RpcError, rpc};
@@ -12,7 +13,10 @@ use crate::core::{Core, channel_unit, now_ms};
 use crate::deliver::Pump;
 use crate::hub::CoreEvent;
 use crate::inbound::{self, Decided};
-use crate::store::Accepted;
+use crate::store::{Accepted, StoreError, acknowledges_unstored};
+
+/// Before a write is tried again that found no room.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The worker is up: what it may have left in doubt is settled, then its outbox flows.
 /// Nothing happens while another host has the account.
@@ -45,18 +49,45 @@ pub(crate) async fn begin(core: &Arc<Core>, account: &str) {
     };
     // A new process knows nothing of its predecessor's sends, whatever its number, and nothing of another host's.
     let alive = (!fresh && continues).then_some(pump.incarnation);
-    let own = pump.held.clone();
-    match core.desk.write(move |store| store.orphan_attempts(&own, alive)).await {
-        Ok(keys) if keys.is_empty() => {}
-        Ok(keys) => tracing::warn!(
-            "Of {} messages of {} nobody knows whether they were said: {}. They are not said again by themselves.",
-            keys.len(),
-            unit,
-            keys.join(", ")
-        ),
-        Err(error) => tracing::error!("The attempts of {unit} cannot be settled: {error}"),
+    core.pumps.spawn(async move {
+        // While the disk is full this waits: a pump that began without it would find rows that are nobody's, and stand still.
+        if settle_doubts(&pump, alive).await {
+            pump.run().await;
+        }
+    });
+}
+
+/// Marks as unknown what an earlier life of the worker was sending. `false` when nothing may be sent in this one.
+async fn settle_doubts(pump: &Pump, alive: Option<u64>) -> bool {
+    let unit = channel_unit(pump.held.account());
+    loop {
+        let own = pump.held.clone();
+        let settled = pump.core.desk.write(move |store| store.orphan_attempts(&own, alive)).await;
+        pump.core.note_store(&settled);
+        match settled {
+            Ok(keys) if keys.is_empty() => return true,
+            Ok(keys) => {
+                tracing::warn!(
+                    "Of {} messages of {unit} nobody knows whether they were said: {}. They are not said again by themselves.",
+                    keys.len(),
+                    keys.join(", ")
+                );
+                return true;
+            }
+            Err(error @ (StoreError::Full(_) | StoreError::Away(_))) => {
+                tracing::error!("{unit} says nothing yet: {error}");
+            }
+            Err(error) => {
+                tracing::error!("{unit} says nothing: {error}");
+                return false;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => {}
+            () = pump.gone.cancelled() => return false,
+            () = pump.core.stopping.cancelled() => return false,
+        }
     }
-    core.pumps.spawn(pump.run());
 }
 
 /// Takes what the worker says. Messages get their place in the order of writes here, in the order they came.
@@ -81,7 +112,7 @@ async fn accept(this: &Attached, id: u64, message: Inbound) {
     let held = match this.core.hold(this.name()).await {
         Ok(held) => held,
         Err(error) => {
-            return respond(this, id, Err(RpcError::new(ErrorClass::Transient, error.to_string())));
+            return respond(this, id, Err(not_stored(&error)));
         }
     };
     let Some((channel, account)) = this.name().split_once(':') else { return };
@@ -104,11 +135,13 @@ async fn accept(this: &Attached, id: u64, message: Inbound) {
                 this.link.answer::<InboundMessage>(id, Ok(stored)).await;
                 act(&this, &accepted, stopped);
             }
+            Err(_) if acknowledges_unstored() => {
+                this.link.answer::<InboundMessage>(id, Ok(Stored { duplicate: false })).await;
+            }
             Err(error) => {
                 // Not stored: the worker must not move on, whatever the reason.
                 tracing::error!("A message to {} was not stored: {error}", this.unit);
-                let error = RpcError::new(ErrorClass::Transient, error.to_string());
-                this.link.answer::<InboundMessage>(id, Err(error)).await;
+                this.link.answer::<InboundMessage>(id, Err(not_stored(&error))).await;
             }
         }
     });
@@ -124,6 +157,16 @@ fn act(this: &Attached, accepted: &Accepted, stopped: Option<String>) {
             .tell(CoreEvent::PairingChanged { channel: channel.to_owned(), account: account.to_owned() });
         this.core.wake_pump(this.name());
     }
+}
+
+/// What the worker hears: whatever the reason, the same message again. Where there is no room it need not wait ever longer,
+/// because nobody is pressed by its asking, and the platform is caught up with soon after there is some.
+fn not_stored(error: &StoreError) -> RpcError {
+    let mut told = RpcError::new(ErrorClass::Transient, error.to_string());
+    if let (StoreError::Full(_), Some(data)) = (error, &mut told.data) {
+        data.retry_after_ms = u64::try_from(RETRY.as_millis()).ok();
+    }
+    told
 }
 
 fn respond(this: &Attached, id: u64, outcome: Result<Stored, RpcError>) {

@@ -41,22 +41,27 @@ impl Pulse {
     }
 }
 
+/// How often to ask: a worker that is given little time is asked more often, as the supervisor asks its own.
+fn every(stuck_after: Duration) -> Duration {
+    Duration::from_millis(PING_EVERY_MS).min(stuck_after / PINGS_MISSED)
+}
+
 /// Pings until the link ends or the worker must be replaced.
 pub(super) async fn watch(this: Attached, faults: mpsc::Sender<String>) {
-    let every = Duration::from_millis(PING_EVERY_MS);
     let mut pulse = Pulse::new(Instant::now());
-    let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut next = Instant::now();
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
+            () = tokio::time::sleep_until(next) => {}
             () = this.gone.cancelled() => return,
             () = this.core.stopping.cancelled() => return,
         }
         let rules = this.core.settings().config.supervisor.watchdog.clone();
+        let stuck_after = Duration::from_secs(u64::from(rules.seconds));
+        let every = every(stuck_after);
+        next = Instant::now() + every;
         let answer = tokio::time::timeout(every, this.link.call::<Ping>(&Empty {})).await;
         let answer = answer.ok().and_then(Result::ok);
-        let stuck_after = Duration::from_secs(u64::from(rules.seconds));
         let verdict = pulse.beat(answer, Instant::now(), stuck_after);
         if let (true, Some(detail)) = (rules.enabled && !this.gone.is_cancelled(), verdict) {
             // The link's task takes it or has ended.
@@ -74,6 +79,11 @@ mod tests {
 
     fn pong(progress: u64, busy: bool) -> Option<Pong> {
         Some(Pong { progress, busy })
+    }
+
+    #[test]
+    fn who_is_given_little_time_is_asked_more_often() {
+        assert_eq!([6, 60, 600].map(|seconds| every(Duration::from_secs(seconds)).as_secs()), [2, 10, 10]);
     }
 
     #[tokio::test]

@@ -17,12 +17,16 @@ use super::refusals::Budget;
 use super::{agent, channel, watchdog};
 use crate::core::{Core, Worker};
 use crate::lane::Signal;
-use crate::store::Kept;
+use crate::store::{Kept, StoreError};
 
 /// How long a worker may live on after it closed its link.
 const CLOSED_GRACE: Duration = Duration::from_secs(2);
 /// A worker that is asked to introduce itself again may be stopped at the moment; it gets more time than a new one.
 const RENEWAL: Duration = Duration::from_secs(60);
+/// How long a welcome waits for a store that finds no room; the supervisor gives a unit 30 s to be ready.
+const WELCOME_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The gateway's end of a worker's link.
 #[derive(Debug, Clone)]
@@ -208,9 +212,14 @@ impl Attached {
                 worker.selftest = hello.selftest.as_ref().map(SelfTested::from);
             }
         }
-        let welcome = match self.welcome().await {
+        let welcome = match self.welcome_when_there_is_room().await {
             Ok(Some(welcome)) => welcome,
             Ok(None) => return self.refuse(format!("{} is not configured.", self.unit)).await,
+            Err(error @ (StoreError::Full(_) | StoreError::Away(_))) => {
+                // Nothing is wrong with the worker: it is started again for as long as it takes.
+                self.fault(ExitCause::Busy, &error.to_string()).await;
+                return Greeting::Refused;
+            }
             Err(error) => {
                 tracing::error!("{} cannot be welcomed: {error}", self.unit);
                 return Greeting::Refused;
@@ -232,6 +241,26 @@ impl Attached {
         // The link may be gone already.
         let _gone = self.link.notify::<Reject>(&reject).await;
         Greeting::Refused
+    }
+
+    /// Waits a while for a store that cannot be written.
+    async fn welcome_when_there_is_room(&self) -> Kept<Option<Welcome>> {
+        let begun = Instant::now();
+        loop {
+            match self.welcome().await {
+                Err(error @ (StoreError::Full(_) | StoreError::Away(_)))
+                    if begun.elapsed() < WELCOME_WITHIN =>
+                {
+                    self.core.note_store::<()>(&Err(error));
+                }
+                welcome => return welcome,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = self.gone.cancelled() => return Err(StoreError::Closed),
+                () = self.core.stopping.cancelled() => return Err(StoreError::Closed),
+            }
+        }
     }
 
     async fn welcome(&self) -> Kept<Option<Welcome>> {

@@ -19,8 +19,16 @@ impl Rules {
     pub(crate) fn of_process(told: impl Fn(&str) -> Option<String>) -> Self {
         #[cfg(feature = "chaos-control")]
         {
-            const CONTROL: &str = "CREEL_CHAOS_NO_FENCE";
-            if told(CONTROL).or_else(|| std::env::var(CONTROL).ok()).is_some_and(|value| value == "1") {
+            let switched = |name: &str| {
+                told(name).or_else(|| std::env::var(name).ok()).is_some_and(|value| value == "1")
+            };
+            if switched("CREEL_CHAOS_HASTY") {
+                tracing::error!(
+                    "This is a control run that acknowledges what is not stored: messages will be lost."
+                );
+                HASTY.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            if switched("CREEL_CHAOS_NO_FENCE") {
                 tracing::error!("This is a control run without fences: messages will be lost and doubled.");
                 return Self::BROKEN;
             }
@@ -32,6 +40,19 @@ impl Rules {
     pub(crate) fn fenced(self) -> bool {
         self.fenced
     }
+}
+
+#[cfg(feature = "chaos-control")]
+static HASTY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Whether a platform is told that its message is stored although it is not; only in a control run, which must fail.
+pub(crate) fn acknowledges_unstored() -> bool {
+    #[cfg(feature = "chaos-control")]
+    {
+        return HASTY.load(std::sync::atomic::Ordering::Relaxed);
+    }
+    #[cfg(not(feature = "chaos-control"))]
+    false
 }
 
 impl Default for Rules {

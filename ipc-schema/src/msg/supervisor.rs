@@ -132,7 +132,8 @@ pub struct UnitFault {
     pub unit: String,
     /// Number of the incarnation; a fault of an older one is ignored.
     pub incarnation: u64,
-    /// [`ExitCause::Watchdog`], [`ExitCause::Protocol`], or [`ExitCause::Sandbox`] for a self-test that failed.
+    /// [`ExitCause::Watchdog`], [`ExitCause::Protocol`], [`ExitCause::Sandbox`] for a self-test that failed, or
+    /// [`ExitCause::Busy`] for one that cannot be welcomed while the disk is full.
     pub cause: ExitCause,
     /// A sentence.
     pub detail: String,

@@ -51,7 +51,7 @@ pub enum ExitCause {
     Stopped,
     /// The kernel killed it for its memory.
     Oom,
-    /// Something that it needs alone is held by another process (exit code 75).
+    /// It could not have what it needs at the moment: another process holds it, or the disk is full (exit code 75).
     Busy,
 }
 

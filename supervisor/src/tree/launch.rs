@@ -277,7 +277,7 @@ fn told(end: &End) -> String {
         ExitCause::Config => "found its configuration wrong",
         ExitCause::Stopped => "ended as asked",
         ExitCause::Oom => "used more memory than it may and was killed by the kernel",
-        ExitCause::Busy => "found something that it needs alone held by another process",
+        ExitCause::Busy => "could not have what it needs at the moment",
     };
     let detail = end.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
     format!("{what}{how}{detail}")

@@ -127,7 +127,7 @@ impl Tree {
                     tracing::warn!("{}: {}", fault.unit, fault.detail);
                     let UnitFault { unit, cause, detail, .. } = fault;
                     // Whatever the gateway thinks: only these are its to find.
-                    let its = matches!(cause, ExitCause::Watchdog | ExitCause::Sandbox);
+                    let its = matches!(cause, ExitCause::Watchdog | ExitCause::Sandbox | ExitCause::Busy);
                     let cause = if its { cause } else { ExitCause::Protocol };
                     self.record_fault(&unit, cause, &detail);
                     self.apply(&unit, machine::Event::Fault { cause, detail });

@@ -67,7 +67,8 @@ pub struct Ground {
 }
 
 /// Switches for development that units read themselves. None of them is a secret.
-const PASSED_ON: [&str; 3] = ["CREEL_CHAOS_NO_FENCE", "CREEL_DEMO_PACE_MS", "RUST_BACKTRACE"];
+const PASSED_ON: [&str; 4] =
+    ["CREEL_CHAOS_HASTY", "CREEL_CHAOS_NO_FENCE", "CREEL_DEMO_PACE_MS", "RUST_BACKTRACE"];
 
 /// The variables of this environment that units get.
 pub fn passed_on(env: &Env) -> Env {

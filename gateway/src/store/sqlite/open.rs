@@ -136,7 +136,8 @@ pub(super) fn damaged(path: &Path, reason: &str) -> StoreError {
 pub(super) fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => damaged(path, &error.to_string()),
-        Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
+        // On some file systems a missing page of the shared index is all that a full disk is seen by.
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => StoreError::Full(error.to_string()),
         _ => StoreError::Unusable {
             path: path.display().to_string(),
             reason: error.to_string(),
