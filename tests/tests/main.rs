@@ -4,6 +4,7 @@
 
 mod background;
 mod bad_input;
+mod chaos;
 mod egress;
 mod elevated;
 mod faults;

@@ -1,4 +1,7 @@
-//! `cargo xtask chaos`: real processes, release builds.
+//! `cargo xtask chaos`: real processes, one judge for every scenario, and a control that must fail.
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
@@ -8,72 +11,120 @@ use crate::run;
 use crate::shell::{command, must, show};
 
 #[derive(ClapArgs)]
+#[command(after_help = "Examples:
+  cargo xtask chaos                                            # the storm: kills and pauses, mixed
+  cargo xtask chaos --scenario kill --seed 7 --seconds 60
+  cargo xtask chaos --scenario diskfull --control              # must be found out, as root
+  cargo xtask chaos --scenario pause --debug --json pause.json")]
 pub(crate) struct Args {
-    /// How long messages flow and processes die.
+    /// What goes wrong: storm, kill, pause or diskfull; partition, failover and clock are refused, because they are not
+    /// built yet.
+    #[arg(long, default_value = "storm")]
+    scenario: String,
+    /// How long messages flow and things go wrong.
     #[arg(long, default_value_t = 120)]
     seconds: u32,
     /// Seed of everything that is random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The negative control: take the fences out and demand that the checker finds losses, duplicates or disorder.
+    /// The negative control: switch the guarantee off that the scenario tries (fences; for `diskfull` that nothing is
+    /// acknowledged before it is stored), and demand that the judge finds losses, duplicates or disorder.
+    #[arg(long, alias = "without-fence")]
+    control: bool,
+    /// Take debug builds, which are quicker to make.
     #[arg(long)]
-    without_fence: bool,
+    debug: bool,
+    /// Write the result as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let binaries = if args.without_fence { control()? } else { run::build(true)? };
-    must(&mut command("cargo", &["build", "--release", "--package", "creel-tests", "--bin", "chaos"]))?;
-    let chaos = run::target().join("release/chaos").to_string_lossy().into_owned();
-    let (seconds, seed) = (args.seconds.to_string(), args.seed.to_string());
-    let mut chaos = command(&chaos, &["--seconds", &seconds, "--seed", &seed]);
-    chaos.env("CREEL_BIN_DIR", &binaries);
-    if !args.without_fence {
+    let chaos = program(args)?;
+    if !args.control {
+        let binaries = run::build(!args.debug)?;
+        let mut chaos = order(args, &chaos, &binaries);
+        if let Some(json) = &args.json {
+            chaos.arg("--json").arg(std::path::absolute(json)?);
+        }
         return must(&mut chaos);
     }
-    let result = binaries.join("result.json");
+    let binaries = control(args.debug)?;
+    let result = match &args.json {
+        Some(json) => std::path::absolute(json)?,
+        None => binaries.join("result.json"),
+    };
     if result.exists() {
         std::fs::remove_file(&result)?;
     }
-    chaos.arg("--without-fence").arg("--json").arg(&result);
+    let mut chaos = order(args, &chaos, &binaries);
+    chaos.arg("--control").arg("--json").arg(&result);
     println!("$ {}", show(&chaos));
     let status = chaos.status()?;
     let text = std::fs::read_to_string(&result)
-        .with_context(|| format!("the run without fences gave no verdict, so it shows nothing ({status})"))?;
-    println!("the run without fences failed, as it must: {}", damage(&serde_json::from_str(&text)?)?);
+        .with_context(|| format!("the control run gave no verdict, so it shows nothing ({status})"))?;
+    let damage = damage(&serde_json::from_str(&text)?)?;
+    println!("the control of scenario {} failed, as it must: {damage}", args.scenario);
     Ok(())
 }
 
-/// The damage that a run without fences did. A run that failed for another reason shows nothing.
+/// Builds what strikes and judges.
+fn program(args: &Args) -> Result<PathBuf> {
+    let mut build = command("cargo", &["build", "--package", "creel-tests", "--bin", "chaos"]);
+    if !args.debug {
+        build.arg("--release");
+    }
+    must(&mut build)?;
+    Ok(run::target().join(profile(args.debug)).join("chaos"))
+}
+
+fn order(args: &Args, chaos: &std::path::Path, binaries: &std::path::Path) -> Command {
+    let mut order = command(&chaos.to_string_lossy(), &["--scenario", &args.scenario]);
+    order.arg("--seconds").arg(args.seconds.to_string()).arg("--seed").arg(args.seed.to_string());
+    order.env("CREEL_BIN_DIR", binaries);
+    order
+}
+
+fn profile(debug: bool) -> &'static str {
+    if debug { "debug" } else { "release" }
+}
+
+/// The damage that a run with its guarantee switched off did. A run that failed for another reason shows nothing.
 fn damage(result: &Value) -> Result<String> {
     let conduct = &result["conduct"];
     ensure!(
-        result["withoutFence"] == true && conduct["fencesOutSeen"] == true,
-        "this was no run without fences: the gateway never said that it has none"
+        result["control"] == true && conduct["controlSeen"] == true,
+        "this was no control run: the gateway never said that a guarantee is switched off"
     );
     ensure!(
         conduct["missed"].as_u64().unwrap_or(u64::MAX) < conduct["planned"].as_u64().unwrap_or(0),
-        "nobody was hit in the run without fences, so it shows nothing"
+        "nobody was hit in the control run, so it shows nothing"
     );
     let count = |kind: &str| result["verdict"][kind].as_u64().unwrap_or(0);
     let [lost, duplicated, reordered] = ["lost", "duplicated", "reordered"].map(count);
     ensure!(
         lost + duplicated + reordered > 0,
-        "the run without fences lost, doubled and disordered nothing: the chaos is too weak to show anything"
+        "the control run lost, doubled and disordered nothing: the chaos is too weak to show anything"
     );
     Ok(format!("{lost} lost, {duplicated} duplicated, {reordered} reordered"))
 }
 
-/// Builds a gateway with the fences removed, puts it into a folder of its own with its siblings, and builds the
-/// real one again, so that nothing without fences stays where `creel` would find it.
-fn control() -> Result<std::path::PathBuf> {
-    let feature =
-        ["build", "--release", "--package", "creel-gateway", "--features", "creel-gateway/chaos-control"];
+/// Builds a gateway whose guarantees can be switched off, puts it into a folder of its own with its siblings, and builds the
+/// real one again, so that nothing of that kind stays where `creel` would find it.
+fn control(debug: bool) -> Result<PathBuf> {
+    let mut build = command(
+        "cargo",
+        &["build", "--package", "creel-gateway", "--features", "creel-gateway/chaos-control"],
+    );
+    if !debug {
+        build.arg("--release");
+    }
     let folder = run::target().join("chaos-control");
     std::fs::create_dir_all(&folder)?;
-    let copy = |name: &str| std::fs::copy(run::target().join("release").join(name), folder.join(name));
-    must(&mut command("cargo", &feature))?;
+    let copy = |name: &str| std::fs::copy(run::target().join(profile(debug)).join(name), folder.join(name));
+    must(&mut build)?;
     copy("creel-gateway")?;
-    run::build(true)?;
+    run::build(!debug)?;
     for name in run::BINARIES.iter().filter(|name| **name != "creel-gateway") {
         copy(name)?;
     }
@@ -86,16 +137,16 @@ mod tests {
 
     use super::*;
 
-    fn result(fences_out: bool, missed: u64, lost: u64, strange: u64) -> Value {
+    fn result(control: bool, missed: u64, lost: u64, strange: u64) -> Value {
         json!({
-            "withoutFence": true, "good": false,
-            "conduct": {"fencesOutSeen": fences_out, "planned": 9, "missed": missed},
+            "control": true, "good": false,
+            "conduct": {"controlSeen": control, "planned": 9, "missed": missed},
             "verdict": {"lost": lost, "duplicated": 0, "reordered": 0, "strange": strange},
         })
     }
 
     #[test]
-    fn a_control_counts_only_when_the_missing_fences_did_damage() {
+    fn a_control_counts_only_when_the_missing_guarantee_did_damage() {
         assert_eq!(damage(&result(true, 1, 2, 0)).ok().as_deref(), Some("2 lost, 0 duplicated, 0 reordered"));
         for bad in [result(false, 1, 2, 0), result(true, 9, 2, 0), result(true, 1, 0, 3), json!({})] {
             assert!(damage(&bad).is_err(), "{bad}");

@@ -53,7 +53,7 @@ enum Command {
     Page,
     /// Make what is handed out: Debian package, archive, Homebrew formula, OCI image (all of them without a flag).
     Dist(dist::Args),
-    /// Kill and stop processes at random while messages flow, then check that none was lost.
+    /// Let things go wrong at random while messages flow, then check that none was lost, doubled or put out of order.
     Chaos(chaos::Args),
     /// Attack the tool sandbox from inside, level by level; fails when an attack works that is not on the reviewed list.
     Redteam(redteam::Args),

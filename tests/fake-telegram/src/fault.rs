@@ -28,6 +28,21 @@ pub enum Fault {
     BadMarkup,
 }
 
+impl Fault {
+    /// Whether the client cannot tell afterwards if its call was carried out.
+    pub(crate) fn hides_the_outcome(self) -> bool {
+        match self {
+            Self::ErrorBefore
+            | Self::ErrorAfter
+            | Self::ClosedBefore
+            | Self::LostResponse
+            | Self::HalfOpen
+            | Self::Garbage => true,
+            Self::RetryAfter(_) | Self::Slow(_) | Self::BadMarkup => false,
+        }
+    }
+}
+
 /// Probabilities of faults, from 0 to 1. The same seed and the same order of calls meet the same faults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -112,6 +112,11 @@ impl Fake {
         self.world.state().calls.get(method).copied().unwrap_or(0)
     }
 
+    /// Calls of a method whose outcome a fault hid from the client.
+    pub fn hidden(&self, method: &str) -> u64 {
+        self.world.state().hidden.get(method).copied().unwrap_or(0)
+    }
+
     /// Waits until a method was called at least so often.
     pub async fn called(&self, method: &str, times: u64) {
         let reached =

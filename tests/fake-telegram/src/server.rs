@@ -89,7 +89,11 @@ async fn api(
     let fault = {
         let mut state = world.state();
         *state.calls.entry(method.to_owned()).or_default() += 1;
-        state.script.meets(method)
+        let fault = state.script.meets(method);
+        if fault.is_some_and(Fault::hides_the_outcome) {
+            *state.hidden.entry(method.to_owned()).or_default() += 1;
+        }
+        fault
     };
     match fault {
         Some(Fault::RetryAfter(seconds)) => {

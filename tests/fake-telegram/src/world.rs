@@ -65,6 +65,8 @@ pub(crate) struct State {
     pub(crate) sent: Vec<Sent>,
     pub(crate) files: HashMap<String, Stored>,
     pub(crate) calls: HashMap<String, u64>,
+    /// Calls that met a fault after which the client cannot know what became of them.
+    pub(crate) hidden: HashMap<String, u64>,
     pub(crate) script: Script,
     pub(crate) polls: Polls,
     /// Milliseconds that the clock was put forward.

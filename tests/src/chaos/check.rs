@@ -4,7 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::bound::Causes;
 use crate::interrupted::Interrupted;
+
+/// All that the judge looks at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// What was put in.
+    pub injected: Vec<Injected>,
+    /// What the platform took.
+    pub delivered: Vec<Delivered>,
+    /// What the outbox says.
+    pub rows: Vec<Row>,
+    /// What can have left the end of a message unknown.
+    pub causes: Causes,
+}
 
 /// A message that was put in. The order of the list is the order of injection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,19 +91,25 @@ pub(crate) struct Verdict {
     pub misplaced: u64,
     /// Said, and the answer to nothing.
     pub strange: u64,
+    /// What can have left the end of a message unknown.
+    pub causes: Causes,
     /// The first few of each, for people.
     pub examples: Vec<String>,
 }
 
 impl Verdict {
     /// Whether the promise was kept. What is unknown or interrupted is said, but a Creel that says it of everything
-    /// keeps no promise either: at most one in ten, and one in a hundred.
+    /// keeps no promise either: no more than there were causes, and at most one in a hundred.
     pub(crate) fn is_good(&self) -> bool {
-        let unknown = self.unknown_delivered + self.unknown_undelivered;
         self.injected > 0
             && self.broken() == 0
-            && unknown * 10 <= self.injected
-            && self.interrupted * 100 <= self.injected
+            && self.causes.explain(self.unknown(), self.injected)
+            && self.interrupted * 100 <= self.injected.max(100)
+    }
+
+    /// Messages whose end nobody knows.
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown_delivered + self.unknown_undelivered
     }
 
     /// What may not happen at all.
@@ -131,8 +151,9 @@ pub(crate) fn token_of(text: &str) -> Option<&str> {
 }
 
 /// Judges what was put in by what the platform took and what the outbox says of the rest.
-pub(crate) fn check(injected: &[Injected], delivered: &[Delivered], rows: &[Row]) -> Verdict {
-    let mut verdict = Verdict { injected: injected.len() as u64, ..Verdict::default() };
+pub(crate) fn check(evidence: &Evidence) -> Verdict {
+    let Evidence { injected, delivered, rows, causes } = evidence;
+    let mut verdict = Verdict { injected: injected.len() as u64, causes: *causes, ..Verdict::default() };
     let known: BTreeMap<&str, i64> =
         injected.iter().map(|message| (message.token.as_str(), message.chat)).collect();
     let told = |state: &str| -> BTreeSet<&str> {
@@ -237,7 +258,8 @@ mod tests {
     fn with_rows(said: &[(i64, &str)], rows: &[Row]) -> Verdict {
         let delivered: Vec<_> =
             said.iter().map(|(chat, text)| Delivered { chat: *chat, text: (*text).into() }).collect();
-        check(&injected(), &delivered, rows)
+        let causes = Causes { cuts: 1, hidden: 0 };
+        check(&Evidence { injected: injected(), delivered, rows: rows.to_vec(), causes })
     }
 
     fn run(said: &[(i64, &str)], unknown: &[&str]) -> Verdict {
@@ -312,17 +334,18 @@ mod tests {
         assert_eq!((verdict.unknown_undelivered, verdict.lost), (1, 0));
         assert_eq!(run(&ALL, &["tok-1-0"]).unknown_delivered, 1);
         assert_eq!(run(&[ALL[0], ALL[0], ALL[1], ALL[2], ALL[3]], &["tok-1-0"]).duplicated, 1);
-        assert!(!check(&[], &[], &[]).is_good());
+        assert!(!check(&Evidence::default()).is_good());
     }
 
     #[test]
-    fn one_in_ten_may_be_unknown_and_one_in_a_hundred_interrupted() {
+    fn as_many_may_be_unknown_as_there_are_causes_and_one_in_a_hundred_interrupted() {
         let good = |unknown_delivered, unknown_undelivered, interrupted| {
             Verdict {
                 injected: 1000,
                 unknown_delivered,
                 unknown_undelivered,
                 interrupted,
+                causes: Causes { cuts: 60, hidden: 40 },
                 ..Verdict::default()
             }
             .is_good()

@@ -17,9 +17,14 @@ pub(crate) struct Conduct {
     pub gave_up: Option<String>,
     /// What was wrong with the last stop.
     pub bad_stop: Option<String>,
-    /// Whether the gateway was to run without fences, and whether it said so.
-    pub fences_out_asked: bool,
-    pub fences_out_seen: bool,
+    /// Times that the disk was full, and those at which nothing more was acknowledged to the platform.
+    pub fills: u64,
+    pub fills_felt: u64,
+    /// The longest time from a freed disk until the platform was caught up with, in milliseconds.
+    pub slowest_recovery_ms: u64,
+    /// Whether the gateway was to run with a guarantee switched off, and whether it said so.
+    pub control_asked: bool,
+    pub control_seen: bool,
 }
 
 impl Conduct {
@@ -49,12 +54,17 @@ impl Conduct {
             complain(true, format!("the last stop: {stop}"));
         }
         complain(
-            self.fences_out_asked && !self.fences_out_seen,
-            "the gateway never said that it runs without fences; was it built with `chaos-control`?".into(),
+            self.fills > 0 && self.fills_felt == 0,
+            format!("the disk was full {} times, and nobody felt it", self.fills),
         );
         complain(
-            !self.fences_out_asked && self.fences_out_seen,
-            "the gateway ran without fences, and nobody asked for that".into(),
+            self.control_asked && !self.control_seen,
+            "the gateway never said that a guarantee is switched off; was it built with `chaos-control`?"
+                .into(),
+        );
+        complain(
+            !self.control_asked && self.control_seen,
+            "the gateway ran with a guarantee switched off, and nobody asked for that".into(),
         );
         complaints
     }
@@ -68,7 +78,7 @@ mod tests {
     fn whatever_makes_a_run_worthless_is_said() {
         let good = || Conduct { planned: 8, missed: 2, ..Conduct::default() };
         assert_eq!(good().complaints(), Vec::<String>::new());
-        let control = Conduct { fences_out_asked: true, fences_out_seen: true, ..good() };
+        let control = Conduct { control_asked: true, control_seen: true, ..good() };
         assert_eq!(control.complaints(), Vec::<String>::new());
         let bad = [
             Conduct::default(),
@@ -77,8 +87,9 @@ mod tests {
             Conduct { ended_by_itself: 1, ..good() },
             Conduct { gave_up: Some("1 open".into()), ..good() },
             Conduct { bad_stop: Some("exit 1".into()), ..good() },
-            Conduct { fences_out_asked: true, ..good() },
-            Conduct { fences_out_seen: true, ..good() },
+            Conduct { fills: 3, ..good() },
+            Conduct { control_asked: true, ..good() },
+            Conduct { control_seen: true, ..good() },
         ];
         for conduct in bad {
             assert_eq!(conduct.complaints().len(), 1, "{conduct:?}");

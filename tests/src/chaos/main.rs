@@ -2,27 +2,37 @@
 //! that knows nothing of Creel says whether every message was answered once and in order.
 #![expect(clippy::print_stdout, reason = "a command-line tool tells its result on stdout")]
 
+mod bound;
 mod check;
 mod conduct;
+mod control;
+mod disk;
 mod history;
 mod interrupted;
 mod nemesis;
 mod run;
+mod scenario;
+mod stage;
+mod strike;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use serde_json::json;
 
 use crate::run::{Outcome, Plan};
+use crate::scenario::Scenario;
 
-/// Kill and stop processes at random while messages flow, then check that none was lost, doubled or put out of order.
+/// Let things go wrong at random while messages flow, then check that no message was lost, doubled or put out of order.
 #[derive(Parser)]
 struct Cli {
-    /// How long messages flow and processes die.
+    /// What goes wrong.
+    #[arg(long, value_enum, default_value_t = Scenario::Storm)]
+    scenario: Scenario,
+    /// How long messages flow and things go wrong.
     #[arg(long, default_value_t = 120)]
     seconds: u64,
     /// Seed of the misfortunes, the messages and the faults of the platform.
@@ -34,9 +44,13 @@ struct Cli {
     /// Messages a second, over all conversations.
     #[arg(long, default_value_t = 12)]
     rate: u32,
-    /// The negative control; needs a gateway that was built with the feature `chaos-control`.
+    /// The negative control: the guarantee that the scenario tries is switched off. Needs a gateway that was built with the
+    /// feature `chaos-control`.
     #[arg(long)]
-    without_fence: bool,
+    control: bool,
+    /// No request of the platform hangs until it is given up, which takes a minute: for short runs.
+    #[arg(long)]
+    no_half_open: bool,
     /// Write the result as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -49,47 +63,63 @@ pub(crate) fn say(line: &str) {
     println!("{line}");
 }
 
-#[tokio::main]
-async fn main() -> Result<ExitCode> {
+fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    let history = cli.history.unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("creel-chaos-{}-{}.jsonl", cli.seed, std::process::id()))
+    let traits = cli.scenario.traits().map_err(|sentence| anyhow!(sentence))?;
+    if traits.small_disk {
+        disk::own_mounts()?;
+    }
+    let history = cli.history.clone().unwrap_or_else(|| {
+        let name = format!("creel-chaos-{}-{}-{}.jsonl", cli.scenario.name(), cli.seed, std::process::id());
+        std::env::temp_dir().join(name)
     });
     let plan = Plan {
+        traits,
         length: Duration::from_secs(cli.seconds),
         seed: cli.seed,
         chats: cli.chats.max(1),
         per_second: cli.rate.max(1),
-        without_fence: cli.without_fence,
+        control: cli.control,
+        half_open: !cli.no_half_open,
     };
-    let outcome = tokio::task::LocalSet::new().run_until(run::run(&plan, &history)).await?;
+    say(&format!("scenario {}, seed {}, {} s", cli.scenario.name(), cli.seed, cli.seconds));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(tokio::task::LocalSet::new().run_until(run::run(&plan, &history)))?;
     let complaints = outcome.conduct.complaints();
-    let good = outcome.verdict.is_good() && complaints.is_empty();
+    let unseen = outcome.controls.iter().filter(|control| !control.seen).count();
+    let good = outcome.verdict.is_good() && complaints.is_empty() && unseen == 0;
     print_table(&outcome);
     say(&format!("history: {}", history.display()));
     if let Some(path) = cli.json {
         let result = json!({
-            "seed": cli.seed, "seconds": cli.seconds, "withoutFence": cli.without_fence, "good": good,
+            "scenario": cli.scenario, "seed": cli.seed, "seconds": cli.seconds, "control": cli.control, "good": good,
             "verdict": outcome.verdict, "conduct": outcome.conduct, "complaints": complaints,
-            "blows": outcome.blows, "tookSeconds": outcome.seconds,
+            "judge": outcome.controls, "blows": outcome.blows, "tookSeconds": outcome.seconds,
         });
         std::fs::write(path, format!("{result:#}\n"))?;
     }
     for complaint in &complaints {
         say(&format!("  {complaint}"));
     }
-    say(if good { "PASS" } else { "FAIL" });
+    say(&format!(
+        "{} scenario {} seed {}",
+        if good { "PASS" } else { "FAIL" },
+        cli.scenario.name(),
+        cli.seed
+    ));
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_table(outcome: &Outcome) {
-    let Outcome { verdict, conduct, blows, seconds } = outcome;
+    let Outcome { verdict, conduct, controls, blows, seconds } = outcome;
     let rows = [
         ("injected", verdict.injected),
         ("answered once", verdict.answered_once),
         ("unknown, delivered", verdict.unknown_delivered),
         ("unknown, delivered late", verdict.unknown_late),
         ("unknown, not delivered", verdict.unknown_undelivered),
+        ("unknown, causes: processes cut", verdict.causes.cuts),
+        ("unknown, causes: platform hid", verdict.causes.hidden),
         ("lost", verdict.lost),
         ("duplicated", verdict.duplicated),
         ("reordered", verdict.reordered),
@@ -102,6 +132,7 @@ fn print_table(outcome: &Outcome) {
         ("blows planned", conduct.planned),
         ("blows missed", conduct.missed),
         ("processes left behind", conduct.left_behind),
+        ("slowest recovery of a disk, ms", conduct.slowest_recovery_ms),
         ("seconds", *seconds),
     ];
     for (name, count) in rows {
@@ -109,6 +140,10 @@ fn print_table(outcome: &Outcome) {
     }
     for (name, count) in blows {
         say(&format!("  {name:<30}{count:>8}"));
+    }
+    for control in controls {
+        let seen = if control.seen { "seen" } else { "NOT SEEN by the judge, or nothing to change" };
+        say(&format!("  control: {}: {seen}", control.change));
     }
     for example in &verdict.examples {
         say(&format!("  {example}"));

@@ -1,9 +1,11 @@
-//! What is done to whom, and when: decided by the seed alone, before anything runs.
+//! What is done to whom, and when: decided by the scenario and the seed alone, before anything runs.
 
 use std::time::Duration;
 
 use creel_kit::random::Random;
 use serde::Serialize;
+
+use crate::scenario::{Kind, Traits};
 
 /// One misfortune.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -15,6 +17,15 @@ pub(crate) enum Blow {
     Pause(Victim, u64),
     /// SIGKILL of the supervisor, and a new one.
     KillSupervisor,
+    /// SIGSTOP of the supervisor, and SIGCONT after so many milliseconds.
+    PauseSupervisor(u64),
+    /// No room on the home's disk for so many milliseconds, but for a few KiB.
+    Fill {
+        /// How long.
+        ms: u64,
+        /// What stays free.
+        leave_kib: u64,
+    },
 }
 
 /// A kind of process.
@@ -43,44 +54,92 @@ impl Victim {
             Self::Channel => "channel:telegram:default",
         }
     }
+
+    /// Whether its end cuts what is just being sent.
+    pub(crate) fn sends(self) -> bool {
+        matches!(self, Self::Egress | Self::Channel)
+    }
 }
 
 /// The whole schedule, by the time since the start.
-pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<(Duration, Blow)> {
+pub(crate) fn schedule(traits: &Traits, seed: u64, length: Duration) -> Vec<(Duration, Blow)> {
     let mut random = Random::new(seed);
     let mut at = Duration::from_millis(random.within(1000, 2000));
+    let mut full_until = Duration::ZERO;
     let mut blows = Vec::new();
     while at < length {
         let victim = random.pick(&Victim::ALL).copied().unwrap_or(Victim::Gateway);
-        let blow = match random.within(0, 100) {
-            0..8 => Blow::KillSupervisor,
-            8..62 => Blow::Kill(victim),
-            _ => Blow::Pause(victim, random.within(500, 3000)),
+        let blow = match pick(traits, random.within(0, 100)) {
+            Kind::KillSupervisor => Blow::KillSupervisor,
+            Kind::Kill => Blow::Kill(victim),
+            Kind::PauseSupervisor(from, to) => Blow::PauseSupervisor(random.within(from, to)),
+            Kind::Pause(from, to) => Blow::Pause(victim, random.within(from, to)),
+            // A disk cannot be filled twice: somebody is hit while it is full.
+            Kind::Fill(..) if at < full_until => Blow::Kill(victim),
+            Kind::Fill(from, to) => {
+                let ms = random.within(from, to);
+                full_until = at + Duration::from_millis(ms + 1000);
+                Blow::Fill { ms, leave_kib: random.within(0, 3) * random.within(0, 64) }
+            }
         };
         blows.push((at, blow));
-        at += Duration::from_millis(random.within(300, 1800));
+        at += Duration::from_millis(random.within(traits.gap.0, traits.gap.1));
     }
     blows
+}
+
+fn pick(traits: &Traits, roll: u64) -> Kind {
+    let mut left = roll;
+    for (share, kind) in traits.kinds {
+        if left < *share {
+            return *kind;
+        }
+        left -= share;
+    }
+    Kind::Kill
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Scenario;
+
+    fn planned(scenario: Scenario, seed: u64) -> Vec<(Duration, Blow)> {
+        schedule(scenario.traits().unwrap(), seed, Duration::from_secs(120))
+    }
 
     #[test]
     fn a_seed_is_a_schedule_and_everybody_has_a_turn() {
-        let minute = Duration::from_secs(120);
-        let blows = schedule(3, minute);
-        assert_eq!(blows, schedule(3, minute));
-        assert_ne!(blows, schedule(4, minute));
-        assert!(blows.len() > 60 && blows.is_sorted_by_key(|(at, _)| *at));
-        for victim in Victim::ALL {
-            assert!(blows.iter().any(|(_, blow)| *blow == Blow::Kill(victim)), "{victim:?}");
-            assert!(
-                blows.iter().any(|(_, blow)| matches!(blow, Blow::Pause(v, _) if *v == victim)),
-                "{victim:?}"
-            );
+        for scenario in [Scenario::Storm, Scenario::Kill, Scenario::Pause, Scenario::Diskfull] {
+            let blows = planned(scenario, 3);
+            assert_eq!(blows, planned(scenario, 3));
+            assert_ne!(blows, planned(scenario, 4));
+            assert!(blows.len() > 30 && blows.is_sorted_by_key(|(at, _)| *at), "{}", blows.len());
         }
-        assert!(blows.iter().any(|(_, blow)| *blow == Blow::KillSupervisor));
+        let all = |scenario| planned(scenario, 3).into_iter().map(|(_, blow)| blow).collect::<Vec<_>>();
+        let (storm, kill, pause) = (all(Scenario::Storm), all(Scenario::Kill), all(Scenario::Pause));
+        for victim in Victim::ALL {
+            assert!(storm.contains(&Blow::Kill(victim)) && kill.contains(&Blow::Kill(victim)), "{victim:?}");
+            let paused = |from: u64| move |blow: &Blow| matches!(blow, Blow::Pause(v, ms) if *v == victim && *ms >= from);
+            assert!(storm.iter().any(paused(0)) && pause.iter().any(paused(9000)), "{victim:?}");
+        }
+        assert!(storm.contains(&Blow::KillSupervisor) && kill.contains(&Blow::KillSupervisor));
+        assert!(pause.iter().any(|blow| matches!(blow, Blow::PauseSupervisor(_))));
+        assert!(!pause.iter().any(|blow| matches!(blow, Blow::Kill(_) | Blow::KillSupervisor)));
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_not_filled_again() {
+        let mut free_at = Duration::ZERO;
+        let mut hit_while_full = 0;
+        for (at, blow) in planned(Scenario::Diskfull, 1) {
+            if let Blow::Fill { ms, .. } = blow {
+                assert!(at >= free_at);
+                free_at = at + Duration::from_millis(ms);
+            } else {
+                hit_while_full += u32::from(at < free_at);
+            }
+        }
+        assert!(hit_while_full > 3, "{hit_while_full}");
     }
 }

@@ -3,37 +3,40 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use creel_kit::creel::left_of;
+use anyhow::Result;
 use creel_kit::random::Random;
 use creel_kit::telegram::inject;
-use creel_kit::{Creel, TelegramHome, TestHome};
+use creel_kit::{TelegramHome, TestHome};
 use fake_telegram::{Odds, TOKEN};
-use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::check::{Delivered, Injected, Row, Verdict, check};
+use crate::check::{Injected, Verdict};
 use crate::conduct::Conduct;
+use crate::control::{Control, controls};
+use crate::disk::Disk;
 use crate::history::History;
-use crate::nemesis::{Blow, schedule};
+use crate::scenario::Traits;
+use crate::stage::{Stage, lock};
+use crate::strike::{nemesis, revive};
 
 /// Nothing new for so long means that nothing will come.
 const STILL: Duration = Duration::from_secs(60);
 
-/// What a gateway of the negative control says at its start.
-const NO_FENCES: &str = "This is a control run without fences";
-
 /// What a run is like.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
+    pub traits: &'static Traits,
     pub length: Duration,
     pub seed: u64,
     pub chats: u32,
     pub per_second: u32,
-    pub without_fence: bool,
+    /// Whether the scenario's guarantee is switched off.
+    pub control: bool,
+    /// Whether the platform leaves some requests without an answer.
+    pub half_open: bool,
 }
 
 /// What came of it.
@@ -41,64 +44,9 @@ pub(crate) struct Plan {
 pub(crate) struct Outcome {
     pub verdict: Verdict,
     pub conduct: Conduct,
+    pub controls: Vec<Control>,
     pub blows: BTreeMap<String, u64>,
     pub seconds: u64,
-}
-
-/// Everything that the parts of a run share.
-struct Stage {
-    home: TelegramHome,
-    creel: Mutex<Option<Arc<Creel>>>,
-    history: History,
-    injected: Mutex<Vec<Injected>>,
-    /// The outbox by the keys of its rows.
-    rows: Mutex<BTreeMap<String, Row>>,
-    blows: Mutex<BTreeMap<String, u64>>,
-    conduct: Mutex<Conduct>,
-    over: AtomicBool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Stage {
-    fn creel(&self) -> Option<Arc<Creel>> {
-        lock(&self.creel).clone()
-    }
-
-    fn delivered(&self) -> Vec<Delivered> {
-        let sent = self.home.telegram.sent();
-        let new = sent.into_iter().filter(|sent| sent.method == "sendMessage");
-        new.map(|sent| Delivered { chat: sent.chat_id, text: sent.text }).collect()
-    }
-
-    /// Looks at the outbox. Rows are remembered, because the list shows only so many.
-    async fn look_at_outbox(&self) -> Result<()> {
-        let creel = self.creel().context("no Creel runs")?;
-        let list = creel.gateway_call("outbox.list", &json!({"limit": 1000})).await?;
-        let mut rows = lock(&self.rows);
-        for row in list["rows"].as_array().into_iter().flatten() {
-            let word = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-            let chat = word("to").parse().with_context(|| format!("this row goes nowhere: {row}"))?;
-            rows.insert(word("key"), Row { chat, text: word("text"), state: word("state") });
-        }
-        Ok(())
-    }
-
-    fn judge(&self) -> Verdict {
-        let rows: Vec<Row> = lock(&self.rows).values().cloned().collect();
-        check(&lock(&self.injected), &self.delivered(), &rows)
-    }
-
-    /// Messages that are neither answered nor accounted for.
-    fn open(&self) -> u64 {
-        self.judge().lost
-    }
-
-    fn count(&self, blow: &str) {
-        *lock(&self.blows).entry(blow.to_owned()).or_default() += 1;
-    }
 }
 
 /// Messages, one after the other, at an even pace. Some are slow to answer, some need a tool.
@@ -123,80 +71,6 @@ async fn traffic(stage: Arc<Stage>, plan: Plan) -> Result<()> {
         inject(&stage.home.telegram, chat, &text)?;
     }
     Ok(())
-}
-
-async fn strike(stage: &Arc<Stage>, blow: Blow) -> Result<()> {
-    match blow {
-        Blow::KillSupervisor => {
-            let creel = lock(&stage.creel).take().context("no Creel runs")?;
-            // Others may still be asking it something; they see it die.
-            let before = creel.processes();
-            creel.supervisor().signal(Signal::SIGKILL)?;
-            let left = left_of(&before, Duration::from_secs(5)).await;
-            lock(&stage.conduct).left_behind += left.len() as u64;
-            if !left.is_empty() {
-                stage.history.note("left behind", &json!(creel_kit::process::show(&left)));
-                for stat in &left {
-                    stat.process.signal(Signal::SIGKILL)?;
-                }
-            }
-            creel.forget();
-            *lock(&stage.creel) = Some(Arc::new(stage.home.home.launch()?));
-            stage.count("SIGKILL supervisor");
-        }
-        Blow::Kill(victim) => {
-            stage.creel().context("no Creel runs")?.kill(victim.unit(), Signal::SIGKILL).await?;
-            stage.count(&format!("SIGKILL {}", victim.unit()));
-        }
-        Blow::Pause(victim, ms) => {
-            let process =
-                stage.creel().context("no Creel runs")?.kill(victim.unit(), Signal::SIGSTOP).await?;
-            stage.count(&format!("SIGSTOP {}", victim.unit()));
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-                let _ = process.signal(Signal::SIGCONT);
-            });
-        }
-    }
-    Ok(())
-}
-
-async fn nemesis(stage: Arc<Stage>, plan: Plan) {
-    let started = Instant::now();
-    let blows = schedule(plan.seed, plan.length);
-    lock(&stage.conduct).planned = blows.len() as u64;
-    for (at, blow) in blows {
-        tokio::time::sleep(at.saturating_sub(started.elapsed())).await;
-        // A victim that is down already cannot be hit again; too many of these make the run worth nothing.
-        let hit = match strike(&stage, blow).await {
-            Ok(()) => json!(true),
-            Err(error) => {
-                lock(&stage.conduct).missed += 1;
-                json!(format!("{error:#}"))
-            }
-        };
-        stage.history.note("blow", &json!({"blow": blow, "plannedMs": at.as_millis() as u64, "hit": hit}));
-    }
-}
-
-/// A supervisor that ended by itself is started again, so that the run shows more than that; it is no good run.
-async fn revive(stage: Arc<Stage>) {
-    while !stage.over.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        if stage.creel().is_none_or(|creel| creel.supervisor().is_alive()) {
-            continue;
-        }
-        let dead = lock(&stage.creel).take();
-        if let Some(creel) = dead {
-            lock(&stage.conduct).ended_by_itself += 1;
-            stage.history.note("supervisor ended", &json!(creel.said()));
-            creel.forget();
-            match stage.home.home.launch() {
-                Ok(creel) => *lock(&stage.creel) = Some(Arc::new(creel)),
-                Err(error) => stage.history.note("not started", &json!(format!("{error:#}"))),
-            }
-        }
-    }
 }
 
 async fn progress(stage: Arc<Stage>, started: Instant) {
@@ -240,19 +114,26 @@ fn odds(seed: u64) -> Odds {
 /// Runs the plan, within a `LocalSet`. The home is dropped at the end; the history stays.
 pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
     let started = Instant::now();
-    let fence = if plan.without_fence { "1" } else { "0" };
-    let home = TelegramHome::in_home(TestHome::with_env([("CREEL_CHAOS_NO_FENCE", fence)])?).await?;
-    home.home.configure(json!({"logging": {"level": "info"}}))?;
+    let (variable, _) = plan.traits.control;
+    let home = TestHome::with_env([(variable, if plan.control { "1" } else { "0" })])?;
+    let small = plan.traits.small_disk.then(|| Disk::under(&home.path(), &home.config_path()));
+    let disk = small.transpose()?;
+    let home = TelegramHome::in_home(home).await?;
+    home.home.configure(plan.traits.config())?;
     let creel = Arc::new(home.start().await?);
-    home.telegram.odds(odds(plan.seed));
+    let odds = odds(plan.seed);
+    home.telegram.odds(if plan.half_open { odds } else { Odds { half_open: 0.0, ..odds } });
     let stage = Arc::new(Stage {
+        traits: plan.traits,
+        disk,
         home,
         creel: Mutex::new(Some(creel)),
         history: History::create(history)?,
         injected: Mutex::default(),
         rows: Mutex::default(),
         blows: Mutex::default(),
-        conduct: Mutex::new(Conduct { fences_out_asked: plan.without_fence, ..Conduct::default() }),
+        cuts: Mutex::default(),
+        conduct: Mutex::new(Conduct { control_asked: plan.control, ..Conduct::default() }),
         over: AtomicBool::new(false),
     });
     let watching = tokio::task::spawn_local(progress(Arc::clone(&stage), started));
@@ -277,7 +158,8 @@ pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
     }
     stage.history.note("outbox", &json!(*lock(&stage.rows)));
     let verdict = stage.judge();
-    stage.history.note("verdict", &json!(verdict));
+    let controls = controls(&stage.evidence());
+    stage.history.note("verdict", &json!({"verdict": verdict, "controls": controls}));
     let creel = lock(&stage.creel).take();
     keep_logs(&stage, history);
     let bad_stop = match creel.and_then(Arc::into_inner) {
@@ -287,20 +169,21 @@ pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
     let conduct = {
         let mut conduct = lock(&stage.conduct);
         conduct.bad_stop = bad_stop;
-        conduct.fences_out_seen = fences_out(&stage)?;
+        conduct.control_seen = control_seen(&stage)?;
         conduct.clone()
     };
     stage.history.note("conduct", &json!(conduct));
     let blows = lock(&stage.blows).clone();
-    Ok(Outcome { verdict, conduct, blows, seconds: started.elapsed().as_secs() })
+    Ok(Outcome { verdict, conduct, controls, blows, seconds: started.elapsed().as_secs() })
 }
 
-/// Whether a gateway of this run said that it has no fences.
-fn fences_out(stage: &Stage) -> Result<bool> {
+/// Whether a gateway of this run said that its guarantee is switched off.
+fn control_seen(stage: &Stage) -> Result<bool> {
+    let (_, says) = stage.traits.control;
     for log in std::fs::read_dir(stage.home.home.path().join("logs"))? {
         let log = log?;
         if log.file_name().to_string_lossy().starts_with("gateway")
-            && String::from_utf8_lossy(&std::fs::read(log.path())?).contains(NO_FENCES)
+            && String::from_utf8_lossy(&std::fs::read(log.path())?).contains(says)
         {
             return Ok(true);
         }
