@@ -65,8 +65,10 @@ pub(crate) fn obey(args: &[std::ffi::OsString]) -> Option<Result<(), BackupError
         let order: BackupOrder = order.map_err(|error| BackupError::Order(error.to_string()))?;
         let report = match order {
             BackupOrder::Create(order) => create::create(&order, &mut Progress::stderr(order.progress))?,
-            BackupOrder::Verify { file } => read::verify(Path::new(&file))?,
-            BackupOrder::Restore { file, home } => restore::restore(Path::new(&file), Path::new(&home))?,
+            BackupOrder::Verify { file, progress } => {
+                read::verify(Path::new(&file), Progress::stderr(progress))?
+            }
+            BackupOrder::Restore(order) => restore::restore(&order, Progress::stderr(order.progress))?,
         };
         let report = serde_json::to_string(&report).map_err(|error| BackupError::Order(error.to_string()))?;
         // Nobody is left to tell that nobody listens.
@@ -76,6 +78,7 @@ pub(crate) fn obey(args: &[std::ffi::OsString]) -> Option<Result<(), BackupError
 }
 
 /// Says how far it is, for people.
+#[derive(Clone, Copy)]
 struct Progress {
     shown: bool,
     next: u64,
@@ -99,6 +102,13 @@ impl Progress {
 
     fn again(&mut self) {
         self.next = Self::EVERY;
+    }
+
+    /// Says what begins now and has no middle, of something that is large enough to take a while.
+    fn begin(&self, what: &str, of: u64) {
+        if self.shown && of >= Self::EVERY {
+            let _closed = writeln!(io::stderr(), "{what}");
+        }
     }
 }
 

@@ -16,14 +16,25 @@ pub enum BackupOrder {
     Verify {
         /// The backup.
         file: String,
+        /// Whether people are told how far it is, on standard error.
+        progress: bool,
     },
     /// Make a home of one.
-    Restore {
-        /// The backup.
-        file: String,
-        /// The home, which must be empty or not there.
-        home: String,
-    },
+    Restore(BackupRestore),
+}
+
+/// Make a home of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupRestore {
+    /// The backup.
+    pub file: String,
+    /// The home, which must be empty or not there.
+    pub home: String,
+    /// Whether messages that waited for their answer when it was made are answered; else they are set aside.
+    pub resume: bool,
+    /// Whether people are told how far it is, on standard error.
+    pub progress: bool,
 }
 
 /// Make a backup.
@@ -62,4 +73,7 @@ pub struct BackupReport {
     pub bytes: u64,
     /// Replies that had not been said when it was made: after a restore nobody knows whether they were.
     pub in_doubt: u64,
+    /// Messages that had not been answered when it was made, and were set aside by a restore: nobody knows whether they were
+    /// answered since.
+    pub set_aside: u64,
 }

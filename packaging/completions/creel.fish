@@ -533,6 +533,7 @@ complete -c creel -n "__fish_creel_using_subcommand backup; and __fish_seen_subc
 complete -c creel -n "__fish_creel_using_subcommand backup; and __fish_seen_subcommand_from restore" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Also into a pipe'
 never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand backup; and __fish_seen_subcommand_from restore" -l resume -d 'Answer the messages that had no answer yet when the backup was made'
 complete -c creel -n "__fish_creel_using_subcommand backup; and __fish_seen_subcommand_from restore" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand backup; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
 complete -c creel -n "__fish_creel_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "create" -d 'Copy the home: database, transcripts, files of agents'

@@ -87,6 +87,7 @@ pub(super) fn report(manifest: &Manifest, file: &Path) -> BackupReport {
         files: manifest.files.len() as u64,
         bytes: manifest.files.iter().map(|file| file.bytes).sum(),
         in_doubt: 0,
+        set_aside: 0,
     }
 }
 

@@ -9,19 +9,39 @@ use tar::{Archive, Entry};
 
 use super::create::report;
 use super::manifest::{DATABASE, FORMAT, Hashing, Listed, MANIFEST, Manifest};
-use super::{BackupError, beside};
+use super::{BackupError, Progress, beside};
 use crate::store::check_file;
 
-pub(super) type Item<'a> = Entry<'a, BufReader<File>>;
+pub(super) type Item<'a> = Entry<'a, Source>;
+
+/// The file, which says how far it was read.
+pub(super) struct Source {
+    file: BufReader<File>,
+    done: u64,
+    of: u64,
+    progress: Progress,
+}
+
+impl Read for Source {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.done += read as u64;
+        self.progress.tell("read", self.done, self.of);
+        Ok(read)
+    }
+}
 
 /// Gives each entry to `take`, which reads a file to its end and says what it was.
 pub(super) fn read(
     path: &Path,
+    progress: Progress,
     mut take: impl FnMut(&mut Item<'_>, &str) -> Result<Option<Listed>, BackupError>,
 ) -> Result<Manifest, BackupError> {
     let damaged = |reason: String| BackupError::Damaged { path: path.display().to_string(), reason };
     let file = File::open(path).map_err(BackupError::file("read", path))?;
-    let mut archive = Archive::new(BufReader::with_capacity(1 << 17, file));
+    let of = file.metadata().map_err(BackupError::file("read", path))?.len();
+    let file = BufReader::with_capacity(1 << 17, file);
+    let mut archive = Archive::new(Source { file, done: 0, of, progress });
     let mut seen = Vec::new();
     let mut manifest = None;
     for entry in archive.entries().map_err(|error| damaged(error.to_string()))? {
@@ -57,9 +77,9 @@ fn first_difference(told: &[Listed], seen: &[Listed]) -> Option<String> {
 }
 
 /// Whether every file is what the manifest says, and the database in it is whole.
-pub(super) fn verify(path: &Path) -> Result<BackupReport, BackupError> {
+pub(super) fn verify(path: &Path, progress: Progress) -> Result<BackupReport, BackupError> {
     let copy = Unpacked(beside(path, ".verify"));
-    let manifest = read(path, |entry, name| {
+    let manifest = read(path, progress, |entry, name| {
         if !entry.header().entry_type().is_file() {
             return Ok(None);
         }
@@ -70,8 +90,15 @@ pub(super) fn verify(path: &Path) -> Result<BackupReport, BackupError> {
         std::io::copy(&mut hashed, &mut std::io::sink()).map_err(BackupError::file("read", path))?;
         Ok(Some(hashed.listed(name)))
     })?;
-    check_file(&copy.0)?;
+    check_database(&copy.0, progress)?;
     Ok(report(&manifest, path))
+}
+
+/// Looks through a database that came out of a backup.
+pub(super) fn check_database(path: &Path, progress: Progress) -> Result<(), BackupError> {
+    let bytes = std::fs::metadata(path).map_or(0, |found| found.len());
+    progress.begin("Every byte is as it was; the database is looked through.", bytes);
+    Ok(check_file(path)?)
 }
 
 /// A file on its way through a check; gone at the end.

@@ -4,17 +4,18 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use creel_ipc::backup::BackupReport;
+use creel_ipc::backup::{BackupReport, BackupRestore};
 use tar::EntryType;
 
 use super::create::report;
 use super::manifest::{DATABASE, HOME, Hashing, Listed};
-use super::read::{Item, read, unpack};
-use super::{BackupError, beside};
-use crate::store::{check_file, doubt_what_waits};
+use super::read::{Item, check_database, read, unpack};
+use super::{BackupError, Progress, beside};
+use crate::store::doubt_what_waits;
 
 /// Restores into a folder that is empty or not there. What is not whole is not left behind.
-pub(super) fn restore(path: &Path, home: &Path) -> Result<BackupReport, BackupError> {
+pub(super) fn restore(order: &BackupRestore, progress: Progress) -> Result<BackupReport, BackupError> {
+    let (path, home) = (Path::new(&order.file), Path::new(&order.home));
     let occupied = std::fs::read_dir(home).is_ok_and(|mut entries| entries.next().is_some());
     if occupied {
         return Err(BackupError::Occupied(home.display().to_string()));
@@ -22,7 +23,7 @@ pub(super) fn restore(path: &Path, home: &Path) -> Result<BackupReport, BackupEr
     // Beside its place, so that a home is whole or not there at all.
     let partial = beside(home, ".partial");
     folder(&partial.join("state"))?;
-    let restored = fill(path, &partial);
+    let restored = fill(path, &partial, order.resume, progress);
     if restored.is_err() {
         let _absent = std::fs::remove_dir_all(&partial);
     }
@@ -35,10 +36,10 @@ pub(super) fn restore(path: &Path, home: &Path) -> Result<BackupReport, BackupEr
     Ok(BackupReport { file: path.display().to_string(), ..restored })
 }
 
-fn fill(path: &Path, partial: &Path) -> Result<BackupReport, BackupError> {
+fn fill(path: &Path, partial: &Path, resume: bool, progress: Progress) -> Result<BackupReport, BackupError> {
     let database = partial.join("state").join(DATABASE);
     let mut later = Later::default();
-    let manifest = read(path, |entry, name| {
+    let manifest = read(path, progress, |entry, name| {
         if name == DATABASE {
             return unpack(entry, &database, name).map(Some);
         }
@@ -58,9 +59,9 @@ fn fill(path: &Path, partial: &Path) -> Result<BackupReport, BackupError> {
     for (at, dress) in later.folders.into_iter().rev() {
         dress.put_on(&at)?;
     }
-    check_file(&database)?;
-    let in_doubt = doubt_what_waits(&database)?;
-    Ok(BackupReport { in_doubt, ..report(&manifest, path) })
+    check_database(&database, progress)?;
+    let (in_doubt, set_aside) = doubt_what_waits(&database, resume)?;
+    Ok(BackupReport { in_doubt, set_aside, ..report(&manifest, path) })
 }
 
 fn inside(name: &str) -> Option<PathBuf> {

@@ -1,10 +1,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use creel_ipc::backup::{BackupCreate, BackupReport};
+use creel_ipc::backup::{BackupCreate, BackupReport, BackupRestore};
 
 use super::*;
-use crate::store::{Claimant, NewOutbound, Rules, Sqlite, Store as _};
+use crate::store::{Claimant, Fate, LaneClaim, NewMessage, NewOutbound, Placed, Rules, Sqlite, Store as _};
 
 fn home(root: &Path) -> PathBuf {
     let home = root.join("home");
@@ -54,6 +54,30 @@ fn outbound(key: &str) -> NewOutbound {
     }
 }
 
+fn waiting(text: &str) -> NewMessage {
+    let input = creel_ipc::msg::agent::InputMessage {
+        text: text.into(),
+        sender: None,
+        author: None,
+        context_only: false,
+        quoted: None,
+        attachments: Vec::new(),
+        at_ms: 1,
+    };
+    let placed = Placed {
+        lane: "agent:main:main".into(),
+        agent: "main".into(),
+        kind: "direct".into(),
+        title: None,
+        session_id: "s".into(),
+        run: None,
+        resets: false,
+        route: None,
+        input,
+    };
+    NewMessage { ext_id: text.into(), cursor: None, now_ms: 1, fate: Fate::Turn(placed) }
+}
+
 fn order(home: &Path, file: &Path, secrets: bool) -> BackupCreate {
     BackupCreate {
         home: home.display().to_string(),
@@ -66,6 +90,15 @@ fn order(home: &Path, file: &Path, secrets: bool) -> BackupCreate {
 
 fn make(home: &Path, file: &Path, secrets: bool) -> BackupReport {
     create::create(&order(home, file, secrets), &mut Progress::stderr(false)).unwrap()
+}
+
+fn back(file: &Path, home: &Path) -> Result<BackupReport, BackupError> {
+    back_with(file, home, false)
+}
+
+fn back_with(file: &Path, home: &Path, resume: bool) -> Result<BackupReport, BackupError> {
+    let (file, home) = (file.display().to_string(), home.display().to_string());
+    restore::restore(&BackupRestore { file, home, resume, progress: false }, Progress::stderr(false))
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -101,11 +134,11 @@ fn a_home_in_use_is_copied_checked_and_restored() {
     });
     assert_eq!(made.left_out, ["creel.json", "state/gateway.token"]);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let checked = read::verify(&file).unwrap();
+    let checked = read::verify(&file, Progress::stderr(false)).unwrap();
     assert_eq!(checked, made);
     assert_eq!(names(root.path()), ["b.tar", "home"], "nothing is left beside it");
 
-    let restored = restore::restore(&file, &again).unwrap();
+    let restored = back(&file, &again).unwrap();
     assert!(restored.in_doubt >= 200, "{restored:?}");
     let read = |path: &str| fs::read_to_string(again.join(path)).unwrap();
     assert_eq!(read("workspace/notes/day.md"), "written by an agent");
@@ -122,10 +155,60 @@ fn a_home_in_use_is_copied_checked_and_restored() {
     let own = store.claim_account(&Claimant::alone("new"), "telegram:default").unwrap().unwrap();
     assert!(store.open_outbound(&own, 10).unwrap().is_empty(), "nothing is said a second time by itself");
     assert_eq!(store.account("telegram:default").unwrap().unknown, restored.in_doubt);
-    let occupied = restore::restore(&file, &again).unwrap_err();
+    let occupied = back(&file, &again).unwrap_err();
     assert!(matches!(occupied, BackupError::Occupied(_)), "{occupied}");
     fs::set_permissions(home.join("workspace/closed"), fs::Permissions::from_mode(0o700)).unwrap();
     fs::set_permissions(again.join("workspace/closed"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn what_waited_for_an_answer_is_set_aside_unless_it_is_to_be_answered() {
+    let root = tempfile::tempdir().unwrap();
+    let (home, file) = (home(root.path()), root.path().join("b.tar"));
+    let mut store = Sqlite::open(&home.join("state/creel.db"), Rules::KEPT).unwrap();
+    let who = Claimant::alone("old");
+    let own = store.claim_account(&who, "telegram:default").unwrap().unwrap();
+    let claim = |who: &Claimant, turn: &str| LaneClaim {
+        who: who.clone(),
+        lane: "agent:main:main".into(),
+        turn: turn.into(),
+        merge: false,
+        fresh_id: "f".into(),
+        stale_before_ms: i64::MIN,
+        now_ms: 1,
+    };
+    for text in ["is being answered", "waits"] {
+        store.accept(&own, &waiting(text)).unwrap();
+    }
+    let before = store.claim_lane(&claim(&who, "t1")).unwrap().unwrap();
+    make(&home, &file, false);
+    drop(store);
+
+    let aside = root.path().join("aside");
+    let restored = back(&file, &aside).unwrap();
+    assert_eq!((restored.set_aside, restored.in_doubt), (2, 0));
+    let mut store = Sqlite::open(&aside.join("state/creel.db"), Rules::KEPT).unwrap();
+    let new = Claimant::alone("new");
+    assert!(store.open_lanes(&new).unwrap().is_empty(), "nothing is answered by itself");
+    let parked = store.parked(10).unwrap();
+    let texts: Vec<_> = parked.iter().map(|message| message.input.text.as_str()).collect();
+    assert_eq!(texts, ["is being answered", "waits"]);
+    assert!(parked[0].error.as_ref().unwrap().contains("comes from a backup"), "{parked:?}");
+    assert!(store.adopt_turn(&new, &before.turn).unwrap().is_none(), "nor does an old turn go on");
+    for message in parked.iter().rev() {
+        store.unpark(message.id).unwrap().unwrap();
+    }
+    let first = store.claim_lane(&claim(&new, "t2")).unwrap().unwrap();
+    assert_eq!(
+        (first.input[0].text.as_str(), first.pending),
+        ("is being answered", 1),
+        "in their old places"
+    );
+
+    let resumed = root.path().join("resumed");
+    assert_eq!(back_with(&file, &resumed, true).unwrap().set_aside, 0);
+    let mut store = Sqlite::open(&resumed.join("state/creel.db"), Rules::KEPT).unwrap();
+    assert_eq!(store.claim_lane(&claim(&new, "t3")).unwrap().unwrap().turn.turn, "t1", "it goes on");
 }
 
 #[test]
@@ -135,7 +218,7 @@ fn secrets_are_in_it_when_they_are_asked_for() {
     drop(Sqlite::open(&home.join("state/creel.db"), Rules::KEPT).unwrap());
     let made = make(&home, &file, true);
     assert!(made.secrets && made.left_out.is_empty(), "{made:?}");
-    restore::restore(&file, &again).unwrap();
+    back(&file, &again).unwrap();
     assert_eq!(fs::read_to_string(again.join("state/gateway.token")).unwrap(), "secret");
     assert_eq!(fs::read_to_string(again.join("creel.json")).unwrap(), "{ secret: 1 }");
 }
@@ -158,9 +241,9 @@ fn what_is_not_whole_is_named_and_not_restored() {
         (b"no archive at all".to_vec(), ""),
     ] {
         fs::write(&file, bytes).unwrap();
-        let said = read::verify(&file).unwrap_err().to_string();
+        let said = read::verify(&file, Progress::stderr(false)).unwrap_err().to_string();
         assert!(said.contains(word) && said.contains("b.tar"), "{said}");
-        restore::restore(&file, &again).unwrap_err();
+        back(&file, &again).unwrap_err();
         assert_eq!(names(root.path()), ["b.tar", "home"], "nothing half is left");
     }
 }
@@ -180,7 +263,7 @@ fn a_name_that_leads_out_of_the_home_is_refused() {
     archive.append(&header, &b"evil"[..]).unwrap();
     archive.finish().unwrap();
     drop(archive);
-    let said = restore::restore(&file, &root.path().join("again")).unwrap_err().to_string();
+    let said = back(&file, &root.path().join("again")).unwrap_err().to_string();
     assert!(said.contains("does not lie in the home"), "{said}");
     assert_eq!(names(root.path()), ["b.tar"]);
 }

@@ -6,7 +6,7 @@ use std::process::{ExitCode, Stdio};
 use creel_config::disk::Disk;
 use creel_config::load::Loader;
 use creel_config::store::StoreKind;
-use creel_ipc::backup::{BACKUP, BackupCreate, BackupOrder, BackupReport};
+use creel_ipc::backup::{BACKUP, BackupCreate, BackupOrder, BackupReport, BackupRestore};
 
 use super::error::CliError;
 use super::table::plain;
@@ -40,8 +40,10 @@ pub(crate) enum Command {
     /// Make a home of a backup again, in a folder that is empty or not there
     #[command(
         after_help = "Example:\n  creel backup restore creel-backup-20260101-120000.tar --to ~/.creel\n\n\
-                            Never let two homes of one backup run at a time: both would speak for you. Replies that had not \
-                            been said when the backup was made are shown as unknown and not said again by themselves."
+                            Never let two homes of one backup run at a time: both would speak for you. What waited when \
+                            the backup was made may have been said or answered since, so nothing of it happens again by itself: \
+                            replies are shown as unknown (`creel outbox`), and messages are set aside (`creel inbox`), \
+                            unless --resume has them answered."
     )]
     Restore {
         /// The backup
@@ -49,6 +51,9 @@ pub(crate) enum Command {
         /// The folder [default: the home]
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
+        /// Answer the messages that had no answer yet when the backup was made
+        #[arg(long)]
+        resume: bool,
     },
 }
 
@@ -56,17 +61,27 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliEr
     match command {
         Command::Create { to, with_secrets } => create(context, to, with_secrets),
         Command::Verify { file } => {
-            let report = order(context, &BackupOrder::Verify { file: text(&file)? })?;
+            let verify = BackupOrder::Verify { file: text(&file)?, progress: !context.out.is_json() };
+            let report = order(context, &verify)?;
             told(context, &report, "is whole")
         }
-        Command::Restore { file, to } => {
+        Command::Restore { file, to, resume } => {
             let home = to.unwrap_or_else(|| context.paths.home.clone());
-            let report = order(context, &BackupOrder::Restore { file: text(&file)?, home: text(&home)? })?;
+            let (file, at) = (text(&file)?, text(&home)?);
+            let restore = BackupRestore { file, home: at, resume, progress: !context.out.is_json() };
+            let report = order(context, &BackupOrder::Restore(restore))?;
             told(context, &report, &format!("is restored to {}", plain(&home.display().to_string())))?;
             if report.in_doubt > 0 {
                 let count = report.in_doubt;
                 context.out.note(format_args!(
                     "{count} replies had not been said yet; they are shown as unknown and not said again by themselves."
+                ));
+            }
+            if report.set_aside > 0 {
+                let count = report.set_aside;
+                context.out.note(format_args!(
+                    "Messages that had not been answered yet are set aside: {count}. See `creel inbox`; a restore with \
+                     --resume has them answered."
                 ));
             }
             if !report.secrets {

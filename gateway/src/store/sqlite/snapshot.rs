@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use creel_ipc::msg::agent::TurnOutcome;
+use creel_ipc::msg::transcript::Usage;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{BUSY, damaged, unusable};
-use crate::store::{Kept, StoreError};
+use crate::store::{Ending, Kept, StoreError};
 
 /// Pages that are copied at a time.
 const STEP: i32 = 2_000;
@@ -62,18 +64,39 @@ pub(crate) fn check_file(path: &Path) -> Kept<()> {
     if verdict == "ok" { Ok(()) } else { Err(damaged(path, &verdict)) }
 }
 
-/// In a copy of another time nobody knows whether what waited to be said was said since. It is not said again by itself.
-/// Returns how many replies those are.
+/// In a copy of another time nobody knows whether what waited to be said was said since, nor whether what waited for an
+/// answer got one. Neither happens again by itself: replies become unknown, and messages are set aside, unless they are to be
+/// answered (`resume`). Returns how many replies and how many messages those are.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn doubt_what_waits(path: &Path) -> Kept<u64> {
-    let conn = Connection::open(path).map_err(|error| unusable(path, &error))?;
-    let doubted = conn.execute(
+pub(crate) fn doubt_what_waits(path: &Path, resume: bool) -> Kept<(u64, u64)> {
+    let mut conn = Connection::open(path).map_err(|error| unusable(path, &error))?;
+    let tx = conn.transaction()?;
+    let replies = tx.execute(
         "UPDATE outbox SET state = 'unknown',
                 error = 'This comes from a backup; it may have been said since that was made.'
          WHERE state IN ('queued', 'attempting')",
         [],
     )?;
-    Ok(doubted as u64)
+    let mut messages = 0;
+    if !resume {
+        messages = tx.execute("UPDATE inbox SET state = 'parked' WHERE state IN ('waiting', 'taken')", [])?;
+        let ending = Ending {
+            outcome: TurnOutcome::Aborted,
+            error: Some(
+                "This comes from a backup; it may have been answered since that was made.".to_owned(),
+            ),
+            text: String::new(),
+            usage: Usage::default(),
+        };
+        tx.execute("DELETE FROM step WHERE turn IN (SELECT id FROM turn WHERE ended_ms IS NULL)", [])?;
+        tx.execute(
+            "UPDATE turn SET ended_ms = ?1, ending = ?2 WHERE ended_ms IS NULL",
+            rusqlite::params![crate::core::now_ms(), serde_json::to_string(&ending)?],
+        )?;
+        tx.execute("UPDATE lane SET pending = 0, turn = NULL WHERE pending > 0 OR turn IS NOT NULL", [])?;
+    }
+    tx.commit()?;
+    Ok((replies as u64, messages as u64))
 }
