@@ -113,6 +113,8 @@ pub fn methods() -> Vec<Method> {
         notify::<event::NewEvent>(),
         request::<sandbox::SandboxExplain>(),
         request::<sandbox::SandboxWhy>(),
+        request::<sandbox::SandboxHomes>(),
+        request::<sandbox::SandboxPrune>(),
     ]
 }
 

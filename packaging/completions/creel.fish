@@ -689,20 +689,22 @@ complete -c creel -n "__fish_creel_using_subcommand egress; and __fish_seen_subc
 complete -c creel -n "__fish_creel_using_subcommand egress; and __fish_seen_subcommand_from help" -f -a "log" -d 'Show the access log: every connection of every unit, allowed or refused'
 complete -c creel -n "__fish_creel_using_subcommand egress; and __fish_seen_subcommand_from help" -f -a "test" -d 'Ask whether a unit may reach a host, and by which key of the configuration'
 complete -c creel -n "__fish_creel_using_subcommand egress; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Also into a pipe'
 never\t'Nowhere'"
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -l json -d 'Print data as JSON'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -s h -l help -d 'Print help'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "exec" -d 'Run a command in the sandbox of the `exec` tool'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "explain" -d 'Show how an agent\'s commands and its worker are confined: measured, with the key behind each line'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "why" -d 'Show what sandboxes denied lately, each as one sentence with rule, path and key'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "test" -d 'Try some sixty deeds in a tool sandbox, and say which were denied'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "quarantine" -d 'What commands left in workspaces and was taken away after the run'
-complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain why test quarantine help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -f -a "exec" -d 'Run a command in the sandbox of the `exec` tool'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -f -a "explain" -d 'Show how an agent\'s commands and its worker are confined: measured, with the key behind each line'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -f -a "list" -d 'List the home folders of commands, the one that was not used for longest first'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -f -a "prune" -d 'Take home folders away that nobody uses any more, with everything in them'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -f -a "why" -d 'Show what sandboxes denied lately, each as one sentence with rule, path and key'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -f -a "test" -d 'Try some sixty deeds in a tool sandbox, and say which were denied'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -f -a "quarantine" -d 'What commands left in workspaces and was taken away after the run'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and not __fish_seen_subcommand_from exec explain list prune why test quarantine help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l workspace -d 'The workspace folder, which is also the working directory' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l access -d 'What the command may do in the workspace' -r -f -a "none\t'Nothing: the working directory is the private /tmp'
 ro\t'Read-only'
@@ -734,6 +736,24 @@ never\t'Nowhere'"
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -s v -l verbose -d 'Also name every denied system call and every variable'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from list" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from list" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from list" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from list" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from list" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from prune" -l idle-hours -d 'Hours without a command [default: sandbox.prune.idleHours]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from prune" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from prune" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from prune" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from prune" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from prune" -l dry-run -d 'Only say which'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from prune" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -l agent -d 'Only this agent, its worker and its commands' -r
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -s n -l lines -d 'How many of the newest' -r
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from why" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
@@ -768,6 +788,8 @@ complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_sub
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from quarantine" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Run a command in the sandbox of the `exec` tool'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show how an agent\'s commands and its worker are confined: measured, with the key behind each line'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the home folders of commands, the one that was not used for longest first'
+complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Take home folders away that nobody uses any more, with everything in them'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "why" -d 'Show what sandboxes denied lately, each as one sentence with rule, path and key'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "test" -d 'Try some sixty deeds in a tool sandbox, and say which were denied'
 complete -c creel -n "__fish_creel_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "quarantine" -d 'What commands left in workspaces and was taken away after the run'
@@ -852,6 +874,8 @@ complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcom
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from egress" -f -a "test" -d 'Ask whether a unit may reach a host, and by which key of the configuration'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "exec" -d 'Run a command in the sandbox of the `exec` tool'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "explain" -d 'Show how an agent\'s commands and its worker are confined: measured, with the key behind each line'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "list" -d 'List the home folders of commands, the one that was not used for longest first'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "prune" -d 'Take home folders away that nobody uses any more, with everything in them'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "why" -d 'Show what sandboxes denied lately, each as one sentence with rule, path and key'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "test" -d 'Try some sixty deeds in a tool sandbox, and say which were denied'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "quarantine" -d 'What commands left in workspaces and was taken away after the run'

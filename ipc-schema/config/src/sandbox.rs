@@ -64,6 +64,20 @@ noun! {
         "setupCommand" => setup_command: Option<String> = None, check line_if_given;
         /// Seconds after which `setupCommand` is ended and has failed.
         "setupSeconds" => setup_seconds: u32 = 300, check within(1, 86_400);
+        /// When home folders of tool runs are taken away that nobody uses any more.
+        "prune" => prune: Prune = Prune::default();
+    }
+}
+
+noun! {
+    /// When home folders of tool runs are taken away: those of single sessions, and those that the configuration gives to
+    /// nobody any more. One that an agent or all agents share stays as long as it is configured, and none goes while a
+    /// command is in it.
+    pub struct Prune {
+        /// Hours without a tool run; 0 is never.
+        "idleHours" => idle_hours: u32 = 168, check within(0, 876_000);
+        /// Days since it was made, for those of single sessions; 0 is never.
+        "maxAgeDays" => max_age_days: u32 = 0, check within(0, 36_500);
     }
 }
 

@@ -231,3 +231,65 @@ pub enum Certainty {
     /// Told by the worker of an agent, whose own tools refused it.
     Told,
 }
+
+request!(
+    /// The home folders of commands, the one that was not used for longest first. Since: 1.0.
+    SandboxHomes, "sandbox.homes", HomesParams => Homes
+);
+
+/// Parameters of [`SandboxHomes`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HomesParams {}
+
+request!(
+    /// Take home folders away that nobody uses any more, and say which. Since: 1.0.
+    SandboxPrune, "sandbox.prune", PruneParams => Homes
+);
+
+/// Parameters of [`SandboxPrune`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PruneParams {
+    /// Whether nothing is to be changed.
+    pub dry_run: bool,
+    /// Hours without a command; absent for `sandbox.prune.idleHours`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_hours: Option<u32>,
+}
+
+/// Home folders of commands. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Homes {
+    /// The homes.
+    pub homes: Vec<Home>,
+    /// Sentences on what could not be taken away.
+    pub problems: Vec<String>,
+}
+
+/// One home folder of commands. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Home {
+    /// `session`, `agent` or `shared`.
+    pub scope: String,
+    /// Its agent; absent for the one that all share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// The name of its session, which does not tell the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The folder.
+    pub path: String,
+    /// When a command last used it, in milliseconds since the epoch.
+    pub used_ms: i64,
+    /// When it was made, where the file system knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_ms: Option<i64>,
+    /// Whether a command is in it or waits for it.
+    pub in_use: bool,
+    /// Why it may go: `idle`, `age`, or `nobodys` when the configuration gives it to nobody; absent when it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<String>,
+}

@@ -20,6 +20,7 @@ use crate::tool::leavings::Look;
 use crate::{cgroup, clock};
 
 mod explain;
+mod homes;
 mod test;
 mod why;
 
@@ -48,6 +49,21 @@ pub(crate) enum Command {
                             creel sandbox explain --json | jq '.sandboxes[0].limits'"
     )]
     Explain(explain::Args),
+    /// List the home folders of commands, the one that was not used for longest first
+    ///
+    /// A home outlives its commands; who shares one is said by sandbox.scope.
+    #[command(
+        after_help = "Examples:\n  creel sandbox list\n  creel sandbox list --json | jq '.homes[].path'"
+    )]
+    List,
+    /// Take home folders away that nobody uses any more, with everything in them
+    ///
+    /// Those of sessions that had no command for sandbox.prune.idleHours or are older than sandbox.prune.maxAgeDays, and those
+    /// that the configuration gives to nobody. None goes while a command is in it. This also happens by itself, every hour.
+    #[command(
+        after_help = "Examples:\n  creel sandbox prune --dry-run\n  creel sandbox prune --idle-hours 24"
+    )]
+    Prune(homes::Prune),
     /// Show what sandboxes denied lately, each as one sentence with rule, path and key
     ///
     /// What cgroups counted, egress refused and the supervisor ended is exact. The rest is concluded from exit codes and
@@ -162,6 +178,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode, CliEr
     match command {
         Command::Exec(exec) => execute(context, exec),
         Command::Explain(args) => explain::run(context, &args),
+        Command::List => homes::list(context),
+        Command::Prune(args) => homes::prune(context, &args),
         Command::Why(args) => why::run(context, args),
         Command::Test(args) => test::run(context, &args),
         Command::Quarantine(command) => quarantine::run(context, command),

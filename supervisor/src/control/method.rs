@@ -4,7 +4,7 @@ use creel_ipc::Request;
 use creel_ipc::msg::control::{Logs, Stop, Upgrade, UpgradeStatus};
 use creel_ipc::msg::egress::EgressTest;
 use creel_ipc::msg::event::Events;
-use creel_ipc::msg::sandbox::{SandboxExplain, SandboxWhy};
+use creel_ipc::msg::sandbox::{SandboxExplain, SandboxHomes, SandboxPrune, SandboxWhy};
 use creel_ipc::msg::supervisor::{ConfigReload, UnitRestart, UnitStart, UnitStop, UnitsStatus};
 
 /// What a method does.
@@ -17,12 +17,14 @@ pub enum Access {
 }
 
 /// Every method of the socket. What is not here is not known, whatever else the supervisor could answer.
-pub const METHODS: [(&str, Access); 13] = [
+pub const METHODS: [(&str, Access); 15] = [
     (UnitsStatus::METHOD, Access::Read),
     (Events::METHOD, Access::Read),
     (Logs::METHOD, Access::Read),
     (SandboxExplain::METHOD, Access::Read),
     (SandboxWhy::METHOD, Access::Read),
+    (SandboxHomes::METHOD, Access::Read),
+    (SandboxPrune::METHOD, Access::Write),
     (UnitRestart::METHOD, Access::Write),
     (UnitStart::METHOD, Access::Write),
     (UnitStop::METHOD, Access::Write),

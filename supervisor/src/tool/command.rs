@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::background::Owner;
 use super::binds::{self, BindError};
 use super::ends::Input;
+use super::homes;
 use super::layers::Bound;
 use super::leavings::Look;
 use super::setup::Preparation;
@@ -41,6 +42,9 @@ pub struct Command {
     /// Folders that it may fill to a limit.
     #[serde(default)]
     pub bounds: Vec<Bound>,
+    /// The folder of the host that it has as its home, if that is kept.
+    #[serde(default)]
+    pub home: Option<PathBuf>,
     /// Where its input comes from.
     #[serde(default)]
     pub input: Input,
@@ -223,8 +227,9 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
     // At level L1 nothing can appear elsewhere than where it is, and HOME stays the run's own scratch folder.
     let home = site.home(params).filter(|_| level != Level::L1);
     let setup = site.setup(level, home.as_deref());
-    if let Some(home) = home {
+    if let Some(home) = home.clone() {
         place::private(&home).map_err(CommandError::Home)?;
+        homes::use_of(&home);
         let at = if level == Level::L0 { home.clone() } else { PathBuf::from(HOME) };
         spec.env.insert("HOME".to_owned(), at.to_string_lossy().into_owned());
         if access == Shown::None {
@@ -246,7 +251,19 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
     let keep = usize::try_from(policy.output_bytes).unwrap_or(usize::MAX).min(MAX_TOOL_STREAM);
     let writes = (access == Shown::Rw && level > Level::L0).then(|| writes(workspace, params, site));
     let input = Input::None;
-    Ok(Command { spec, wall, keep, reaches, writes, writes_binds, bounds, input, background: None, setup })
+    Ok(Command {
+        spec,
+        wall,
+        keep,
+        reaches,
+        writes,
+        writes_binds,
+        bounds,
+        home,
+        input,
+        background: None,
+        setup,
+    })
 }
 
 fn writes(folder: &Path, params: &ToolRunParams, site: &Site<'_>) -> Writes {

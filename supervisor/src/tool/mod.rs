@@ -5,6 +5,7 @@ pub mod binds;
 pub mod capture;
 pub mod command;
 pub mod ends;
+pub mod homes;
 pub mod layers;
 pub mod leavings;
 pub mod run;

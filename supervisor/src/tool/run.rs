@@ -45,6 +45,8 @@ pub struct Run {
     reaped: Cell<bool>,
     /// The agent whose way out it has, if it has one.
     pub reaches: Option<String>,
+    /// The folder of the host that it has as its home, if that is kept.
+    pub home: Option<PathBuf>,
     /// What is to be looked at when it has ended: its workspace, and the operator's folders that it may write.
     pub looks: Vec<Look>,
     /// The folders whose layers its process has, in their order.
@@ -73,6 +75,8 @@ pub struct RunState {
     reaped: bool,
     #[serde(default)]
     reaches: Option<String>,
+    #[serde(default)]
+    home: Option<PathBuf>,
     #[serde(default)]
     look: Option<Look>,
     #[serde(default)]
@@ -150,6 +154,7 @@ impl Run {
             verdict: Cell::new(None),
             reaped: Cell::new(false),
             reaches: command.reaches.clone(),
+            home: command.home.clone(),
             looks,
             bounds,
             out: Stream::open(ours.out, fresh())?,
@@ -188,6 +193,7 @@ impl Run {
             verdict: self.verdict.get(),
             reaped: self.reaped.get(),
             reaches: self.reaches.clone(),
+            home: self.home.clone(),
             look: None,
             looks: self.looks.clone(),
             bounds: self.bounds.clone(),
@@ -239,6 +245,7 @@ impl Run {
             verdict: Cell::new(state.verdict.or(killed.then_some(Verdict::Killed))),
             reaped: Cell::new(state.reaped),
             reaches: state.reaches,
+            home: state.home,
             looks: state.look.into_iter().chain(state.looks).collect(),
             bounds: state.bounds,
             out: Stream::open(out, state.out)?,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct Going {
     running: bool,
     /// Folders that it writes by way of a layer.
     holds: Vec<PathBuf>,
+    /// Its home, if that is kept.
+    home: Option<PathBuf>,
     /// Whether its changes are being brought over.
     commits: bool,
     /// The run itself, once launched.
@@ -77,8 +79,10 @@ fn held_by(command: &Command) -> Vec<PathBuf> {
 }
 
 impl Going {
-    fn waiting(waiters: Vec<Waiter>, holds: Vec<PathBuf>) -> Self {
-        Self { waiters, kill: None, running: false, holds, commits: false, run: None }
+    fn waiting(waiters: Vec<Waiter>, command: Option<&Command>) -> Self {
+        let holds = command.map(held_by).unwrap_or_default();
+        let home = command.and_then(|command| command.home.clone());
+        Self { waiters, kill: None, running: false, holds, home, commits: false, run: None }
     }
 
     /// Whether it was told to end.
@@ -119,7 +123,7 @@ impl Runs {
         if self.queue.len() >= WAITING {
             return false;
         }
-        self.going.insert(run.clone(), Going::waiting(vec![waiter], held_by(&command)));
+        self.going.insert(run.clone(), Going::waiting(vec![waiter], Some(&command)));
         self.queue.push_back((run, command));
         true
     }
@@ -244,14 +248,10 @@ impl Runs {
 
     /// Goes on where the program before this one stopped. What was running there comes with [`Runs::go_on`].
     pub fn resume(state: RunsState) -> Self {
-        let held = |id: &String| {
-            let waiting = state.queue.iter().find(|(other, _)| other == id);
-            waiting.map(|(_, command)| held_by(command)).unwrap_or_default()
-        };
         let waiters = state.waiters.clone().into_iter();
         let going = waiters.map(|(id, waiters)| {
-            let holds = held(&id);
-            (id, Going::waiting(waiters, holds))
+            let waiting = state.queue.iter().find(|(other, _)| *other == id);
+            (id, Going::waiting(waiters, waiting.map(|(_, command)| command)))
         });
         let going = going.collect();
         let RunsState { queue, done, background, preparing, .. } = state;
@@ -262,9 +262,19 @@ impl Runs {
     pub fn go_on(&mut self, id: &str, run: Rc<Run>, at: At) -> Option<oneshot::Receiver<()>> {
         let going = self.going.get_mut(id)?;
         let (kill, killed) = oneshot::channel();
-        going.holds = run.holds();
+        (going.holds, going.home) = (run.holds(), run.home.clone());
         (going.running, going.kill, going.run) = (true, Some(kill), Some((run, at)));
         Some(killed)
+    }
+
+    /// Whether a command is in this home, or waits to be.
+    pub fn is_home(&self, home: &Path) -> bool {
+        self.going.values().any(|going| going.home.as_deref() == Some(home))
+    }
+
+    /// The home of a run, if that is kept.
+    pub fn home_of(&self, run: &str) -> Option<&Path> {
+        self.going.get(run)?.home.as_deref()
     }
 
     /// The runs that have not ended.
@@ -288,14 +298,14 @@ impl Runs {
         if !self.background.add(run, owner, most, now)? {
             return Ok(());
         }
-        self.going.insert(run.to_owned(), Going::waiting(Vec::new(), held_by(&command)));
+        self.going.insert(run.to_owned(), Going::waiting(Vec::new(), Some(&command)));
         self.queue.push_back((run.to_owned(), command));
         Ok(())
     }
 
     /// Adds a run that prepares a home; before all that wait for it.
     pub fn add_setup(&mut self, run: &str, command: Command, setup: Setup) {
-        self.going.insert(run.to_owned(), Going::waiting(Vec::new(), held_by(&command)));
+        self.going.insert(run.to_owned(), Going::waiting(Vec::new(), Some(&command)));
         self.queue.push_front((run.to_owned(), command));
         self.preparing.insert(run.to_owned(), setup);
     }
@@ -372,6 +382,7 @@ mod tests {
             writes: None,
             writes_binds: Vec::new(),
             bounds: Vec::new(),
+            home: None,
             input: Input::None,
             background: None,
             setup: Preparation::Nothing,
@@ -412,6 +423,21 @@ mod tests {
         assert_eq!(runs.prepared("setup:1"), Some((setup, vec!["first".into(), "second".into()])));
         assert_eq!(runs.prepared("setup:1"), None);
         assert_eq!(taken(&mut runs), Some("first".into()));
+    }
+
+    #[test]
+    fn a_home_is_in_use_from_the_queue_to_the_end_also_after_an_upgrade() {
+        let home = Path::new("/homes/session/main/0a");
+        let in_use = |runs: &Runs| (runs.is_home(home), runs.is_home(Path::new("/homes/session/main/0b")));
+        let mut runs = Runs::default();
+        assert!(runs.add("a".into(), Command { home: Some(home.to_owned()), ..command() }, (1, 1)));
+        assert_eq!(in_use(&runs), (true, false));
+        let mut runs = Runs::resume(runs.state());
+        assert_eq!(in_use(&runs), (true, false));
+        assert!(runs.take_next().is_some());
+        assert_eq!((in_use(&runs), runs.home_of("a")), ((true, false), Some(home)));
+        runs.ended("a", exit(), At::ZERO);
+        assert_eq!(in_use(&runs), (false, false));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What reaches the tree from its edges.
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 
 use creel_ipc::msg::tool::ToolExit;
@@ -10,9 +11,11 @@ use creel_link::Link;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::homes::Wish;
 use super::upgrade::Step;
 use crate::logs::Gap;
 use crate::tool::Run;
+use crate::tool::homes::Home;
 use crate::tool::leavings::Findings;
 use crate::unit::process::Process;
 
@@ -132,6 +135,13 @@ pub enum Event {
         exit: Box<ToolExit>,
         /// What it left.
         findings: Box<Findings>,
+    },
+    /// The homes of commands were looked for.
+    Homes {
+        /// Those that there are.
+        found: io::Result<Vec<Home>>,
+        /// What is to become of them.
+        wish: Wish,
     },
     /// A step of an upgrade came to its end.
     Upgrade(Step),

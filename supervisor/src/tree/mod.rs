@@ -41,6 +41,7 @@ pub(crate) mod database;
 mod elevated;
 pub mod event;
 mod held;
+mod homes;
 mod launch;
 mod level;
 mod member;
@@ -124,6 +125,8 @@ pub struct Tree {
     /// Answers on their way to clients.
     answers: Rc<Cell<usize>>,
     upgrade: Upgrade,
+    /// When homes of commands are looked for that nobody uses any more.
+    sweep: At,
 }
 
 impl Tree {
@@ -187,6 +190,7 @@ impl Tree {
             clients,
             answers: Rc::default(),
             upgrade: Upgrade::default(),
+            sweep: homes::FIRST,
         };
         tree.measure();
         tree
@@ -260,6 +264,7 @@ impl Tree {
             self.quiet.deadline(),
             self.orphans.due(),
             self.upgrade.deadline(),
+            Some(self.sweep),
         ];
         units.chain(others.into_iter().flatten()).min()
     }
@@ -267,6 +272,7 @@ impl Tree {
     fn tick(&mut self) {
         let now = self.now();
         self.quiet.tick(now);
+        self.sweep_homes(now);
         let due = |member: &Member| member.machine.deadline().is_some_and(|at| at <= now);
         let names: Vec<String> =
             self.members.iter().filter(|(_, member)| due(member)).map(|(name, _)| name.clone()).collect();
@@ -317,6 +323,7 @@ impl Tree {
                 self.tool_ended(run, exit);
             }
             Event::ToolLooked { run, exit, findings } => self.tool_settled(&run, *exit, &findings),
+            Event::Homes { found, wish } => self.homes_found(found, wish),
             Event::Upgrade(step) => self.upgrade_step(step),
         }
         self.roll_on();

@@ -9,7 +9,7 @@ use creel_ipc::msg::control::{Stop, Upgrade, UpgradeStatus};
 use creel_ipc::msg::egress::EgressTest;
 use creel_ipc::msg::event::EventKind;
 use creel_ipc::msg::process::{ProcessKill, ProcessList, ProcessPoll, ProcessStart, ProcessWrite};
-use creel_ipc::msg::sandbox::{SandboxExplain, SandboxWhy};
+use creel_ipc::msg::sandbox::{SandboxExplain, SandboxHomes, SandboxPrune, SandboxWhy};
 use creel_ipc::msg::supervisor::{
     ConfigReload, DatabaseDial, UnitName, UnitRestart, UnitStart, UnitStop, UnitsStatus,
 };
@@ -75,6 +75,11 @@ impl Tree {
                     Err(error) => Err(error),
                 }
             }
+            SandboxHomes::METHOD => return self.homes(link, id, None),
+            SandboxPrune::METHOD => match params(method, given) {
+                Ok(asked) => return self.homes(link, id, Some(asked)),
+                Err(error) => Err(error),
+            },
             SandboxWhy::METHOD => {
                 params(method, given).and_then(|given| answer(&self.denials.answer(&given)))
             }

@@ -16,6 +16,7 @@ use crate::denials::Terms;
 use crate::link::{Outgoing, Post};
 use crate::tool::Run;
 use crate::tool::command::{Command, Site, command};
+use crate::tool::homes;
 use crate::tool::layers::commit_aside;
 use crate::tool::leavings::{Findings, look_aside};
 use crate::tool::runs::{Asked, Waiter};
@@ -171,6 +172,9 @@ impl Tree {
             self.expect_orphans();
         }
         self.set_up(run, &exit);
+        if let Some(home) = self.runs.home_of(run) {
+            homes::use_of(home);
+        }
         let (now, current) =
             (self.now(), self.members.get(GATEWAY).map(|gateway| gateway.machine.incarnation()));
         for (incarnation, id) in self.runs.ended(run, exit.clone(), now) {

@@ -112,3 +112,26 @@ fn without_a_supervisor_the_file_is_explained_and_tried_out() {
     let pids = commands["limits"].as_array().unwrap().iter().find(|limit| limit["value"] == "77").unwrap();
     assert_eq!((&pids["from"], &pids["by"]), (&json!("sandbox.pids"), &json!("rlimit")), "{told}");
 }
+
+#[test]
+fn homes_are_listed_and_those_that_are_used_stay() {
+    let home = up();
+    let folder = home.path("home/sandboxes");
+    for of in ["session/main/0a1b", "agent/gone", "agent/main"] {
+        std::fs::create_dir_all(folder.join(of)).unwrap();
+    }
+    let told = said(&home, &["sandbox", "list", "--json"]);
+    let rows: Vec<(&str, &str)> = told["homes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["scope"].as_str().unwrap(), row["agent"].as_str().unwrap()))
+        .collect();
+    for row in [("session", "main"), ("agent", "gone"), ("agent", "main")] {
+        assert!(rows.contains(&row), "{told}");
+    }
+    assert!(told["homes"].as_array().unwrap().iter().all(|row| row["over"].is_null()), "{told}");
+    let (text, code) = home.said(&["sandbox", "prune", "--idle-hours", "1"]);
+    assert_eq!((text.as_str(), code), ("No home may go.\n", Some(0)), "all of them were made just now");
+    assert!(folder.join("session/main/0a1b").is_dir());
+}

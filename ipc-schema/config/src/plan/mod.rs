@@ -13,7 +13,7 @@ use crate::found::{EffectiveProvider, Found};
 use crate::gateway::{Bind, ReloadMode};
 use crate::operation::Supervisor;
 use crate::paths::Paths;
-use crate::sandbox::{Floor, SandboxMode, ToolPolicy};
+use crate::sandbox::{Floor, Prune, SandboxMode, ToolPolicy};
 use crate::scalar::Id;
 use crate::shape::{Noun, Shape, Show};
 use crate::store::{Place, StoreKind};
@@ -189,6 +189,9 @@ pub struct Supervision {
     pub mode: SandboxMode,
     /// Whether workers start only with limits on whole units.
     pub require_limits: bool,
+    /// When home folders of tool runs are taken away.
+    #[serde(skip)]
+    pub prune: Prune,
 }
 
 fn shown<S: Serializer>(rules: &Supervisor, serializer: S) -> Result<S::Ok, S::Error> {
@@ -243,6 +246,7 @@ impl Config {
                 floor: self.sandbox.floor,
                 mode: self.sandbox.mode,
                 require_limits: self.sandbox.require_limits,
+                prune: self.sandbox.prune.clone(),
             },
             reload: self.gateway.reload.mode,
             whole: Print::of(&(self.show(Show::Revealed), print::found(found))),
