@@ -23,6 +23,7 @@ use crate::store::{Claimant, Desk, Held, Kept, Lane, Lost, StoreError};
 use crate::tenure::Tenure;
 
 mod clients;
+mod cluster;
 mod operations;
 mod operator;
 mod sessions;

@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 
 use crate::core::Core;
 
+mod cluster;
 mod error;
 mod event;
 mod models;
@@ -21,6 +22,7 @@ mod phase;
 mod rows;
 mod sessions;
 
+pub use cluster::{Cluster, HostRow, LeaseRow};
 pub use error::{HubClass, HubError};
 pub use event::CoreEvent;
 pub use operator::{ParkedRow, SessionImport, SessionImported};

@@ -45,7 +45,7 @@ impl<K: Leased> Tenure<K> {
     }
 
     fn renewed(&mut self, held: Held<K>, asked_ms: u64) {
-        self.until_ms = Some(deadline(&held, asked_ms));
+        self.until_ms = self.until_ms.map(|_| deadline(&held, asked_ms));
         self.held = held;
     }
 
@@ -120,8 +120,8 @@ async fn renew(core: Arc<Core>) {
         }
         let (accounts, lanes) = {
             let state = core.state();
-            let accounts = state.held.values().filter(|tenure| tenure.until_ms.is_some());
-            let accounts: Vec<Held> = accounts.map(|tenure| tenure.held.clone()).collect();
+            // Its own port's, too: by it the others see that this host is there.
+            let accounts: Vec<Held> = state.held.values().map(|tenure| tenure.held.clone()).collect();
             let lanes = state.lanes_held.values().map(|tenure| tenure.held.clone());
             (accounts, lanes.collect::<Vec<Held<Lane>>>())
         };

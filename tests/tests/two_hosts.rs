@@ -142,6 +142,10 @@ async fn who_is_cut_off_stops_by_itself_before_the_other_begins() -> Result<()> 
     until("it is back", PATIENCE, back).await?;
     world.say("echo two")?;
     assert_eq!(world.wait_said(3).await?, ["hello", "one", "two"], "each once");
+    let status = first.cli(&["cluster", "status", "--json"]).await?.json()?;
+    assert_eq!(status["leases"][0]["host"], "beta", "{status}");
+    let up: Vec<_> = status["hosts"].as_array().into_iter().flatten().map(|host| &host["up"]).collect();
+    assert_eq!(up, [true, true], "{status}");
     assert_eq!(world.telegram.beside(), [], "Telegram saw two at a time");
     assert_eq!(world.telegram.pollers(), ["alpha", "beta"]);
     first.stop().await?;

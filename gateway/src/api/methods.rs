@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod catalog;
 pub(crate) mod channels;
 pub(crate) mod chat;
+pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod operate;
@@ -28,6 +29,7 @@ pub(crate) const ALL: &[&[Method]] = &[
     pairing::METHODS,
     outbox::METHODS,
     inbox::METHODS,
+    cluster::METHODS,
     transcripts::METHODS,
     operate::METHODS,
     catalog::METHODS,

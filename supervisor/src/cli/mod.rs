@@ -11,6 +11,7 @@ use creel_config::{Env, Overrides, Paths};
 use crate::upgrade::arrival;
 
 mod backup;
+mod cluster;
 mod completions;
 mod config;
 mod control;
@@ -125,6 +126,9 @@ enum Command {
     /// States: created (nothing was answered yet), active (its agent answers, or would), paused (its agent fell in the
     /// middle of a turn), resuming (the turn is taken up again).
     Sessions(sessions::Args),
+    /// Show the hosts that share a database
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Show messages that were set aside, and have them answered after all
     Inbox(inbox::Args),
     /// Show what goes out on channels, and decide about what did not
@@ -241,6 +245,7 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Message(command) => message::run(&context, command),
         Command::Pairing(command) => pairing::run(&context, command),
         Command::Sessions(args) => sessions::run(&context, args),
+        Command::Cluster(command) => cluster::run(&context, &command),
         Command::Inbox(args) => inbox::run(&context, &args),
         Command::Outbox(command) => outbox::run(&context, command),
         Command::Config(command) => config::run(&context, command),
