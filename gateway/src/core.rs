@@ -26,6 +26,7 @@ mod clients;
 mod cluster;
 mod operations;
 mod operator;
+mod pairing;
 mod sessions;
 
 /// Events that may wait for a slow subscriber before it misses some.

@@ -13,6 +13,7 @@ mod import;
 mod lease;
 mod methods;
 mod operator;
+mod outbound;
 mod search;
 mod sessions;
 

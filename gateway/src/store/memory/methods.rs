@@ -326,93 +326,27 @@ impl Store for Memory {
     }
 
     fn enqueue(&mut self, row: &NewOutbound) -> Kept<bool> {
-        if self.rules.fenced() && self.outbox.iter().any(|known| known.outbound.what.key == row.key) {
-            return Ok(false);
-        }
-        let outbound = Outbound {
-            what: row.clone(),
-            state: OutboxState::Queued,
-            parts_sent: 0,
-            attempts: 0,
-            not_before_ms: 0,
-            error: None,
-        };
-        self.outbox.push(Row { outbound, incarnation: None });
-        Ok(true)
+        self.put_row(row)
     }
 
     fn open_outbound(&mut self, own: &Held, max: u32) -> Kept<Vec<Outbound>> {
-        self.fence(own)?;
-        let mut chats: Vec<String> = Vec::new();
-        let mut first = Vec::new();
-        for row in &self.outbox {
-            let chat = chat_of(&row.outbound.what.route);
-            let wanted = row.outbound.what.account == own.account() && open(row.outbound.state);
-            if wanted && !chats.contains(&chat) {
-                chats.push(chat);
-                first.push(row.outbound.clone());
-            }
-        }
-        first.truncate(max as usize);
-        Ok(first)
+        self.open_rows(own, max)
     }
 
     fn attempt(&mut self, own: &Held, key: &str, incarnation: u64) -> Kept<bool> {
-        let Some(row) = self.row(own, key)? else { return Ok(false) };
-        let mine = row.incarnation == Some(incarnation);
-        match row.outbound.state {
-            OutboxState::Queued => {}
-            OutboxState::Attempting if mine => {}
-            _ => return Ok(false),
-        }
-        row.outbound.state = OutboxState::Attempting;
-        row.outbound.attempts += 1;
-        row.incarnation = Some(incarnation);
-        Ok(true)
+        self.attempt_row(own, key, incarnation)
     }
 
     fn part_sent(&mut self, own: &Held, key: &str, parts: u32) -> Kept<()> {
-        if let Some(row) = self.row(own, key)? {
-            row.outbound.parts_sent = row.outbound.parts_sent.max(parts);
-        }
-        Ok(())
+        self.part_of_row(own, key, parts)
     }
 
     fn settle(&mut self, own: &Held, key: &str, settled: &Settled) -> Kept<()> {
-        if let Settled::Sent { now_ms } = settled {
-            self.fence(own)?.outbound_ms = Some(*now_ms);
-        }
-        let late = |state| state == OutboxState::Unknown && matches!(settled, Settled::Sent { .. });
-        let takes = |row: &&mut Row| open(row.outbound.state) || late(row.outbound.state);
-        let Some(row) = self.row(own, key)?.filter(takes) else { return Ok(()) };
-        let row = &mut row.outbound;
-        (row.state, row.error, row.not_before_ms) = match settled {
-            Settled::Sent { .. } => (OutboxState::Sent, None, 0),
-            Settled::Again { not_before_ms, error, parts } => {
-                row.parts_sent = row.parts_sent.max(parts.unwrap_or(0));
-                (OutboxState::Queued, Some(error.clone()), *not_before_ms)
-            }
-            Settled::Unknown { error } => (OutboxState::Unknown, Some(error.clone()), 0),
-            Settled::Failed { error } => (OutboxState::Failed, Some(error.clone()), 0),
-        };
-        Ok(())
+        self.settle_row(own, key, settled)
     }
 
     fn orphan_attempts(&mut self, own: &Held, alive: Option<u64>) -> Kept<Vec<String>> {
-        self.fence(own)?;
-        let state = if self.rules.fenced() { OutboxState::Unknown } else { OutboxState::Queued };
-        let mut keys = Vec::new();
-        for row in &mut self.outbox {
-            let lost = row.outbound.state == OutboxState::Attempting && row.incarnation != alive;
-            if row.outbound.what.account == own.account() && lost {
-                row.outbound.state = state;
-                row.outbound.error = Some(
-                    "The channel worker ended while it was sending this; it may have been said.".to_owned(),
-                );
-                keys.push(row.outbound.what.key.clone());
-            }
-        }
-        Ok(keys)
+        self.orphan_rows(own, alive)
     }
 
     fn outbox(&mut self, limit: u32) -> Kept<Vec<Outbound>> {
