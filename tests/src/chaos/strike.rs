@@ -9,6 +9,8 @@ use creel_kit::creel::left_of;
 use creel_kit::process::Process;
 use fake_telegram::TOKEN;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::nemesis::{Blow, schedule};
@@ -139,7 +141,11 @@ pub(crate) async fn revive(stage: Arc<Stage>) {
         if let Some(creel) = dead {
             lock(&stage.conduct).ended_by_itself += 1;
             stage.count_cut(true);
-            stage.history.note("supervisor ended", &json!(creel.said()));
+            // Looked at and left to whoever started it.
+            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+            let end = waitid(Id::Pid(Pid::from_raw(creel.supervisor().pid.cast_signed())), flags);
+            crate::say(&format!("the supervisor ended by itself: {end:?}"));
+            stage.history.note("supervisor ended", &json!({"how": format!("{end:?}"), "said": creel.said()}));
             creel.forget();
             match stage.home.home.launch() {
                 Ok(creel) => *lock(&stage.creel) = Some(Arc::new(creel)),
