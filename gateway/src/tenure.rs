@@ -4,6 +4,7 @@
 //! Every deadline counts on this machine's own clock from before the store was asked. Whatever no store can refuse, such as
 //! polling a platform, has stopped when a deadline is over: the gateway sees to it, and each channel worker by itself.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,7 +157,7 @@ fn hear(core: &Arc<Core>, renewed: Renewed, asked_ms: u64) {
                 tenure.renewed(held, asked_ms);
             }
         }
-        for (account, _) in state.held.iter() {
+        for account in state.held.keys() {
             if let Some(worker) = state.workers.get(&channel_unit(account)) {
                 // The next renewal tells it again.
                 let _full = worker.link.offer::<Lease>(&lease(&state.held, account));
@@ -169,11 +170,13 @@ fn hear(core: &Arc<Core>, renewed: Renewed, asked_ms: u64) {
 }
 
 /// What an account's worker is told.
-fn lease(held: &std::collections::HashMap<String, Tenure>, account: &str) -> Lease {
-    let until_ms = held.get(account).and_then(|tenure| tenure.until_ms).unwrap_or(0);
-    let reason = match held.contains_key(account) {
-        true => "Its gateway has not said in time that this host still has the account.",
-        false => "This host does not have the account; it takes it over when it is free.",
+fn lease(held: &HashMap<String, Tenure>, account: &str) -> Lease {
+    let tenure = held.get(account);
+    let until_ms = tenure.and_then(|tenure| tenure.until_ms).unwrap_or(0);
+    let reason = if tenure.is_some() {
+        "Its gateway has not said in time that this host still has the account."
+    } else {
+        "This host does not have the account; it takes it over when it is free."
     };
     Lease { until_ms, reason: reason.to_owned() }
 }

@@ -35,7 +35,8 @@ pub struct Launching {
     /// The launcher stage; `None` once reaped, or once it has become the unit (levels 1 and 0).
     stage: Option<StageProcess>,
     level: Level,
-    stub: bool,
+    /// Whether its first process must be told to end its descendants.
+    sweeps: bool,
     unit: Option<(i32, OwnedFd)>,
     ready: Option<Ready>,
 }
@@ -136,7 +137,7 @@ impl Launching {
             socket: ours,
             stage: Some(stage),
             level: spec.level,
-            stub: profile::role(spec.role).stub,
+            sweeps: spec.level == Level::L1 && profile::role(spec.role).stub,
             unit: None,
             ready: None,
         })
@@ -219,7 +220,7 @@ impl Launching {
             };
             stage.into_unit().at(Stage::Lost, || "The unit has no pidfd")?
         };
-        let sweeps = self.level == Level::L1 && self.stub;
+        let sweeps = self.sweeps;
         Ok(Launched { pid: pid.unsigned_abs(), pidfd, listener, layers, isolation, sweeps })
     }
 
@@ -235,8 +236,7 @@ impl Launching {
         }
         if let Some(stage) = &mut self.stage {
             // At level 1 the stage may be the first process already, with descendants and a folder to clear away.
-            let sweeps = self.level == Level::L1 && self.stub;
-            stage.signal(if sweeps { Signal::QUIT } else { Signal::KILL });
+            stage.signal(if self.sweeps { Signal::QUIT } else { Signal::KILL });
         }
         self.reap_stage()
     }
