@@ -70,7 +70,7 @@ fn runs_what_is_there(home: &TestHome, creel: &Creel) -> Result<bool> {
     Ok((running.dev(), running.ino()) == (there.dev(), there.ino()))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn twenty_agents_and_twenty_channels_notice_nothing_in_the_middle_of_their_answers() -> Result<()> {
     let home = agents(MANY).await?;
     with(home.start().await?, async |creel: &Creel| {
@@ -157,7 +157,7 @@ async fn twenty_agents_and_twenty_channels_notice_nothing_in_the_middle_of_their
     .await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_cannot_go_on_with_the_database_is_found_before_anything_changes() -> Result<()> {
     let home = agents(1).await?;
     with(home.start().await?, async |creel: &Creel| {
@@ -202,7 +202,7 @@ fn moved(before: &BTreeMap<String, Process>, now: &BTreeMap<String, Process>) ->
         .collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn units_are_moved_to_their_new_programs_when_they_are_idle_and_not_before() -> Result<()> {
     const MOVED: i64 = 3;
     let home = agents(MOVED).await?;

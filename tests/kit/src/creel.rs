@@ -189,7 +189,7 @@ impl Creel {
     pub async fn ended(mut self, patience: Duration) -> Result<ExitStatus> {
         let before = self.processes();
         let status = until("creel up ends", patience, async || Ok(self.child.try_wait()?)).await?;
-        let left = left_of(&before, Duration::from_secs(2)).await;
+        let left = left_of(&before, patience).await;
         ensure!(left.is_empty(), "creel up ended and left behind: {}", process::show(&left));
         self.forget();
         Ok(status)

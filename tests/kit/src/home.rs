@@ -23,19 +23,27 @@ pub struct CliOutput {
     pub stderr: String,
 }
 
+impl std::fmt::Display for CliOutput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.stdout, self.stderr)
+    }
+}
+
 impl CliOutput {
+    fn of(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Its stdout, if it went well.
     ///
     /// # Errors
     /// When its exit code is not 0.
     pub fn success(&self) -> Result<&str> {
-        ensure!(
-            self.code == Some(0),
-            "the command failed with {:?}: {}{}",
-            self.code,
-            self.stdout,
-            self.stderr
-        );
+        ensure!(self.code == Some(0), "the command failed with {:?}: {self}", self.code);
         Ok(&self.stdout)
     }
 
@@ -254,27 +262,29 @@ impl TestHome {
     }
 }
 
+/// What a program that was killed may take to close what it printed to.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Runs a program to its end, with nothing on its stdin.
 ///
 /// # Errors
-/// When it cannot be started or does not end; then it is killed.
+/// When it cannot be started or does not end; then it is killed with all below it, and what it had said is told.
 pub async fn run_to_end(mut command: Command, patience: Duration) -> Result<CliOutput> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = process::start(&mut command)?;
     let pid = child.id();
-    let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
-    let Ok(output) = tokio::time::timeout(patience, ended).await else {
-        if let Some(process) = process::Process::of(pid) {
-            process.signal(nix::sys::signal::Signal::SIGKILL)?;
+    let mut ended = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let Ok(output) = tokio::time::timeout(patience, &mut ended).await else {
+        for stat in process::tree(pid) {
+            stat.process.signal(nix::sys::signal::Signal::SIGKILL)?;
         }
-        bail!("it did not end within {} s", patience.as_secs());
+        let said = match tokio::time::timeout(LAST_WORDS, ended).await {
+            Ok(output) => CliOutput::of(output??).to_string(),
+            Err(_) => "nothing that can be read, as its output is still open".to_owned(),
+        };
+        bail!("it did not end within {} s; it said: {said}", patience.as_secs());
     };
-    let output = output??;
-    Ok(CliOutput {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    Ok(CliOutput::of(output??))
 }
 
 /// A port that is free now. Another process may take it before us; the kernel hands them out in turn, so it will not
