@@ -19,6 +19,7 @@ mod links;
 mod logs;
 mod maintenance;
 mod opening;
+mod relocation;
 mod route;
 mod run;
 mod settings;

@@ -22,7 +22,7 @@ use crate::logs::Level;
 use crate::settings::{Settings, SettingsError, Whereabouts};
 use crate::store::{Desk, Rules, Sqlite, StoreError};
 use crate::token::{TokenError, token};
-use crate::{backup, lane, logs, opening, tenure, watch};
+use crate::{backup, lane, logs, opening, relocation, tenure, watch};
 
 /// How long sends that are on their way may take to come home at the end.
 const LAST_SENDS: Duration = Duration::from_secs(2);
@@ -130,6 +130,12 @@ pub fn run() -> Result<(), RunError> {
         return outcome.map_err(|error| {
             let _nobody_listens = write!(std::io::stderr(), "{error}");
             RunError::Backup(error.to_string())
+        });
+    }
+    if let Some(outcome) = relocation::obey(&orders) {
+        return outcome.map_err(|error| {
+            let _nobody_listens = write!(std::io::stderr(), "{error}");
+            RunError::Store(error.to_string())
         });
     }
     let level = logs::begin();

@@ -76,6 +76,11 @@ impl From<&GatewayConfig> for Whereabouts {
 }
 
 impl Whereabouts {
+    /// What a command of the operator knows, in whose environment this process is.
+    pub(crate) fn of_command(home: PathBuf, config_file: PathBuf, state: PathBuf) -> Self {
+        Self { home, config_file, state, host: None, env: creel_config::disk::environment() }
+    }
+
     /// A variable of the supervisor's environment.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         self.env.get(name).cloned()

@@ -29,6 +29,7 @@ mod rules;
 #[cfg(test)]
 mod simulation;
 mod sqlite;
+mod transfer;
 mod words;
 
 pub(crate) use desk::{Desk, Ticket};
@@ -40,6 +41,7 @@ pub(crate) use postgres::{Postgres, Promise, Reach};
 pub(crate) use records::*;
 pub(crate) use rules::{Rules, acknowledges_unstored};
 pub(crate) use sqlite::{Sqlite, check_file, doubt_what_waits, snapshot};
+pub(crate) use transfer::{Place, Progress, TransferError, Words, transfer};
 pub(crate) use words::Wanted;
 
 pub(crate) type Kept<T> = Result<T, StoreError>;

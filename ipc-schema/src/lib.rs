@@ -19,6 +19,7 @@ pub mod exit;
 pub mod frame;
 pub mod hello;
 pub mod limits;
+pub mod migration;
 pub mod msg;
 pub mod peer;
 pub mod pi;

@@ -19,6 +19,7 @@ mod reload;
 mod sandbox;
 mod setup;
 mod start_and_chat;
+mod store_migrate;
 mod supervisor;
 mod system_calls;
 mod telegram;

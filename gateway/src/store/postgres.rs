@@ -21,6 +21,7 @@ use self::value::{Columns, Value, values};
 use super::*;
 
 mod deliver;
+pub(in crate::store) mod door;
 mod durability;
 mod import;
 mod inbox;
@@ -50,6 +51,7 @@ pub(crate) use durability::Promise;
 pub(crate) use reach::Reach;
 #[cfg(test)]
 pub(crate) use server::Server;
+pub(in crate::store) use value::without_nul;
 
 /// How often a transaction is tried that another gateway was in the way of.
 const TRIES: u32 = 4;

@@ -16,7 +16,7 @@ mod inbox;
 mod lane;
 mod lease;
 mod migrate;
-mod open;
+pub(in crate::store) mod open;
 mod operator;
 mod pairing;
 mod reads;

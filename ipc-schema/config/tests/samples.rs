@@ -93,6 +93,15 @@ fn what_nothing_uses_is_a_warning() {
 }
 
 #[test]
+fn the_place_of_the_other_store_is_a_warning() {
+    let files = samples("valid");
+    let all = ["other-store.json5", "other-store-postgres.json5"]
+        .map(|name| load(&files, Path::new(name)).unwrap());
+    let warnings: Vec<_> = all.iter().flat_map(|loaded| &loaded.warnings).map(ToString::to_string).collect();
+    insta::assert_snapshot!(warnings.join("\n"));
+}
+
+#[test]
 fn everything_shown_without_secrets() {
     let loaded = load(&samples("valid"), Path::new("everything.json5")).unwrap();
     let shown = serde_json::to_string_pretty(&creel_config::shape::Shape::show(

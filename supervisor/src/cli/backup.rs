@@ -1,6 +1,6 @@
 //! `creel backup`: what is to be done is the gateway's program's work, which alone knows the database.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 
 use creel_config::disk::Disk;
@@ -9,9 +9,9 @@ use creel_config::store::StoreKind;
 use creel_ipc::backup::{BACKUP, BackupCreate, BackupOrder, BackupReport, BackupRestore};
 
 use super::error::CliError;
+use super::program::{self, text};
 use super::table::plain;
 use super::{Context, OK};
-use crate::unit::template::Binaries;
 
 /// Copies of this home in one file, made while it is in use.
 #[derive(Debug, clap::Subcommand)]
@@ -131,43 +131,5 @@ fn told(context: &Context, report: &BackupReport, what: &str) -> Result<ExitCode
 }
 
 fn order(context: &Context, order: &BackupOrder) -> Result<BackupReport, CliError> {
-    let failed = |error: &dyn std::fmt::Display| {
-        CliError::Run(format!("The gateway's program cannot be asked: {error}."))
-    };
-    let program = Binaries::find(&context.env).map_err(|error| failed(&error))?.path("creel-gateway");
-    let order = serde_json::to_string(order).map_err(|error| failed(&error))?;
-    let mut command = std::process::Command::new(&program);
-    command.args([BACKUP, &order]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(&format!("{}: {error}", program.display())))?;
-    let said = child.stderr.take().map(|stderr| relay(context, stderr)).unwrap_or_default();
-    let output = child.wait_with_output().map_err(|error| failed(&error))?;
-    if !output.status.success() {
-        return Err(CliError::Run(if said.is_empty() {
-            format!("It ended with {}.", output.status)
-        } else {
-            said
-        }));
-    }
-    serde_json::from_slice(&output.stdout).map_err(|error| failed(&error))
-}
-
-/// Shows whole lines as they come, which say how far it is; the last, which has no end, is why it failed.
-fn relay(context: &Context, stderr: impl std::io::Read) -> String {
-    use std::io::BufRead;
-    let mut lines = std::io::BufReader::new(stderr);
-    let mut line = String::new();
-    while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
-        let Some(whole) = line.strip_suffix('\n') else { break };
-        context.out.note(plain(whole));
-        line.clear();
-    }
-    plain(&line)
-}
-
-fn text(path: &Path) -> Result<String, CliError> {
-    let path = std::path::absolute(path).unwrap_or_else(|_unknown| path.to_owned());
-    let text = path.to_str().map(str::to_owned);
-    text.ok_or_else(|| {
-        CliError::Usage(format!("{} is not written in UTF-8; name another path.", path.display()))
-    })
+    program::ask(context, BACKUP, order, Stdio::null())
 }

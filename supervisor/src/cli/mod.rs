@@ -28,6 +28,7 @@ mod ollama;
 mod outbox;
 mod output;
 mod pairing;
+mod program;
 mod quarantine;
 mod sandbox;
 mod screen;
@@ -37,6 +38,7 @@ mod sessions;
 mod socket;
 mod status;
 mod status_text;
+mod store;
 mod table;
 mod token;
 mod top;
@@ -143,6 +145,9 @@ enum Command {
     /// Copy the home into one file while it is in use, check and restore such copies
     #[command(subcommand)]
     Backup(backup::Command),
+    /// Move the state between a file and a PostgreSQL server
+    #[command(subcommand)]
+    Store(store::Command),
     /// Run Creel as a service of this machine or of yourself
     #[command(subcommand)]
     Service(service::Command),
@@ -251,6 +256,7 @@ fn run(cli: Cli, out: &Output) -> Result<std::process::ExitCode, CliError> {
         Command::Config(command) => config::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),
         Command::Backup(command) => backup::run(&context, command),
+        Command::Store(command) => store::run(&context, command),
         Command::Service(command) => service::run(&context, command),
         Command::Egress(command) => egress::run(&context, command),
         Command::Sandbox(command) => sandbox::run(&context, command),

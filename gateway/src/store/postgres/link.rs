@@ -35,7 +35,7 @@ pub(super) type Call<'a> = (&'static str, Vec<Value<'a>>);
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in crate::store) struct Link {
     client: Client,
     known: RefCell<HashMap<&'static str, Statement>>,
     /// What the server is told in one go with the next statement.
@@ -64,6 +64,11 @@ impl Link {
             }
             Ok(Self { client, known: RefCell::default(), owed: Cell::new(None), crossed: Cell::new(false) })
         })
+    }
+
+    /// What speaks on it, for who asks otherwise than a store does.
+    pub(in crate::store) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Whether nothing can be asked any more.

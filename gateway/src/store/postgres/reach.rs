@@ -78,7 +78,7 @@ impl Reach {
     }
 
     /// What people call the database.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::store) fn name(&self) -> String {
         name(&self.config)
     }
 }

@@ -9,7 +9,7 @@ use crate::store::{Kept, StoreError};
 /// The oldest server that is supported, as it numbers itself.
 const OLDEST: i32 = 150_000;
 /// Names the lock under which one gateway at a time brings the database up to date.
-const LOCK: i64 = 0x0063_7265_656c_6462;
+pub(super) const LOCK: i64 = 0x0063_7265_656c_6462;
 
 /// A step from an empty database to today's. It is never edited once it was released.
 pub(super) struct Step {
@@ -43,6 +43,12 @@ pub(super) fn migrate_steps(rt: &Runtime, link: &Link, name: &str, steps: &[Step
     link.say(rt, &format!("SELECT pg_advisory_lock({LOCK})"))?;
     link.say(rt, "BEGIN; SET LOCAL statement_timeout = 0")?;
     let at = standing(rt, link, name, steps)?;
+    lay_out(rt, link, steps, at)?;
+    link.say(rt, &format!("COMMIT; SELECT pg_advisory_unlock({LOCK})"))
+}
+
+/// Takes the steps that the database has not had, in the transaction that is open.
+pub(super) fn lay_out(rt: &Runtime, link: &Link, steps: &[Step], at: usize) -> Kept<()> {
     if at == 0 {
         link.say(
             rt,
@@ -61,10 +67,10 @@ pub(super) fn migrate_steps(rt: &Runtime, link: &Link, name: &str, steps: &[Step
         link.say(rt, &note("shared_from", &step.shared_from.to_string()))?;
         link.say(rt, &note("schema_by", concat!("creel ", env!("CARGO_PKG_VERSION"))))?;
     }
-    link.say(rt, &format!("COMMIT; SELECT pg_advisory_unlock({LOCK})"))
+    Ok(())
 }
 
-fn check_server(rt: &Runtime, link: &Link, name: &str) -> Kept<()> {
+pub(super) fn check_server(rt: &Runtime, link: &Link, name: &str) -> Kept<()> {
     let sql = "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),
                       current_setting('server_encoding')";
     let rows = link.rows(rt, sql, &[])?;
@@ -89,7 +95,7 @@ fn check_server(rt: &Runtime, link: &Link, name: &str) -> Kept<()> {
 }
 
 /// How many of the steps the database has.
-fn standing(rt: &Runtime, link: &Link, name: &str, steps: &[Step]) -> Kept<usize> {
+pub(super) fn standing(rt: &Runtime, link: &Link, name: &str, steps: &[Step]) -> Kept<usize> {
     let rows = link.rows(rt, "SELECT to_regclass('creel.meta') IS NOT NULL", &[])?;
     if !rows.first().map(|row| row.at::<bool>(0)).transpose()?.unwrap_or(false) {
         return Ok(0);

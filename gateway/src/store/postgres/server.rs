@@ -207,6 +207,17 @@ impl Server {
         });
     }
 
+    /// Every column of Creel's tables, as `table.column`.
+    pub(crate) fn names_of_columns(&self, database: &Config) -> Vec<String> {
+        let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        rt.block_on(async {
+            let (client, connection) = database.connect(tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let sql = "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'creel'";
+            client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+        })
+    }
+
     /// A store in a new database.
     pub(crate) fn store(&mut self) -> Postgres {
         Postgres::open(near(self.database()), Promise::NoLoss, Rules::KEPT).unwrap()

@@ -46,7 +46,7 @@ impl ToSql for Value<'_> {
 }
 
 /// PostgreSQL has no text with a NUL. The same replacement everywhere keeps equal what was equal.
-fn without_nul(text: &str) -> Cow<'_, str> {
+pub(in crate::store) fn without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 

@@ -9,7 +9,7 @@ use super::migrate;
 use crate::store::{Kept, StoreError};
 
 /// How long one connection waits for another's lock.
-pub(super) const BUSY: Duration = Duration::from_secs(5);
+pub(in crate::store) const BUSY: Duration = Duration::from_secs(5);
 
 /// How long a database is looked at for damage when it is opened.
 const CHECK_FOR: Duration = Duration::from_secs(2);
@@ -23,13 +23,18 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/005-session-settings.sql"),
 ];
 
-pub(super) fn open(path: &Path) -> Kept<Connection> {
+pub(in crate::store) fn open(path: &Path) -> Kept<Connection> {
     let existed = path.exists();
     let conn = connect(path)?;
     if existed {
         check(&conn, path)?;
     }
     migrate::bring_up_to_date(conn, path, MIGRATIONS)
+}
+
+/// Which schema the file has, and which it should have.
+pub(in crate::store) fn schemas(conn: &Connection, path: &Path) -> Kept<(usize, usize)> {
+    Ok((migrate::schema(conn, path, MIGRATIONS)?, MIGRATIONS.len()))
 }
 
 pub(super) fn connect(path: &Path) -> Kept<Connection> {
@@ -77,7 +82,7 @@ pub(super) fn copy_of(conn: &Connection, copy: &Path) -> Kept<Connection> {
     copied().map_err(|error| unusable(copy, &error))
 }
 
-pub(super) fn remove(copy: &Path) {
+pub(in crate::store) fn remove(copy: &Path) {
     for end in ["", "-journal", "-wal", "-shm"] {
         let mut path = copy.as_os_str().to_owned();
         path.push(end);
@@ -98,7 +103,7 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Looks for damage, for at most [`CHECK_FOR`]: a database of years must not keep a service from starting.
-pub(super) fn check(conn: &Connection, path: &Path) -> Kept<()> {
+pub(in crate::store) fn check(conn: &Connection, path: &Path) -> Kept<()> {
     let handle = conn.get_interrupt_handle();
     let (done, waits) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
@@ -133,7 +138,7 @@ pub(super) fn damaged(path: &Path, reason: &str) -> StoreError {
     }
 }
 
-pub(super) fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
+pub(in crate::store) fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => damaged(path, &error.to_string()),
         // On some file systems a missing page of the shared index is all that a full disk is seen by.

@@ -1,38 +1,48 @@
 //! Keys of the store and of the cluster that only mean something for another engine.
 
 use super::Check;
+use crate::fault::Fault;
 use crate::node::{Node, Step};
 use crate::store::{Place, StoreKind};
 
 impl Check<'_> {
     pub(super) fn store(&mut self) {
         let store = &self.config.store;
-        let mut idle: Vec<(Vec<Step>, String, &str)> = Vec::new();
+        // Where the state is not, it may be going: `creel store migrate` reads both places.
+        let mut idle: Vec<(Vec<Step>, &str, &str)> = Vec::new();
         match store.kind {
             StoreKind::Sqlite => {
                 if self.tree_has(&path!["store", "postgres"]) {
-                    let fix = "write store.kind: \"postgres\", or remove it";
-                    idle.push((path!["store", "postgres"].into(), "PostgreSQL is not the store".into(), fix));
+                    let what = "the state is in a file (store.kind), and only `creel store migrate --to postgres` reads this";
+                    let fix = "write store.kind: \"postgres\" to use it";
+                    idle.push((path!["store", "postgres"].into(), what, fix));
                 }
                 for key in written(self.tree.get("cluster")) {
-                    let what = "several hosts need PostgreSQL".to_owned();
-                    let fix = "write store.kind: \"postgres\" and store.postgres, or remove it";
+                    let what = "several hosts need PostgreSQL, and this one is alone";
+                    let fix = "write store.kind: \"postgres\" and store.postgres to use it";
                     idle.push((path!["cluster", key.as_str()].into(), what, fix));
                 }
             }
             StoreKind::Postgres => {
                 if store.path.is_some() {
-                    let what = "store.path is the file of SQLite, and PostgreSQL is the store".to_owned();
-                    idle.push((path!["store", "path"].into(), what, "remove it"));
-                }
-                if store.postgres.tls.ca.is_some() && matches!(store.postgres.place(), Place::Socket(_)) {
-                    let what = "no TLS is spoken over a unix socket".to_owned();
-                    idle.push((path!["store", "postgres", "tls", "ca"].into(), what, "remove it"));
+                    let what = "the state is in PostgreSQL (store.kind), and only `creel store migrate --to sqlite` reads this";
+                    idle.push((
+                        path!["store", "path"].into(),
+                        what,
+                        "write store.kind: \"sqlite\" to use it",
+                    ));
                 }
             }
         }
         for (path, what, fix) in idle {
-            self.fault(path, what, fix);
+            let mark = self.tree.mark_along(&path);
+            let (what, fix) = (what.to_owned(), fix.to_owned());
+            self.findings.warnings.push(Fault { mark, path: Some(path), what, fix });
+        }
+        let store = &self.config.store;
+        if store.postgres.tls.ca.is_some() && matches!(store.postgres.place(), Place::Socket(_)) {
+            let path = path!["store", "postgres", "tls", "ca"];
+            self.fault(path, "no TLS is spoken over a unix socket", "remove it");
         }
     }
 }
