@@ -19,6 +19,8 @@ use crate::turn::drive::{self, Desk};
 
 /// Turns that may run at the same time; more are asked to come back.
 const MAX_TURNS: usize = 64;
+/// Milliseconds after which to ask again for a turn that is being stopped.
+const STOPPED_WITHIN_MS: u64 = 200;
 
 /// What the worker says about itself.
 #[derive(Debug, Clone)]
@@ -187,6 +189,11 @@ impl Worker {
             return Err(RpcError::new(ErrorClass::Transient, "The agent has no configuration yet."));
         };
         if let Some(running) = self.running.get(&start.turn.turn) {
+            if *running.abort.borrow() {
+                // What is being stopped must not end under the epoch of who wants it done.
+                let message = format!("The turn {} is just being stopped.", start.turn.turn);
+                return Err(RpcError::retry_after(message, STOPPED_WITHIN_MS));
+            }
             // Asked again, maybe by a new gateway with a new epoch: the turn goes on under it.
             running.epoch.fetch_max(start.turn.epoch, Ordering::AcqRel);
             return Ok(Empty {});
@@ -208,7 +215,9 @@ impl Worker {
     }
 
     fn abort(&mut self, turn: &TurnRef) -> Empty {
-        if let Some(running) = self.running.get(&turn.turn) {
+        // A turn that was claimed anew since goes on: that was said of an earlier claim.
+        let meant = |running: &&Running| running.epoch.load(Ordering::Acquire) <= turn.epoch;
+        if let Some(running) = self.running.get(&turn.turn).filter(meant) {
             running.abort.send_replace(true);
         }
         Empty {}

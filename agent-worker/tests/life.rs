@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use creel_ipc::hello::{Reconfigure, WorkerConfig};
-use creel_ipc::msg::agent::{StepEnd, ToolPhase, TurnDone, TurnOutcome};
+use creel_ipc::msg::agent::{StepEnd, ToolPhase, TurnAbort, TurnDone, TurnOutcome, TurnStart};
 use creel_ipc::msg::tool::{Refusal, ToolKill, ToolOutput, ToolRun};
 use creel_ipc::msg::transcript::Entry;
-use creel_ipc::{Reject, Request};
+use creel_ipc::{ErrorClass, Reject, Request};
 use gateway::{Gateway, demo, printed, start};
 use serde_json::json;
 use server::{Script, Server, chunk, stream};
@@ -145,6 +145,54 @@ async fn an_abort_kills_the_command_and_ends_the_turn_at_once() {
     gateway.until(|gateway| !gateway.kills.is_empty()).await;
     assert_eq!(gateway.kills, ["t1:1"]);
     assert!(gateway.results()[0].contains("stopped because the turn was ended"), "{:?}", gateway.results());
+}
+
+#[tokio::test]
+async fn an_abort_of_an_earlier_claim_does_not_stop_the_turn() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    gateway.mute = vec![ToolRun::METHOD];
+    gateway.begin(start("t1", "run ls")).await;
+    gateway.until(|gateway| !gateway.muted.is_empty()).await;
+    let mut newer = start("t1", "run ls");
+    newer.turn.epoch = 2;
+    gateway.begin(newer).await;
+    // Of epoch 1. The answer to what is asked behind it shows that it was heard.
+    gateway.abort("t1").await;
+    let unknown = start("t0", "run ls").turn;
+    let link = gateway.link.clone();
+    let heard = tokio::spawn(async move { link.call::<TurnAbort>(&unknown).await });
+    gateway.until(|_| heard.is_finished()).await;
+    let (id, _) = gateway.muted.remove(0);
+    gateway.link.respond(id, Ok(serde_json::to_value(printed("x\n")).unwrap())).await;
+    let done = gateway.until_done().await;
+    assert_eq!((done.outcome, done.turn.epoch), (TurnOutcome::Done, 2));
+}
+
+#[tokio::test]
+async fn a_turn_that_is_being_stopped_does_not_end_under_a_newer_epoch() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::with(demo(home.path())).await;
+    gateway.exec = Box::new(|_| None);
+    gateway.begin(start("t1", "run sleep 1000")).await;
+    gateway.until(|gateway| !gateway.runs.is_empty()).await;
+    // Its end waits for the answer to the journal.
+    gateway.mute = vec![StepEnd::METHOD];
+    gateway.abort("t1").await;
+    gateway.until(|gateway| !gateway.muted.is_empty()).await;
+    let mut newer = start("t1", "run sleep 1000");
+    newer.turn.epoch = 2;
+    let link = gateway.link.clone();
+    let asked = tokio::spawn(async move { link.call::<TurnStart>(&newer).await });
+    gateway.until(|_| asked.is_finished()).await;
+    let refused = asked.await.unwrap().unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::RetryAfter, "{refused}");
+    gateway.mute.clear();
+    for (id, _) in std::mem::take(&mut gateway.muted) {
+        gateway.link.respond(id, Ok(serde_json::json!({}))).await;
+    }
+    let done = gateway.until_done().await;
+    assert_eq!((done.outcome, done.turn.epoch), (TurnOutcome::Aborted, 1));
 }
 
 #[tokio::test]

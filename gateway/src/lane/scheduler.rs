@@ -7,12 +7,17 @@ use tokio::time::Instant;
 use super::run_lane;
 use crate::core::{Core, agent_unit};
 
-/// Runs until the gateway ends.
+/// Runs until the gateway ends. From then on nothing is taken up: the turns that are let go of at that moment are still
+/// run by their agents, for the next gateway, and claimed once more they would no longer be theirs.
 pub(crate) async fn schedule(core: Arc<Core>) {
     loop {
         let next = {
             let now = Instant::now();
             let mut state = core.state();
+            // Behind this door: whoever lets a turn go at the end comes through it after the end has begun.
+            if core.stopping.is_cancelled() {
+                return;
+            }
             let ready: Vec<String> = state
                 .workers
                 .iter()

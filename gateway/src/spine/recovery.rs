@@ -1,9 +1,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use creel_ipc::msg::agent::{StepEnd, StepEndParams, TurnDone, TurnDoneParams, TurnOutcome, TurnRef};
 use creel_ipc::msg::transcript::{Block, Entry, Usage};
 use creel_ipc::{ErrorClass, msg::agent::Reply};
+use tokio::time::Instant;
 
 use super::kit::*;
 use crate::hub::*;
@@ -144,6 +146,44 @@ async fn a_new_gateway_takes_over_in_the_middle_and_the_reply_comes_once() {
     assert_eq!(world.begun.lock().unwrap().len(), 2, "the running turn was taken over, not begun again");
     eventually("both endings", || world.endings.lock().unwrap().len() == 2).await;
     assert!(world.endings.lock().unwrap().iter().all(Result::is_ok));
+}
+
+/// A turn that is let go of because the gateway ends is free at that moment, and its agent still runs it.
+#[tokio::test]
+async fn a_gateway_that_ends_takes_nothing_up_again_that_its_agent_runs() {
+    const LANE: &str = "agent:main:telegram:direct:7";
+    for before in [false, true] {
+        let home = Home::new(OPEN);
+        let (world, platform) = (Arc::new(World::default()), Arc::new(Platform::default()));
+        world.hold.store(true, Ordering::SeqCst);
+        let (agent, channel) = (agent(1, &world), channel(1, &platform));
+        let gateway = home.gateway().await;
+        gateway.attach(&agent, true);
+        gateway.attach(&channel, true);
+        say(&channel, &direct("u1", "7", "hello")).await.unwrap();
+        eventually("the turn behind its tool", || world.held.load(Ordering::SeqCst) == 1).await;
+        let core = Arc::clone(&gateway.core);
+        {
+            // Whoever looks for work stands before this door already, or comes to it when the end has begun.
+            let mut state = core.state();
+            if before {
+                core.wake.notify_one();
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            core.stopping.cancel();
+            state.lanes.ended(LANE, true, Instant::now(), Duration::ZERO);
+            core.wake.notify_one();
+        }
+        gateway.crash();
+        assert!(!core.state().lanes.is_running(LANE), "it was taken up once more");
+        let successor = home.gateway().await;
+        successor.attach(&agent, false);
+        successor.attach(&channel, false);
+        world.release();
+        eventually("the reply", || platform.texts() == ["echo: hello"]).await;
+        let begun = world.begun.lock().unwrap();
+        assert!(begun.len() == 1, "it was begun once more: {begun:?}");
+    }
 }
 
 #[tokio::test]

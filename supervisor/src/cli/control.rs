@@ -1,6 +1,6 @@
 //! The supervisor's control socket, from the outside: one request after the other, no runtime needed.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Control {
         let path = context.paths.control();
         let not_running = |error: std::io::Error| {
             let shown = path.display().to_string();
-            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let denied = error.kind() == ErrorKind::PermissionDenied;
             match (denied, context.paths == Paths::system()) {
                 (true, true) => CliError::NoMember,
                 (true, false) => CliError::Anothers { path: shown },
@@ -86,8 +86,9 @@ impl Control {
             match self.stream.read(&mut byte) {
                 Ok(0) => return Ok(true),
                 Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(true),
                 Err(error) => return Err(broken(&error)),
             }
         }
@@ -95,7 +96,13 @@ impl Control {
 
     fn read(&mut self) -> Result<Vec<Arrival>, CliError> {
         let mut buffer = [0; 16 * 1024];
-        let n = self.stream.read(&mut buffer).map_err(|error| broken(&error))?;
+        // A command that is stopped and goes on (Ctrl+Z, `fg`) is interrupted where it waits with a limit.
+        let n = loop {
+            match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read.map_err(|error| broken(&error))?,
+            }
+        };
         if n == 0 {
             return Err(broken(&"it closed the connection"));
         }
