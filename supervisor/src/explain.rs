@@ -15,6 +15,7 @@ use creel_launch::{Access, LaunchSpec, Level, Measured, Net, Role, View, outline
 use crate::cgroup::Controllers;
 use crate::clock::now_ms;
 use crate::tool::command::{Command, HOME};
+use crate::tool::layers::Bound;
 
 const BUILT_IN: &str = "built in";
 
@@ -29,6 +30,8 @@ pub enum Whose<'a> {
         wall: Duration,
         /// Bytes that are kept of each stream.
         keep: usize,
+        /// The folders that it may fill to a limit.
+        bounds: &'a [Bound],
     },
     /// A worker, and the hosts it may reach.
     Worker(&'a [EgressHost]),
@@ -86,7 +89,8 @@ impl<'a> Ground<'a> {
         let of = format!("commands of agent:{id}");
         let (mut commands, spec) = match compose(&params) {
             Ok(command) => {
-                let whose = Whose::Command { workspace, wall: command.wall, keep: command.keep };
+                let Command { wall, keep, bounds, .. } = &command;
+                let whose = Whose::Command { workspace, wall: *wall, keep: *keep, bounds };
                 let described = describe(&of, &command.spec, &whose, self.controllers);
                 (Sandboxed { setup: command.setup.told(), ..described }, Ok(command.spec))
             }
@@ -278,13 +282,13 @@ fn limits(spec: &LaunchSpec, whose: &Whose<'_>, controllers: Controllers) -> Vec
     if spec.level >= Level::L2 {
         all.push(limit("size of /tmp", Some(bytes(spec.tmp_bytes)), "tmpfs", BUILT_IN));
     }
-    for layer in &spec.layers {
-        let at = layer.at.display();
-        let inodes = layer.inodes.map(|n| n.to_string());
-        all.push(limit(&format!("bytes in {at}"), layer.bytes.map(bytes), "overlay", "sandbox.disk"));
-        all.push(limit(&format!("files in {at}"), inodes, "overlay", "sandbox.inodes"));
-    }
-    if let Whose::Command { wall, keep, .. } = whose {
+    if let Whose::Command { wall, keep, bounds, .. } = whose {
+        for bound in *bounds {
+            let (at, by) = (bound.at.display(), if bound.by_quota { "quota" } else { "overlay" });
+            let inodes = bound.inodes.map(|n| n.to_string());
+            all.push(limit(&format!("bytes in {at}"), bound.bytes.map(bytes), by, "sandbox.disk"));
+            all.push(limit(&format!("files in {at}"), inodes, by, "sandbox.inodes"));
+        }
         let wall = format!("{} s", wall.as_secs());
         all.push(limit("time", Some(wall), "supervisor", "sandbox.wallSeconds"));
         let keep = bytes(u64::try_from(*keep).unwrap_or(u64::MAX));
@@ -301,8 +305,8 @@ fn gaps(spec: &LaunchSpec, whose: &Whose<'_>, controllers: Controllers) -> Vec<S
             "the limit on processors is not enforced: there is no cgroup with the controller cpu".to_owned(),
         );
     }
-    if let Whose::Command { .. } = whose {
-        let bounded = |view: &&View| spec.layers.iter().any(|layer| layer.at == view.at);
+    if let Whose::Command { bounds, .. } = whose {
+        let bounded = |view: &&View| bounds.iter().any(|bound| bound.at == view.at);
         let open = spec.fs.iter().filter(|view| view.access == Access::Rw && !bounded(view));
         let open: Vec<String> = open.map(|view| view.at.display().to_string()).collect();
         if !open.is_empty() {
@@ -311,12 +315,13 @@ fn gaps(spec: &LaunchSpec, whose: &Whose<'_>, controllers: Controllers) -> Vec<S
                 open.join(", ")
             ));
         }
-        if !spec.layers.is_empty() {
-            gaps.push(
-                "sandbox.disk and sandbox.inodes bound commands, not the agent's own file tools; what a command changes is kept in \
-                 memory until it ends, at most sandbox.memory of it"
-                    .to_owned(),
-            );
+        for bound in bounds.iter().filter(|bound| !bound.by_quota) {
+            let why = bound.why_not.as_deref().map_or_else(String::new, |why| format!(", because {why}"));
+            gaps.push(format!(
+                "sandbox.disk and sandbox.inodes bound commands in {}, not the agent's own file tools; what a command changes is kept \
+                 in memory until it ends, at most sandbox.memory of it: by an overlay{why}",
+                bound.at.display()
+            ));
         }
     }
     gaps
@@ -335,10 +340,15 @@ mod tests {
     use super::*;
 
     fn command(spec: &LaunchSpec, controllers: Controllers) -> Sandboxed {
+        bounded(spec, controllers, &[])
+    }
+
+    fn bounded(spec: &LaunchSpec, controllers: Controllers, bounds: &[Bound]) -> Sandboxed {
         let whose = Whose::Command {
             workspace: "/home/a/work".as_ref(),
             wall: Duration::from_secs(30),
             keep: 1 << 20,
+            bounds,
         };
         describe("commands of agent:main", spec, &whose, controllers)
     }
@@ -369,9 +379,23 @@ mod tests {
     fn a_bounded_workspace_is_told_with_its_keys_and_the_rest_as_a_gap() {
         let mut spec = spec();
         spec.fs.push(View::rw("/home/creel"));
-        let layer = |at: &str| creel_launch::Layer { at: at.into(), bytes: Some(1 << 30), inodes: None };
-        spec.layers = vec![layer("/home/a/work")];
-        let said = command(&spec, Controllers::default());
+        let bound = Bound {
+            folder: "/home/a/work".into(),
+            at: "/home/a/work".into(),
+            bytes: Some(1 << 30),
+            inodes: None,
+            by_quota: false,
+            why_not: Some("the moon is full".to_owned()),
+        };
+        let by_quota = Bound { by_quota: true, why_not: None, ..bound.clone() };
+        let kept = bounded(&spec, Controllers::default(), &[by_quota]);
+        let of = |what: &str| kept.limits.iter().find(|limit| limit.what == what).unwrap();
+        assert_eq!(
+            [of("bytes in /home/a/work").by.as_str(), &of("files in /home/a/work").by],
+            ["quota", "none"]
+        );
+        assert!(!kept.gaps.iter().any(|gap| gap.contains("/home/a/work")), "{:?}", kept.gaps);
+        let said = bounded(&spec, Controllers::default(), &[bound]);
         let of = |what: &str| said.limits.iter().find(|limit| limit.what == what).unwrap();
         let bytes = of("bytes in /home/a/work");
         assert_eq!(
@@ -380,7 +404,9 @@ mod tests {
         );
         assert_eq!(of("files in /home/a/work").by, "none");
         assert!(said.gaps.iter().any(|gap| gap.contains("in /home/creel have no limit")), "{:?}", said.gaps);
-        assert!(!said.gaps.iter().any(|gap| gap.contains("in /home/a/work")), "{:?}", said.gaps);
+        assert!(!said.gaps.iter().any(|gap| gap.contains("in /home/a/work have no")), "{:?}", said.gaps);
+        let overlay = said.gaps.iter().find(|gap| gap.contains("/home/a/work")).unwrap();
+        assert!(overlay.ends_with("an overlay, because the moon is full"), "{overlay}");
     }
 
     #[test]

@@ -76,6 +76,24 @@ for who in root alice; do
     bad "limits on a workspace, $who: $said"
   fi
 done
+# Limits that the file system keeps, with root's supervisor and for one command: what belongs to them is tested by a program of its own.
+mkdir -p /opt/quota && cp /mnt/share/quota/{creel,test-worker,tests} /opt/quota && chmod -R 755 /opt/quota
+from=$SECONDS
+CREEL_TEST_PROGRAMS=/opt/quota CREEL_TEST_DISKS=/mnt/share/quota /opt/quota/tests --test-threads 1 --nocapture >"$out/quota.txt" 2>&1 \
+  || { cat "$out/quota.txt"; bad "project quota"; }
+echo "# project quota, in $((SECONDS - from)) s: $(grep -E '^test result|NOT MEASURED HERE' "$out/quota.txt")"
+# And the attacks on the room of a workspace, where there is no layer to hold them, at the level that has none as well.
+cp /mnt/share/quota/ext4 /var/tmp/quota.ext4; mount -o loop,prjquota /var/tmp/quota.ext4 /tmp && chmod 1777 /tmp || bad "no file system with project quota"
+for level in l1 l2; do
+  [ $level = l2 ] || [ "$abi" -ge 3 ] || continue
+  HOME=/root python3 -B $place/redteam/run.py --only R04,R09 --wall 15 --slack 20 --owner 64742 --without-git -- \
+    $creel sandbox exec --workspace {ws} --access rw --ro {probes} --wall {wall} --level $level --disk 256M --inodes 10000 -- >"$out/quota-$level.txt" 2>&1 \
+    || { cat "$out/quota-$level.txt"; bad "bytes and files of a workspace with project quota, at $level"; }
+  echo "# project quota, $level: $(grep '^==' "$out/quota-$level.txt")"
+done
+# They were made there and not in a layer: it has been written down which numbers the workspaces had.
+grep -qs '"project"' /root/.creel/state/projects.json || bad "the attacks met no project quota"
+umount -l /tmp
 # exec_at LEVEL WHO
 exec_at() {
   local bounded=${limits[$2]}; [ $1 != l1 ] || bounded=

@@ -126,7 +126,8 @@ pub struct Limit {
     pub what: String,
     /// The value in words; `no limit` where there is none.
     pub value: String,
-    /// Who enforces it: `cgroup`, `rlimit` (each process for itself), `tmpfs`, `overlay`, `supervisor`, or `none`.
+    /// Who enforces it: `cgroup`, `rlimit` (each process for itself), `tmpfs`, `overlay`, `quota` (the file system), `supervisor`,
+    /// or `none`.
     pub by: String,
     /// The configuration key that it comes from, or `built in`.
     pub from: String,

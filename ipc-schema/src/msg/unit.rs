@@ -190,4 +190,8 @@ pub struct UnitStatus {
     /// How it is confined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
+    /// Who keeps the limits of an agent's workspace (`sandbox.disk`, `sandbox.inodes`): `quota`, its file system, for its file tools
+    /// too; `overlay`, for its commands alone. Absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_limits: Option<String>,
 }

@@ -18,12 +18,19 @@ pub(crate) struct Guest {
     arguments: &'static str,
 }
 
+/// File systems with project quota, and how they are made in a file.
+pub(crate) const DISKS: [(&str, &[&str]); 2] = [
+    ("ext4", &["mke2fs", "-q", "-t", "ext4", "-O", "quota,project", "-E", "quotatype=prjquota"]),
+    ("xfs", &["mkfs.xfs", "-q"]),
+];
+
 /// Installs what is needed to boot one. Needs root.
 pub(crate) fn install() -> Result<()> {
-    if answers("qemu-system-x86_64", "--version") && answers("mmdebstrap", "--version") {
+    let needed = [("qemu-system-x86_64", "--version"), ("mmdebstrap", "--version"), ("mkfs.xfs", "-V")];
+    if needed.iter().all(|(program, version)| answers(program, version)) {
         return Ok(());
     }
-    let needs = "a virtual machine needs the Debian packages qemu-system-x86, mmdebstrap and e2fsprogs";
+    let needs = "a virtual machine needs the Debian packages qemu-system-x86, mmdebstrap, e2fsprogs and xfsprogs";
     if !answers("apt-get", "--version") {
         bail!("{needs}: install them first");
     }
@@ -31,7 +38,7 @@ pub(crate) fn install() -> Result<()> {
         || format!("{needs}, and apt could not install them (as root, and with a mirror that answers?)");
     must(command("apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))
         .with_context(failed)?;
-    let packages = ["qemu-system-x86", "mmdebstrap", "e2fsprogs"];
+    let packages = ["qemu-system-x86", "mmdebstrap", "e2fsprogs", "xfsprogs"];
     let mut install = command("apt-get", &["install", "-y", "-qq", "--no-install-recommends"]);
     must(install.args(packages).env("DEBIAN_FRONTEND", "noninteractive")).with_context(failed)
 }

@@ -15,6 +15,7 @@ mod note;
 mod outline;
 mod probes;
 mod profile;
+pub mod quota;
 mod seatbelt;
 mod selftest;
 mod spec;

@@ -99,5 +99,6 @@ fn kernel(aim: &Aim) -> Vec<Attempt> {
         attempt("make a user namespace", crate::linux::sys::user_namespace_is_refused()),
         attempt("set up io_uring", crate::linux::sys::io_uring_is_absent()),
         attempt("signal the supervisor", signalled.is_err()),
+        attempt("take a file out of the limits of its project", crate::linux::project::is_refused()),
     ]
 }

@@ -3,20 +3,22 @@
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
 use creel_config::scalar::Bytes;
 use creel_ipc::protected;
+use creel_launch::quota::Limit;
 use creel_launch::tool::{EXIT_LAUNCH, Foreground, WorkspaceAccess, run_foreground};
 use creel_launch::{LaunchSpec, Role};
 
 use super::error::CliError;
 use super::{Context, quarantine};
-use crate::tool::layers::{Bound, BoundError, Measured};
+use crate::tool::layers::{Bound, Measured};
 use crate::tool::leavings::Look;
+use crate::tool::quota::Quotas;
 use crate::{cgroup, clock};
 
 mod explain;
@@ -197,7 +199,17 @@ fn execute(context: &Context, exec: Exec) -> Result<ExitCode, CliError> {
         let run = format!("{}-{}", clock::now_ms(), std::process::id());
         Look::from_now(&workspace, context.paths.quarantine(), "exec", &run)
     });
-    let measured = match bound(exec.disk, exec.inodes, access, &workspace) {
+    let quotas = Quotas::of(&context.paths.state());
+    let limit = Limit { bytes: exec.disk, inodes: exec.inodes };
+    let limit = (access == WorkspaceAccess::Rw && limit != Limit::default()).then_some(limit);
+    // Held until the run is over; without it there is a layer.
+    let quota = limit.and_then(|limit| quotas.for_a_run(&workspace, limit).ok());
+    let bound = limit.filter(|_| quota.is_none()).map(|limit| {
+        let why_not = None;
+        let Limit { bytes, inodes } = limit;
+        Bound { folder: workspace.clone(), at: workspace.clone(), bytes, inodes, by_quota: false, why_not }
+    });
+    let measured = match bound.map(Bound::measure).transpose() {
         Ok(measured) => measured,
         Err(error) => {
             writeln!(io::stderr(), "creel: {error}")?;
@@ -232,6 +244,7 @@ fn execute(context: &Context, exec: Exec) -> Result<ExitCode, CliError> {
     };
     let group = alone.as_ref().and_then(cgroup::Alone::group);
     let ended = run_foreground(&run, group.map(|group| group.as_fd()));
+    drop(quota);
     if let (Some(measured), Some(layer)) = (&measured, ended.layers.first())
         && let Some(told) = measured.commit(layer)
     {
@@ -248,20 +261,6 @@ fn execute(context: &Context, exec: Exec) -> Result<ExitCode, CliError> {
 fn size(text: &str) -> Result<u64, String> {
     let read = Bytes::parse(text).map(|bytes| bytes.0).filter(|bytes| *bytes >= 1 << 20);
     read.ok_or_else(|| "a size is wanted, such as 256M or 2G, and at least 1M".to_owned())
-}
-
-/// What a limited workspace holds now.
-fn bound(
-    bytes: Option<u64>,
-    inodes: Option<u64>,
-    access: WorkspaceAccess,
-    workspace: &Path,
-) -> Result<Option<Measured>, BoundError> {
-    if access != WorkspaceAccess::Rw || (bytes.is_none() && inodes.is_none()) {
-        return Ok(None);
-    }
-    let (folder, at) = (workspace.to_owned(), workspace.to_owned());
-    Bound { folder, at, bytes, inodes }.measure().map(Some)
 }
 
 fn code(code: i32) -> ExitCode {

@@ -58,6 +58,7 @@ pub(crate) fn unit(name: &str, kind: Role, state: UnitState) -> UnitStatus {
         log: None,
         last_lines: Vec::new(),
         isolation: Some(Isolation { level: "L2".into(), gaps, ..Isolation::default() }),
+        workspace_limits: (name == "agent:main").then(|| "quota".to_owned()),
     }
 }
 

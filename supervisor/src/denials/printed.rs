@@ -59,8 +59,8 @@ const PHRASES: [(&str, Said); 25] = [
 const CALLERS: [&str; 9] =
     ["mount", "umount", "unshare", "ptrace", "chroot", "nsenter", "keyctl", "perf", "setns"];
 
-/// The sentences, each once.
-pub(super) fn denials(spec: &LaunchSpec, texts: [&String; 2]) -> Vec<(Rule, String)> {
+/// The sentences, each once. `quotas`: the limits that file systems keep.
+pub(super) fn denials(spec: &LaunchSpec, quotas: &[Layer], texts: [&String; 2]) -> Vec<(Rule, String)> {
     let mut all: Vec<(Rule, String)> = Vec::new();
     for line in texts.into_iter().flat_map(|text| text.lines().take(LINES)) {
         let line = line.get(..line.floor_char_boundary(LINE)).unwrap_or_default();
@@ -68,7 +68,7 @@ pub(super) fn denials(spec: &LaunchSpec, texts: [&String; 2]) -> Vec<(Rule, Stri
         else {
             continue;
         };
-        if let Some(denial) = conclusion(spec, line, at, said)
+        if let Some(denial) = conclusion(spec, quotas, line, at, said)
             && !all.contains(&denial)
         {
             all.push(denial);
@@ -77,7 +77,13 @@ pub(super) fn denials(spec: &LaunchSpec, texts: [&String; 2]) -> Vec<(Rule, Stri
     all
 }
 
-fn conclusion(spec: &LaunchSpec, line: &str, at: usize, said: Said) -> Option<(Rule, String)> {
+fn conclusion(
+    spec: &LaunchSpec,
+    quotas: &[Layer],
+    line: &str,
+    at: usize,
+    said: Said,
+) -> Option<(Rule, String)> {
     let limits = &spec.limits;
     match said {
         Said::ReadOnly | Said::Refused | Said::Missing => {
@@ -107,8 +113,17 @@ fn conclusion(spec: &LaunchSpec, line: &str, at: usize, said: Said) -> Option<(R
         }
         Said::Full => {
             let path = path_in(line, at, &spec.cwd);
-            if let Some(layer) = layer_of(spec, path.as_deref()) {
-                return Some((Rule::Size, full(spec, layer)));
+            // Who names no file, as a shell does for its own redirections, writes where it is.
+            let view = covering(&spec.fs, path.as_deref().unwrap_or(&spec.cwd));
+            let of_view = |layers: &[Layer]| {
+                let view = view?;
+                layers.iter().find(|layer| layer.at == view.at).cloned()
+            };
+            if let Some(quota) = of_view(quotas) {
+                return Some((Rule::Size, full(&quota, None)));
+            }
+            if let Some(layer) = of_view(&spec.layers) {
+                return Some((Rule::Size, full(&layer, limits.data)));
             }
             let private = path.is_none_or(|path| path.starts_with("/tmp")) && spec.level >= Level::L2;
             private
@@ -121,18 +136,12 @@ fn conclusion(spec: &LaunchSpec, line: &str, at: usize, said: Said) -> Option<(R
     }
 }
 
-/// The limit that a full file system is of. Who names no file, as a shell does for its own redirections, writes where it is.
-fn layer_of<'a>(spec: &'a LaunchSpec, path: Option<&Path>) -> Option<&'a Layer> {
-    let path = path.unwrap_or(&spec.cwd);
-    let view = covering(&spec.fs, path)?;
-    spec.layers.iter().find(|layer| layer.at == view.at)
-}
-
-fn full(spec: &LaunchSpec, layer: &Layer) -> String {
+/// `memory`: of the command, where its changes are kept in it.
+fn full(layer: &Layer, memory: Option<u64>) -> String {
     let bytes = layer.bytes.map(|bytes| format!("{bytes} bytes (sandbox.disk)"));
     let inodes = layer.inodes.map(|inodes| format!("{inodes} files and folders (sandbox.inodes)"));
     let may = [bytes, inodes].into_iter().flatten().collect::<Vec<_>>().join(" and ");
-    let once = spec.limits.data.map_or_else(String::new, |memory| {
+    let once = memory.map_or_else(String::new, |memory| {
         format!("; one command may change at most {memory} bytes of it (sandbox.memory)")
     });
     format!("There is no room left in {}: it may hold {may}{once}.", layer.at.display())
@@ -262,7 +271,7 @@ mod tests {
             "OSError: [Errno 24] Too many open files: 'x'",
         ];
         let shown = said.map(|line| {
-            let found = denials(&spec(), [&line.to_owned(), &String::new()]);
+            let found = denials(&spec(), &[], [&line.to_owned(), &String::new()]);
             let told =
                 found.first().map_or("-".to_owned(), |(rule, sentence)| format!("{rule:?}: {sentence}"));
             format!("{line}\n  {told}")
@@ -280,18 +289,20 @@ mod tests {
             "sh: 1: nosuch: not found",
             "grep: pattern Read-only",
         ] {
-            let found = denials(&spec(), [&line.to_owned(), &String::new()]);
+            let found = denials(&spec(), &[], [&line.to_owned(), &String::new()]);
             assert!(found.is_empty(), "{line}: {found:?}");
         }
         let open = LaunchSpec { level: Level::L0, ..spec() };
-        assert!(denials(&open, [&"cat: /root/x: Permission denied".to_owned(), &String::new()]).is_empty());
+        assert!(
+            denials(&open, &[], [&"cat: /root/x: Permission denied".to_owned(), &String::new()]).is_empty()
+        );
     }
 
     #[test]
     fn a_full_workspace_is_told_with_its_keys() {
         let mut spec = spec();
         let told = |spec: &LaunchSpec, line: &str| {
-            denials(spec, [&line.to_owned(), &String::new()]).into_iter().map(|(_, told)| told).next()
+            denials(spec, &[], [&line.to_owned(), &String::new()]).into_iter().map(|(_, told)| told).next()
         };
         let lines = [
             "dd: error writing 'big': No space left on device",
@@ -312,6 +323,14 @@ mod tests {
                 );
             }
         }
+        // Of a file system's own limit the same, but for what is kept in memory.
+        let quotas: Vec<_> = spec.layers.drain(..).collect();
+        for line in lines {
+            let found = denials(&spec, &quotas, [&line.to_owned(), &String::new()]);
+            let [(_, told)] = found.as_slice() else { panic!("{found:?}") };
+            assert!(told.contains("1048576 bytes (sandbox.disk)"), "{told}");
+            assert!(!told.contains("sandbox.memory"), "{told}");
+        }
         let tmp = told(&spec, "dd: error writing '/tmp/fill': No space left on device").unwrap();
         assert!(tmp.contains("/tmp") && !tmp.contains("sandbox.disk"), "{tmp}");
     }
@@ -319,7 +338,7 @@ mod tests {
     #[test]
     fn a_hostile_path_steers_nothing() {
         let line = format!("cat: /\u{1b}[2J{}: No such file or directory", "x".repeat(400));
-        let (_, sentence) = denials(&spec(), [&line, &String::new()]).remove(0);
+        let (_, sentence) = denials(&spec(), &[], [&line, &String::new()]).remove(0);
         assert!(!sentence.contains('\u{1b}') && sentence.len() < 450, "{sentence}");
     }
 }

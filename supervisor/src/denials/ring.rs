@@ -1,6 +1,7 @@
 //! The latest denials, and how many are told to the journal.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use creel_ipc::msg::sandbox::{Certainty, Denial, Denials, WhyParams};
@@ -45,6 +46,13 @@ impl Ring {
     /// The terms of a command.
     pub fn terms(&self, run: &str) -> Option<&Terms> {
         self.terms.get(run)
+    }
+
+    /// A command was launched: of these folders the file system keeps the limits.
+    pub fn launched(&mut self, run: &str, by_quota: &[PathBuf]) {
+        if let Some(terms) = self.terms.get_mut(run) {
+            terms.launched(by_quota);
+        }
     }
 
     /// A command has ended: its terms, and what was denied to it meanwhile by others than the kernel.

@@ -1,14 +1,16 @@
 //! What a command was denied, once it has ended.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use creel_ipc::msg::sandbox::{Certainty, Denial, Rule};
 use creel_ipc::msg::tool::{ToolCause, ToolExit, ToolRunParams};
-use creel_launch::LaunchSpec;
+use creel_launch::{LaunchSpec, Layer};
 use serde::{Deserialize, Serialize};
 
 use super::printed;
 use crate::tool::command::Command;
+use crate::tool::layers::Bound;
 
 /// Denials of one command that are told.
 const MOST: usize = 8;
@@ -26,6 +28,9 @@ pub struct Terms {
     pub wall: Duration,
     /// Bytes that are kept of each stream.
     pub keep: usize,
+    /// The limits that file systems keep for it.
+    #[serde(default)]
+    pub quotas: Vec<Layer>,
     /// For whom it is outside of the sandbox, if it is so because somebody may.
     #[serde(default)]
     pub elevated: Option<String>,
@@ -48,14 +53,22 @@ impl Terms {
         let Command { spec, wall, keep, .. } = command;
         let people: Vec<String> = asked.elevated_for.iter().map(ToString::to_string).collect();
         let elevated = asked.elevated.then(|| people.join(", "));
-        Self { agent: asked.agent.clone(), spec: spec.clone(), wall: *wall, keep: *keep, elevated }
+        let quotas = command.bounds.iter().filter(|bound| bound.by_quota).map(Bound::layer).collect();
+        Self { agent: asked.agent.clone(), spec: spec.clone(), wall: *wall, keep: *keep, quotas, elevated }
+    }
+
+    /// It was launched, and of these folders the file system keeps the limits, whatever was expected.
+    pub fn launched(&mut self, by_quota: &[PathBuf]) {
+        let views: Vec<_> = self.spec.fs.iter().filter(|view| by_quota.contains(&view.path)).collect();
+        let kept = |layer: &mut Layer| views.iter().any(|view| view.at == layer.at);
+        self.quotas.extend(self.spec.layers.extract_if(.., kept));
     }
 
     /// Everything that can be said of what this command was denied.
     pub fn denials(&self, run: &str, exit: &ToolExit, counted: Counted, now_ms: i64) -> Vec<Denial> {
         let mut found = self.exact(exit, counted);
         let known: Vec<Rule> = found.iter().map(|(rule, ..)| *rule).collect();
-        for (rule, sentence) in printed::denials(&self.spec, [&exit.stderr, &exit.stdout]) {
+        for (rule, sentence) in printed::denials(&self.spec, &self.quotas, [&exit.stderr, &exit.stdout]) {
             // What the kernel counted needs no conclusion.
             let again = known.contains(&rule) && matches!(rule, Rule::Memory | Rule::Pids | Rule::Size);
             if !again && !found.iter().any(|(.., other, _)| *other == sentence) {
@@ -158,7 +171,14 @@ mod tests {
         spec.cwd = "/home/a/work".into();
         spec.fs.push(View::rw("/home/a/work"));
         spec.limits.cpu_percent = Some(50);
-        Terms { agent: "main".into(), spec, wall: Duration::from_secs(30), keep: 1 << 20, elevated: None }
+        Terms {
+            agent: "main".into(),
+            spec,
+            wall: Duration::from_secs(30),
+            keep: 1 << 20,
+            quotas: vec![],
+            elevated: None,
+        }
     }
 
     #[test]

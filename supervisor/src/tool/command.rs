@@ -8,6 +8,7 @@ use creel_config::sandbox::{SandboxMode, SandboxScope, ToolNetwork, ToolPolicy, 
 use creel_ipc::limits::MAX_TOOL_STREAM;
 use creel_ipc::msg::tool::ToolRunParams;
 use creel_ipc::protected;
+use creel_launch::quota::Limit;
 use creel_launch::tool::{Foreground, WorkspaceAccess as Shown, spec};
 use creel_launch::{Access, LaunchError, LaunchSpec, Level, Net, View};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use super::ends::Input;
 use super::homes;
 use super::layers::Bound;
 use super::leavings::Look;
+use super::quota::Quotas;
 use super::setup::Preparation;
 use crate::place;
 
@@ -121,6 +123,8 @@ pub struct Site<'a> {
     pub paths: &'a Paths,
     /// The workspaces of all agents.
     pub workspaces: Vec<&'a Path>,
+    /// The limits that file systems keep.
+    pub quotas: &'a Quotas,
 }
 
 /// Where a command finds its home.
@@ -237,8 +241,8 @@ pub fn command(params: &ToolRunParams, site: &Site<'_>) -> Result<Command, Comma
         }
         spec.fs.push(View { path: home, at, access: Access::Rw });
     }
-    let bounds = bounds(&spec, policy, access == Shown::Rw);
-    spec.layers = bounds.iter().map(Bound::layer).collect();
+    let bounds = bounds(&spec, policy, access == Shown::Rw, site.quotas);
+    spec.layers = bounds.iter().filter(|bound| !bound.by_quota).map(Bound::layer).collect();
     spec.env.extend(params.env.clone());
     spec.env.extend(policy.env.clone());
     let reaches = (policy.network != ToolNetwork::None).then(|| params.agent.clone());
@@ -277,14 +281,14 @@ fn writes(folder: &Path, params: &ToolRunParams, site: &Site<'_>) -> Writes {
 }
 
 /// What the operator limits: the workspace and the home, each for itself. Writable binds are the operator's own.
-fn bounds(spec: &LaunchSpec, policy: &ToolPolicy, workspace: bool) -> Vec<Bound> {
-    let (bytes, inodes) = (policy.disk, policy.inodes);
-    if spec.level == Level::L0 || (bytes.is_none() && inodes.is_none()) {
+fn bounds(spec: &LaunchSpec, policy: &ToolPolicy, workspace: bool, quotas: &Quotas) -> Vec<Bound> {
+    let limit = Limit { bytes: policy.disk, inodes: policy.inodes };
+    if spec.level == Level::L0 || limit == Limit::default() {
         return Vec::new();
     }
     let first = spec.fs.first().filter(|_| workspace);
     let home = spec.fs.iter().find(|view| view.at == Path::new(HOME));
-    let bound = |view: &View| Bound { folder: view.path.clone(), at: view.at.clone(), bytes, inodes };
+    let bound = |view: &View| Bound::of(view.path.clone(), view.at.clone(), limit, quotas);
     first.into_iter().chain(home).map(bound).collect()
 }
 
@@ -339,6 +343,7 @@ mod tests {
             level: Level::L2,
             paths: &paths,
             workspaces: Vec::new(),
+            quotas: &Quotas::of(home.path()),
         };
         command(params, &site)
     }

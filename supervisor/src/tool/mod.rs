@@ -8,6 +8,7 @@ pub mod ends;
 pub mod homes;
 pub mod layers;
 pub mod leavings;
+pub mod quota;
 pub mod run;
 pub mod runs;
 pub mod scroll;

@@ -18,6 +18,8 @@ use super::command::{Command, Writes};
 use super::ends::{self, Output};
 use super::layers::{self, Measured};
 use super::leavings::Look;
+use super::quota::Quotas;
+use super::runs::Hold;
 use super::scroll::Scroll;
 use crate::logs::reader;
 use crate::unit::process::{self, Process, spawn_error};
@@ -51,6 +53,8 @@ pub struct Run {
     pub looks: Vec<Look>,
     /// The folders whose layers its process has, in their order.
     bounds: Vec<Measured>,
+    /// The folders that their file system limits.
+    pub by_quota: Vec<PathBuf>,
     out: Stream,
     err: Stream,
     /// Its standard input, as long as that is open.
@@ -83,6 +87,8 @@ pub struct RunState {
     looks: Vec<Look>,
     #[serde(default)]
     bounds: Vec<Measured>,
+    #[serde(default)]
+    by_quota: Vec<PathBuf>,
     out: (Capture, Characters),
     err: (Capture, Characters),
     scroll: Option<Scroll>,
@@ -130,17 +136,20 @@ impl Run {
     ///
     /// # Errors
     /// What the run came to: it never began.
-    pub async fn launch(command: &Command) -> Result<Rc<Self>, ToolExit> {
+    pub async fn launch(command: &Command, quotas: &Quotas) -> Result<Rc<Self>, ToolExit> {
         let began = Instant::now();
-        Self::begin(command, began).await.map(Rc::new).map_err(|error| ToolExit {
+        Self::begin(command, quotas, began).await.map(Rc::new).map_err(|error| ToolExit {
             message: Some(error.to_string()),
             wall_ms: millis(began.elapsed()),
             ..ToolExit::of(ToolCause::LaunchFailed)
         })
     }
 
-    async fn begin(command: &Command, began: Instant) -> Result<Self, LaunchError> {
-        let bounds = layers::measure_aside(command.bounds.clone()).await?;
+    async fn begin(command: &Command, quotas: &Quotas, began: Instant) -> Result<Self, LaunchError> {
+        let bounds = layers::measure_aside(&command.bounds, quotas).await?;
+        let layered = |folder: &PathBuf| bounds.iter().any(|measured| measured.bound.folder == *folder);
+        let by_quota = command.bounds.iter().map(|bound| bound.folder.clone());
+        let by_quota = by_quota.filter(|folder| !layered(folder)).collect();
         let mut spec = command.spec.clone();
         spec.layers = bounds.iter().map(Measured::layer).collect();
         let (stdio, ours) = ends::open(command.input)?;
@@ -157,6 +166,7 @@ impl Run {
             home: command.home.clone(),
             looks,
             bounds,
+            by_quota,
             out: Stream::open(ours.out, fresh())?,
             err: Stream::open(ours.err, fresh())?,
             input: RefCell::new(ours.input),
@@ -197,6 +207,7 @@ impl Run {
             look: None,
             looks: self.looks.clone(),
             bounds: self.bounds.clone(),
+            by_quota: self.by_quota.clone(),
             out: self.out.state(),
             err: self.err.state(),
             scroll: self.scroll.as_ref().map(|scroll| scroll.borrow().clone()),
@@ -212,9 +223,11 @@ impl Run {
         layers.map(|(bound, layer)| Ok((bound, layer.try_clone()?))).collect()
     }
 
-    /// The folders that it writes by way of a layer: nobody else may do that meanwhile.
-    pub fn holds(&self) -> Vec<PathBuf> {
-        self.bounds.iter().map(|measured| measured.bound.folder.clone()).collect()
+    /// The folders with limits that it writes.
+    pub fn holds(&self) -> Vec<Hold> {
+        let alone = self.bounds.iter().map(|measured| (&measured.bound.folder, false));
+        let all = alone.chain(self.by_quota.iter().map(|folder| (folder, true)));
+        all.map(|(folder, shared)| Hold { folder: folder.clone(), shared }).collect()
     }
 
     /// The pipes: output and errors.
@@ -248,6 +261,7 @@ impl Run {
             home: state.home,
             looks: state.look.into_iter().chain(state.looks).collect(),
             bounds: state.bounds,
+            by_quota: state.by_quota,
             out: Stream::open(out, state.out)?,
             err: Stream::open(err, state.err)?,
             input: RefCell::new(input),

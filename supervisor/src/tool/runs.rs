@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::background::Background;
 use super::command::Command;
-use super::layers::Measured;
+use super::layers::{Bound, Measured};
 use super::leavings::Look;
 use super::run::Run;
 use super::setup::Setup;
@@ -51,8 +51,8 @@ pub struct Going {
     kill: Option<oneshot::Sender<()>>,
     /// Whether it has a place among the concurrent ones.
     running: bool,
-    /// Folders that it writes by way of a layer.
-    holds: Vec<PathBuf>,
+    /// Folders with limits that it writes.
+    holds: Vec<Hold>,
     /// Its home, if that is kept.
     home: Option<PathBuf>,
     /// Whether its changes are being brought over.
@@ -73,9 +73,25 @@ pub struct RunsState {
     preparing: BTreeMap<String, Setup>,
 }
 
-/// The folders that a command would write by way of a layer.
-fn held_by(command: &Command) -> Vec<PathBuf> {
-    command.bounds.iter().map(|bound| bound.folder.clone()).collect()
+/// A folder with limits that a run writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Whether others may write it meanwhile: not, when one of them does it by way of a layer.
+    pub shared: bool,
+}
+
+impl Hold {
+    fn is_against(&self, other: &Self) -> bool {
+        self.folder == other.folder && !(self.shared && other.shared)
+    }
+}
+
+/// The folders with limits that a command would write.
+fn held_by(command: &Command) -> Vec<Hold> {
+    let hold = |bound: &Bound| Hold { folder: bound.folder.clone(), shared: bound.by_quota };
+    command.bounds.iter().map(hold).collect()
 }
 
 impl Going {
@@ -135,7 +151,8 @@ impl Runs {
         let full = running >= CONCURRENT;
         let free = |command: &Command| {
             let held = held_by(command);
-            !self.going.values().any(|going| going.running && going.holds.iter().any(|f| held.contains(f)))
+            let against = |hold: &Hold| held.iter().any(|other| hold.is_against(other));
+            !self.going.values().any(|going| going.running && going.holds.iter().any(against))
         };
         let next = self.queue.iter().position(|(_, command)| {
             let waits = command.setup.setup().is_some_and(|setup| self.preparing_for(setup).is_some());
@@ -152,6 +169,8 @@ impl Runs {
     /// A run has a process.
     pub fn started(&mut self, id: &str, run: Rc<Run>, now: At) {
         if let Some(going) = self.going.get_mut(id) {
+            // Its folders may have been given limits by quota just now.
+            going.holds = run.holds();
             going.run = Some((run, now));
         }
     }
@@ -228,8 +247,8 @@ impl Runs {
             going
                 .holds
                 .iter()
-                .find(|folder| held.contains(folder))
-                .map(|folder| (run.as_str(), folder.clone()))
+                .find(|hold| held.iter().any(|other| hold.is_against(other)))
+                .map(|hold| (run.as_str(), hold.folder.clone()))
         });
         both.next()
     }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
+use creel_config::plan::UnitKind;
 use creel_config::sandbox::{Floor, SandboxMode};
 use creel_ipc::hello::Role;
 use creel_ipc::msg::event::{Event as Told, EventKind};
@@ -20,6 +21,7 @@ use crate::clock::now_ms;
 use crate::link::Outgoing;
 use crate::logs::line::Cutter;
 use crate::logs::reader::{self, Tap};
+use crate::tool::quota::Wanted;
 use crate::unit::At;
 use crate::unit::event::SIGSYS;
 use crate::unit::machine::{self, End, Failure, Machine};
@@ -72,6 +74,10 @@ impl Tree {
             .map_err(|error| spawn_error(&error, "A folder of the unit cannot be used"))?;
         let paths = &self.ground.paths;
         let private = [self.ground.config_file.clone(), paths.token(), paths.lock()];
+        if matches!(member.unit.kind, UnitKind::Agent { .. }) {
+            // It may be the first start, and its workspace was made just now.
+            self.ground.quotas.settle(Wanted::of(&self.settings.plan, &self.ground.paths));
+        }
         spec.env.insert(PROMISE.to_owned(), promise(&spec, &self.settings.plan, &private));
         let (theirs, ours) = process::link_pair()?;
         let stdin = theirs.try_clone().map_err(|error| spawn_error(&error, "No descriptor is left"))?;

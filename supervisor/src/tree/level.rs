@@ -8,8 +8,14 @@ use creel_launch::{Level, Measured};
 
 use super::Tree;
 use crate::cgroup;
+use crate::tool::quota::Wanted;
 
 impl Tree {
+    /// Has the limits of workspaces brought about that file systems keep.
+    pub(super) fn settle_quotas(&self) {
+        self.ground.quotas.settle(Wanted::of(&self.settings.plan, &self.ground.paths));
+    }
+
     /// Measures the level once, and only if it is needed.
     pub(super) fn measure(&mut self) {
         if self.settings.plan.supervision.mode == SandboxMode::Off {

@@ -29,6 +29,7 @@ use crate::place::Lock;
 use crate::settings::{Settings, Source};
 use crate::signals::{Asked, Signals};
 use crate::tool::Runs;
+use crate::tool::quota::Quotas;
 use crate::uids::Uids;
 use crate::unit::At;
 use crate::unit::machine::{self, Action};
@@ -153,6 +154,7 @@ impl Tree {
             log_level: settings.log_level,
             passed_on: passed_on(&source.env),
             uids: Rc::new(uids),
+            quotas: Quotas::of(&source.paths.state()),
         };
         let members = settings
             .plan
@@ -193,6 +195,7 @@ impl Tree {
             sweep: homes::FIRST,
         };
         tree.measure();
+        tree.settle_quotas();
         tree
     }
 
@@ -315,8 +318,11 @@ impl Tree {
             }
             Event::ToolStarted { run, going } => {
                 let now = self.now();
+                self.denials.launched(&run, &going.by_quota);
                 self.runs.started(&run, going, now);
                 self.open_way(&run);
+                // Others may write its folders after all.
+                self.start_runs();
             }
             Event::ToolEnded { run, exit } => {
                 self.close_way(&run);

@@ -108,6 +108,7 @@ impl Tree {
         }
         let sentences = changes.into_iter().filter_map(|change| self.change(change, &old.plan)).collect();
         self.retry_the_hopeless();
+        self.settle_quotas();
         self.post(GATEWAY, Outgoing::Applied(ConfigApplied { generation: self.generation }));
         if let Err(error) = self.source.keep_last_good() {
             tracing::warn!("The last good configuration cannot be kept: {error}.");

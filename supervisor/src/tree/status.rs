@@ -93,6 +93,7 @@ impl Tree {
             log: None,
             last_lines: Vec::new(),
             isolation: member.isolation.clone(),
+            workspace_limits: self.ground.quotas.keeper(&member.unit).map(str::to_owned),
         }
     }
 
@@ -116,6 +117,7 @@ impl Tree {
             log: None,
             last_lines: Vec::new(),
             isolation: Some(isolation(&process.0.isolation)),
+            workspace_limits: None,
         };
         let launched = |(run, going): (&'_ String, &'_ crate::tool::runs::Going)| {
             going.run.as_ref().map(|(going, at)| row((run, &going.process, *at)))

@@ -76,6 +76,7 @@ impl Tree {
             level: self.ground.level,
             paths: &self.ground.paths,
             workspaces: self.settings.plan.workspaces(),
+            quotas: &self.ground.quotas,
         };
         let mut command = command(params, &site).map_err(|error| bad(error.to_string()))?;
         if command.reaches.is_some() {
@@ -107,8 +108,9 @@ impl Tree {
         }
         while let Some((id, command, killed)) = self.runs.take_next() {
             let (events, listener) = (self.events.clone(), Rc::clone(&self.listener));
+            let quotas = self.ground.quotas.clone();
             tokio::task::spawn_local(async move {
-                match Run::launch(&command).await {
+                match Run::launch(&command, &quotas).await {
                     Ok(going) => {
                         let started = Event::ToolStarted { run: id.clone(), going: Rc::clone(&going) };
                         let _over = events.send(started).await;

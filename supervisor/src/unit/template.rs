@@ -13,6 +13,7 @@ use creel_launch::{LaunchSpec, Level, Net, View};
 
 use crate::logs::file::plain;
 use crate::place;
+use crate::tool::quota::Quotas;
 use crate::uids::Uids;
 
 /// Where the binaries of the units are: never on `$PATH`.
@@ -64,6 +65,8 @@ pub struct Ground {
     pub passed_on: Env,
     /// Who units are.
     pub uids: Rc<Uids>,
+    /// The limits of folders that file systems keep.
+    pub quotas: Quotas,
 }
 
 /// Switches for development that units read themselves. None of them is a secret.
@@ -237,6 +240,7 @@ mod tests {
         let plan = Config::default().plan(&paths, &Found::default());
         let ground = Ground {
             config_file: paths.config.clone(),
+            quotas: Quotas::of(&paths.state()),
             paths,
             binaries: Binaries { folders: vec![PathBuf::from("/opt/creel")] },
             level: Level::L2,

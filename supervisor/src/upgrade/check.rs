@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Carried, UpgradeError};
 use crate::settings::{Settings, Source};
+use crate::tool::quota::Quotas;
 use crate::uids::Uids;
 use crate::unit::template::{self, Binaries, Ground, PROGRAMS};
 
@@ -82,6 +83,7 @@ fn rehearse(
         level: measured.min(Level::L2),
         log_level: settings.log_level,
         uids: Rc::new(Uids::open(&source.paths.state())),
+        quotas: Quotas::of(&source.paths.state()),
         passed_on: template::passed_on(&source.env),
     };
     for unit in &settings.plan.units {

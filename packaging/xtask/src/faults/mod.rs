@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::run;
 
 mod host;
-mod programs;
+pub(crate) mod programs;
 mod report;
 mod rows;
 mod vm;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::report::{self, Report};
 use super::{Level, stage};
-use crate::shell::root;
+use crate::faults::programs;
+use crate::shell::{command, must, root};
 use crate::vm::{self, Guest};
 
 /// Emulated and on a busy machine, it takes this long at most.
@@ -38,6 +39,29 @@ pub(super) fn run(creel: &Path, suites: &[&'static str], levels: &[Level]) -> Re
     Ok(())
 }
 
+/// Puts the tests of project quota into the share: the kernels of machines that build have none as a rule.
+fn quota(creel: &Path, share: &Path) -> Result<()> {
+    let folder = share.join("quota");
+    fs::create_dir_all(&folder)?;
+    let programs = programs::build(&["--package", "creel", "--test", "quota", "--example", "test-worker"])?;
+    let program = programs.iter().find(|program| program.name == "quota").context("cargo built no test of quota")?;
+    let worker = creel.with_file_name("examples").join("test-worker");
+    for (from, name) in [(creel, "creel"), (&worker, "test-worker"), (&program.file, "tests")] {
+        let to = folder.join(name);
+        fs::copy(from, &to).with_context(|| format!("{} is not built", from.display()))?;
+        // The emulated disk is slow; without debugging information there is a tenth of it. It is only smaller if this works.
+        let _as_large = command("strip", &[&to.to_string_lossy()]).status();
+    }
+    // Made here: the guest has only what every Debian has.
+    for (kind, make) in vm::DISKS {
+        let file = folder.join(kind);
+        fs::File::create(&file)?.set_len(320 << 20)?;
+        let [program, options @ ..] = make else { continue };
+        must(command(program, options).arg(&file))?;
+    }
+    Ok(())
+}
+
 fn one(creel: &Path, suite: &'static str, levels: &[Level]) -> Result<()> {
     let share = root().join("target/vm").join(format!("share-redteam-{suite}"));
     if share.exists() {
@@ -47,6 +71,7 @@ fn one(creel: &Path, suite: &'static str, levels: &[Level]) -> Result<()> {
     stage(creel, &share)?;
     fs::copy(root().join("tests/vm/redteam.sh"), share.join("redteam.sh"))?;
     fs::copy(root().join("packaging/apparmor/creel"), share.join("apparmor"))?;
+    quota(creel, &share)?;
     let begun = Instant::now();
     let runs = || RUNS.into_iter().filter(|(.., level)| levels.contains(level));
     let names: Vec<_> = runs().map(|(file, ..)| file).collect();

@@ -76,6 +76,7 @@ pub(crate) fn number(name: &str) -> Option<Option<i64>> {
         "io_uring_enter" => libc::SYS_io_uring_enter,
         "io_uring_register" => libc::SYS_io_uring_register,
         "memfd_secret" => 447,
+        "file_setattr" => 469,
         "openat2" => libc::SYS_openat2,
         "prctl" => libc::SYS_prctl,
         "bind" => libc::SYS_bind,

@@ -15,6 +15,7 @@ mod limits;
 mod network;
 pub(crate) mod nursery;
 mod outer_layer;
+pub(crate) mod project;
 mod root;
 mod ruleset;
 mod scratch;

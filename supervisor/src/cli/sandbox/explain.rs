@@ -24,6 +24,7 @@ use crate::cgroup::Controllers;
 use crate::explain::Ground;
 use crate::settings::Source;
 use crate::tool::command::{Command, Site, command};
+use crate::tool::quota::Quotas;
 
 /// Explain the sandbox of an agent.
 #[derive(Debug, clap::Args)]
@@ -116,7 +117,8 @@ fn compose(
         ));
     }
     let workspaces = plan.workspaces();
-    let site = Site { workspace, policy: tools, level, paths, workspaces };
+    let quotas = Quotas::of(&paths.state());
+    let site = Site { workspace, policy: tools, level, paths, workspaces, quotas: &quotas };
     command(params, &site).map_err(|error| error.to_string())
 }
 

@@ -13,7 +13,9 @@ use std::fmt::Write as _;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use creel_launch::quota::Limit;
 use creel_launch::{LaunchError, Layer, Stage};
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +23,14 @@ use serde::{Deserialize, Serialize};
 use commit::commit;
 pub use measure::{Held, measure};
 
+use super::quota::Quotas;
+
 /// Marks of deletion that a layer may hold beyond the limit, if there is as much to delete: in a full folder it must be possible to
 /// delete. What is written in their place instead is left out by the commit.
 const MARKS: u64 = 1024;
+
+/// How long a run waits for its folder to be given a number, so that no later one needs a layer.
+const NUMBERED: Duration = Duration::from_secs(5);
 
 /// What came of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +56,12 @@ pub struct Bound {
     pub bytes: Option<u64>,
     /// Files, folders and links.
     pub inodes: Option<u64>,
+    /// Whether its file system sees to it: then there is no layer, and runs need not take turns.
+    #[serde(default)]
+    pub by_quota: bool,
+    /// Why not, where that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
 }
 
 /// A folder cannot be measured.
@@ -74,6 +87,19 @@ pub struct Measured {
 }
 
 impl Bound {
+    /// The limit of a folder, in the way that it has now.
+    pub fn of(folder: PathBuf, at: PathBuf, limit: Limit, quotas: &Quotas) -> Self {
+        let by_quota = quotas.holds(&folder, limit);
+        let why_not = if by_quota { None } else { quotas.why_not(&folder) };
+        let Limit { bytes, inodes } = limit;
+        Self { folder, at, bytes, inodes, by_quota, why_not }
+    }
+
+    /// The limit itself.
+    pub fn limit(&self) -> Limit {
+        Limit { bytes: self.bytes, inodes: self.inodes }
+    }
+
     /// The layer of a spec that is only described: with the whole limit for its room.
     pub fn layer(&self) -> Layer {
         Layer { at: self.at.clone(), bytes: self.bytes, inodes: self.inodes }
@@ -141,15 +167,24 @@ fn told(bound: &Bound, done: &Committed) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Measures on a thread of its own.
+/// Measures on a thread of its own what has no limit by quota and cannot be given one now.
 ///
 /// # Errors
 /// When a folder cannot be measured.
-pub async fn measure_aside(bounds: Vec<Bound>) -> Result<Vec<Measured>, LaunchError> {
+pub async fn measure_aside(bounds: &[Bound], quotas: &Quotas) -> Result<Vec<Measured>, LaunchError> {
+    // One that waited for its turn may have lost it meanwhile.
+    let open = |bound: &&Bound| !(bound.by_quota && quotas.holds(&bound.folder, bound.limit()));
+    let bounds: Vec<_> = bounds.iter().filter(open).cloned().collect();
     if bounds.is_empty() {
         return Ok(Vec::new());
     }
-    let work = move || bounds.into_iter().map(Bound::measure).collect::<Result<Vec<_>, _>>();
+    let quotas = quotas.clone();
+    let work = move || {
+        let until = Instant::now() + NUMBERED;
+        let layered =
+            |bound: &Bound| quotas.prepare(&bound.folder, bound.limit(), Some(until), false).is_err();
+        bounds.into_iter().filter(layered).map(Bound::measure).collect::<Result<Vec<_>, _>>()
+    };
     let failed = |sentence: String| LaunchError { stage: Stage::View, errno: None, sentence };
     let outcome = aside("measure", work).await;
     outcome

@@ -18,6 +18,10 @@ struct Ground {
     outside: PathBuf,
 }
 
+fn bound(bytes: Option<u64>, inodes: Option<u64>) -> Bound {
+    Bound { folder: "/w".into(), at: "/w".into(), bytes, inodes, by_quota: false, why_not: None }
+}
+
 fn ground() -> Ground {
     let keep = tempfile::tempdir().unwrap();
     let [layer, folder, outside] = ["layer", "folder", "outside"].map(|name| keep.path().join(name));
@@ -240,7 +244,7 @@ fn long_names_come_over_and_what_is_too_deep_is_told() {
     assert_eq!(ground.read(&"n".repeat(255)), "long");
     assert!(ground.has("new\nline\u{1b}[2J"));
     assert!(done.failed.len() == 1 && done.failed[0].contains("64 folders deep"), "{done:?}");
-    let bound = Bound { folder: "/w".into(), at: "/w".into(), bytes: None, inodes: None };
+    let bound = bound(None, None);
     let told = told(&bound, &done).unwrap();
     assert!(told.starts_with("Not everything") && !told.contains('\n'), "{told}");
 }
@@ -257,7 +261,7 @@ fn there_are_never_more_files_than_allowed() {
     let done = ground.commit(Some(10));
     assert_eq!(measure(&ground.folder).unwrap().inodes, 10);
     assert_eq!((done.over, ground.read("a").as_str(), ground.read("b").as_str()), (13, "new", "2"));
-    let bound = Bound { folder: "/w".into(), at: "/w".into(), bytes: None, inodes: Some(10) };
+    let bound = bound(None, Some(10));
     insta::assert_snapshot!(told(&bound, &done).unwrap());
 }
 
@@ -304,7 +308,7 @@ fn a_folder_that_is_gone_is_told() {
 #[test]
 fn a_layer_has_the_room_that_is_left() {
     let layer = |bytes, inodes, held| {
-        let bound = Bound { folder: "/w".into(), at: "/w".into(), bytes, inodes };
+        let bound = bound(bytes, inodes);
         let layer = Measured { bound, held }.layer();
         (layer.bytes, layer.inodes)
     };
