@@ -35,9 +35,10 @@ noun! {
         /// Variables of tool runs. Whoever can ask the agent can read them: no place for secrets.
         "env" => env: BTreeMap<String, String> = BTreeMap::new(), check variables;
         /// Bytes that the workspace of an agent may hold before its commands can write no more; the home folder of tool runs
-        /// as many. Needs level L2.
+        /// as many. Needs level L2, or a file system with project quota.
         "disk" => disk: Option<Bytes> = None, check within_disk;
-        /// Files and folders that the workspace of an agent may hold; the home folder of tool runs as many. Needs level L2.
+        /// Files and folders that the workspace of an agent may hold; the home folder of tool runs as many. Needs level L2, or
+        /// a file system with project quota.
         "inodes" => inodes: Option<u64> = None, check within_if_given(1, 100_000_000);
         /// What a tool run reaches of the network.
         "network" => network: ToolNetwork = ToolNetwork::default();

@@ -30,7 +30,8 @@ pub(crate) fn install() -> Result<()> {
     if needed.iter().all(|(program, version)| answers(program, version)) {
         return Ok(());
     }
-    let needs = "a virtual machine needs the Debian packages qemu-system-x86, mmdebstrap, e2fsprogs and xfsprogs";
+    let needs =
+        "a virtual machine needs the Debian packages qemu-system-x86, mmdebstrap, e2fsprogs and xfsprogs";
     if !answers("apt-get", "--version") {
         bail!("{needs}: install them first");
     }

@@ -129,7 +129,8 @@ pub(crate) struct Exec {
     wall: u64,
     /// Bytes that the workspace may hold with what the command writes, such as 256M
     ///
-    /// What the command changes is kept in memory (at most 512 MiB) and brought into the workspace when it has ended.
+    /// Kept by its file system where that has project quota for us. Elsewhere what the command changes is kept in memory (at most
+    /// 512 MiB) and brought into the workspace when it has ended.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     disk: Option<u64>,
     /// Files and folders that the workspace may hold

@@ -168,7 +168,9 @@ fn more(unit: &UnitStatus) -> Vec<String> {
         });
         notes.extend(isolation.gaps.iter().map(|gap| format!("gap: {gap}")));
     }
-    notes.extend(unit.workspace_limits.as_ref().map(|by| format!("limits of the workspace: by {}", plain(by))));
+    notes.extend(
+        unit.workspace_limits.as_ref().map(|by| format!("limits of the workspace: by {}", plain(by))),
+    );
     if let Some(log) = &unit.log {
         notes.push(format!(
             "log: {} lines, {} over the budget, {} not written",

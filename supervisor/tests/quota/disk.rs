@@ -3,16 +3,19 @@
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use creel_launch::quota::{self, Account, Tag};
-use tempfile::TempDir;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::home::not_measured;
+use creel_launch::quota::{self, Account, Tag};
 
-/// A mounted file system; it goes with the value.
+/// A mounted file system, in which all homes are made; it goes with the value. There is one at a time, always at the same place, for
+/// a process has one folder for such things.
 pub(crate) struct Disk {
-    at: TempDir,
+    at: PathBuf,
+    _only: MutexGuard<'static, ()>,
 }
+
+static ONLY: Mutex<()> = Mutex::new(());
 
 /// Where files with file systems are found that this machine cannot make itself.
 const MADE: &str = "CREEL_TEST_DISKS";
@@ -28,28 +31,29 @@ impl Disk {
         if !rustix::process::geteuid().is_root() {
             return Err("only root mounts file systems".to_owned());
         }
-        // Not in the folder that tests are in by now.
-        let at = tempfile::Builder::new().prefix("creel-disk-").tempdir_in("/var/tmp").unwrap();
-        let file = at.path().with_extension("img");
+        let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = PathBuf::from(format!("/var/tmp/creel-disk-{}", std::process::id()));
+        std::fs::create_dir_all(&at).unwrap();
+        let file = at.with_extension("img");
         let made = make(kind, &file);
-        let mounted = made.and_then(|()| {
-            said(Command::new("mount").args(["-t", kind, "-o", options]).arg(&file).arg(at.path()))
-        });
+        let mounted = made
+            .and_then(|()| said(Command::new("mount").args(["-t", kind, "-o", options]).arg(&file).arg(&at)));
         // The mount has it open.
         let _none = std::fs::remove_file(&file);
-        mounted?;
-        std::fs::set_permissions(at.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        Ok(Self { at })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.at.path()
+        if let Err(why) = mounted {
+            std::fs::remove_dir(&at).unwrap();
+            return Err(why);
+        }
+        std::fs::set_permissions(&at, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let _again = tempfile::env::override_temp_dir(&at);
+        Ok(Self { at, _only: only })
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _told = said(Command::new("umount").arg("-l").arg(self.at.path()));
+        let _told = said(Command::new("umount").arg("-l").arg(&self.at));
+        let _mounted_still = std::fs::remove_dir(&self.at);
     }
 }
 

@@ -44,7 +44,8 @@ fn quota(creel: &Path, share: &Path) -> Result<()> {
     let folder = share.join("quota");
     fs::create_dir_all(&folder)?;
     let programs = programs::build(&["--package", "creel", "--test", "quota", "--example", "test-worker"])?;
-    let program = programs.iter().find(|program| program.name == "quota").context("cargo built no test of quota")?;
+    let program =
+        programs.iter().find(|program| program.name == "quota").context("cargo built no test of quota")?;
     let worker = creel.with_file_name("examples").join("test-worker");
     for (from, name) in [(creel, "creel"), (&worker, "test-worker"), (&program.file, "tests")] {
         let to = folder.join(name);
