@@ -26,11 +26,11 @@ impl Dialer {
         Self(Arc::new(Inner { supervisor, dials: AtomicU64::new(0), waiting: Mutex::default() }))
     }
 
-    /// A connected socket.
+    /// A connected socket, to one of the servers that the configuration names.
     ///
     /// # Errors
     /// A sentence that says why there is none.
-    pub(crate) async fn dial(&self) -> Result<OwnedFd, String> {
+    pub(crate) async fn dial(&self, server: u32) -> Result<OwnedFd, String> {
         let dial = self.0.dials.fetch_add(1, Ordering::Relaxed);
         let (sender, socket) = oneshot::channel();
         {
@@ -39,7 +39,7 @@ impl Dialer {
             waiting.retain(|_, sender| !sender.is_closed());
             waiting.insert(dial, sender);
         }
-        let asked = self.0.supervisor.call::<DatabaseDial>(&DatabaseDialParams { dial }).await;
+        let asked = self.0.supervisor.call::<DatabaseDial>(&DatabaseDialParams { dial, server }).await;
         asked.map_err(|error| error.to_string().trim_end_matches('.').to_owned())?;
         socket.await.map_err(|_closed| "its connection came without a socket".to_owned())
     }

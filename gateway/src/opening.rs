@@ -40,6 +40,9 @@ pub(crate) fn reach(settings: &Settings) -> Kept<Reach> {
     let server = &settings.config.store.postgres;
     let mut config = tokio_postgres::Config::new();
     config.host(&server.host).port(server.port).dbname(&server.database).user(&server.user);
+    for standby in &server.standbys {
+        config.host(&standby.host).port(standby.port);
+    }
     config.connect_timeout(Duration::from_secs(5));
     if let Some(password) = &server.password {
         config.password(password.expose());

@@ -39,6 +39,16 @@ async fn nothing_is_lost_when_the_disk_is_full() -> Result<()> {
     chaos("diskfull", 6, 32).await
 }
 
+#[tokio::test]
+async fn nothing_is_lost_and_nobody_polls_beside_another_when_a_host_is_cut_off() -> Result<()> {
+    chaos("partition", 6, 7).await
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_the_standby_of_the_database_takes_over() -> Result<()> {
+    chaos("failover", 6, 18).await
+}
+
 /// Says so loudly, and has `cargo xtask test` say it again at its end.
 #[expect(clippy::print_stderr, reason = "the runner shows it")]
 fn not_measured(why: &str) -> Result<()> {

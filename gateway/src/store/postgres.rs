@@ -74,6 +74,8 @@ pub(crate) struct Postgres {
     rules: Rules,
     group: Group,
     rest: Rest,
+    /// The newest timeline that was seen.
+    timeline: u32,
     /// How far a test has moved the clock.
     shift_ms: i64,
 }
@@ -118,7 +120,8 @@ impl Postgres {
             .build()
             .map_err(|error| StoreError::Engine(format!("its connection cannot be driven: {error}")))?;
         let rest = Rest::default();
-        let mut store = Self { rt, reach, link: None, promise, rules, group: Group::None, rest, shift_ms: 0 };
+        let (group, timeline) = (Group::None, 0);
+        let mut store = Self { rt, reach, link: None, promise, rules, group, rest, timeline, shift_ms: 0 };
         store.connect()?;
         Ok(store)
     }
@@ -126,6 +129,10 @@ impl Postgres {
     fn begin_link(&self) -> Kept<Link> {
         let link = Link::open(&self.rt, &self.reach)?;
         let name = self.reach.name();
+        if link.timeline() < self.timeline {
+            let reason = "its server was left behind by a failover: another one has gone on without it";
+            return Err(StoreError::Away(reason.to_owned()));
+        }
         // A server that came back may be another one, and somebody may have upgraded it.
         durability::check(&self.rt, &link, &name, self.promise)?;
         schema::migrate(&self.rt, &link, &name)?;
@@ -149,6 +156,7 @@ impl Postgres {
         }
         match self.begin_link() {
             Ok(link) => {
+                self.timeline = link.timeline();
                 self.link = Some(link);
                 self.rest = Rest::default();
                 Ok(())

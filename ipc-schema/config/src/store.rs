@@ -44,9 +44,21 @@ noun! {
         "password" => password: Option<Secret> = None;
         /// How the server is known over the network.
         "tls" => tls: Tls = Tls::default();
+        /// Further servers of the same database: standbys, one of which may be promoted. The one that takes writes is used.
+        "standbys" => standbys: Vec<Standby> = Vec::new();
         /// Whether a server is refused that may lose what was acknowledged: one with `fsync` off, or with standbys none
         /// of which is synchronous.
         "noLoss" => no_loss: bool = true;
+    }
+}
+
+noun! {
+    /// A further server of the database.
+    pub struct Standby {
+        /// The folder of its unix socket, or a host name or address.
+        "host" => host: String = String::new(), check is_place;
+        /// Its port.
+        "port" => port: u16 = 5432, check within(1, u16::MAX);
     }
 }
 
@@ -100,12 +112,19 @@ pub enum Place {
 }
 
 impl Postgres {
-    /// Where the server is.
-    pub fn place(&self) -> Place {
-        if self.host.starts_with('/') {
-            Place::Socket(PathBuf::from(&self.host).join(format!(".s.PGSQL.{}", self.port)))
+    /// Where its servers are, that of `host` first.
+    pub fn places(&self) -> Vec<Place> {
+        let further = self.standbys.iter().map(|standby| Place::of(&standby.host, standby.port));
+        std::iter::once(Place::of(&self.host, self.port)).chain(further).collect()
+    }
+}
+
+impl Place {
+    fn of(host: &str, port: u16) -> Self {
+        if host.starts_with('/') {
+            Self::Socket(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
         } else {
-            Place::Port { host: self.host.clone(), port: self.port }
+            Self::Port { host: host.to_owned(), port }
         }
     }
 }

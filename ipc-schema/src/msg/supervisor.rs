@@ -64,7 +64,7 @@ pub struct UnitAttached {
 notify!(UnitAttached, "unit.attached");
 
 request!(
-    /// Connect to the database server that the configuration names, and to no other. [`DatabaseDialed`] with the connected
+    /// Connect to a database server that the configuration names, and to no other. [`DatabaseDialed`] with the connected
     /// socket comes before the answer. Since: 1.0.
     DatabaseDial, "database.dial", DatabaseDialParams => Empty
 );
@@ -75,6 +75,14 @@ request!(
 pub struct DatabaseDialParams {
     /// Names this connection.
     pub dial: u64,
+    /// Which of the servers that the configuration names, from 0 in its order.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub server: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_first(server: &u32) -> bool {
+    *server == 0
 }
 
 /// Here is a connection to the database server. Since: 1.0.

@@ -7,18 +7,22 @@ use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use serde_json::Value;
 
+use crate::peers::install_postgres;
 use crate::run;
 use crate::shell::{command, must, show};
+
+/// Scenarios of several hosts on one PostgreSQL.
+const CLUSTERS: [&str; 2] = ["partition", "failover"];
 
 #[derive(ClapArgs)]
 #[command(after_help = "Examples:
   cargo xtask chaos                                            # the storm: kills and pauses, mixed
   cargo xtask chaos --scenario kill --seed 7 --seconds 60
   cargo xtask chaos --scenario diskfull --control              # must be found out, as root
+  cargo xtask chaos --scenario partition                       # three hosts on one PostgreSQL
   cargo xtask chaos --scenario pause --debug --json pause.json")]
 pub(crate) struct Args {
-    /// What goes wrong: storm, kill, pause or diskfull; partition, failover and clock are refused, because they are not
-    /// built yet.
+    /// What goes wrong: storm, kill, pause, diskfull, partition or failover; clock is refused, because it is not built yet.
     #[arg(long, default_value = "storm")]
     scenario: String,
     /// How long messages flow and things go wrong.
@@ -28,7 +32,9 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The negative control: switch the guarantee off that the scenario tries (fences; for `diskfull` that nothing is
-    /// acknowledged before it is stored), and demand that the judge finds losses, duplicates or disorder.
+    /// acknowledged before it is stored; for `partition` that the hosts share a database; for
+    /// `failover` that its standby is synchronous), and demand that the judge finds
+    /// losses, duplicates, disorder or two hosts that poll at a time.
     #[arg(long, alias = "without-fence")]
     control: bool,
     /// Take debug builds, which are quicker to make.
@@ -40,6 +46,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let cluster = CLUSTERS.contains(&args.scenario.as_str());
+    if cluster {
+        install_postgres()?;
+    }
     let chaos = program(args)?;
     if !args.control {
         let binaries = run::build(!args.debug)?;
@@ -49,10 +59,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return must(&mut chaos);
     }
-    let binaries = control(args.debug)?;
+    // Hosts are put together differently, by the same programs.
+    let binaries = if cluster { run::build(!args.debug)? } else { control(args.debug)? };
     let result = match &args.json {
         Some(json) => std::path::absolute(json)?,
-        None => binaries.join("result.json"),
+        None => binaries.join("chaos-control.json"),
     };
     if result.exists() {
         std::fs::remove_file(&result)?;
@@ -94,19 +105,22 @@ fn damage(result: &Value) -> Result<String> {
     let conduct = &result["conduct"];
     ensure!(
         result["control"] == true && conduct["controlSeen"] == true,
-        "this was no control run: the gateway never said that a guarantee is switched off"
+        "this was no control run: no guarantee was seen to be switched off"
     );
     ensure!(
         conduct["missed"].as_u64().unwrap_or(u64::MAX) < conduct["planned"].as_u64().unwrap_or(0),
         "nobody was hit in the control run, so it shows nothing"
     );
     let count = |kind: &str| result["verdict"][kind].as_u64().unwrap_or(0);
-    let [lost, duplicated, reordered] = ["lost", "duplicated", "reordered"].map(count);
+    let kinds = ["lost", "duplicated", "reordered", "beside"];
+    let [lost, duplicated, reordered, beside] = kinds.map(count);
     ensure!(
-        lost + duplicated + reordered > 0,
+        lost + duplicated + reordered + beside > 0,
         "the control run lost, doubled and disordered nothing: the chaos is too weak to show anything"
     );
-    Ok(format!("{lost} lost, {duplicated} duplicated, {reordered} reordered"))
+    let beside =
+        if beside > 0 { format!(", {beside} times two hosts polled at a time") } else { String::new() };
+    Ok(format!("{lost} lost, {duplicated} duplicated, {reordered} reordered{beside}"))
 }
 
 /// Builds a gateway whose guarantees can be switched off, puts it into a folder of its own with its siblings, and builds the
@@ -148,6 +162,9 @@ mod tests {
     #[test]
     fn a_control_counts_only_when_the_missing_guarantee_did_damage() {
         assert_eq!(damage(&result(true, 1, 2, 0)).ok().as_deref(), Some("2 lost, 0 duplicated, 0 reordered"));
+        let mut beside = result(true, 1, 0, 0);
+        beside["verdict"]["beside"] = json!(3);
+        assert!(damage(&beside).is_ok_and(|said| said.contains("3 times two hosts polled")));
         for bad in [result(false, 1, 2, 0), result(true, 9, 2, 0), result(true, 1, 0, 3), json!({})] {
             assert!(damage(&bad).is_err(), "{bad}");
         }

@@ -41,14 +41,17 @@ fn gather(context: &Context) -> Facts {
     let (door, running) = ask(context);
     let supervisor = running.as_ref().map(|running| running.pid);
     let loaded = Loader::new(&Disk, &context.env).within(paths).file(&paths.config);
-    let (config, port, server) = match loaded {
+    let (config, port, servers) = match loaded {
         Ok(mut loaded) => {
             context.overrides.apply(&mut loaded.config);
             let store = &loaded.config.store;
-            let server = (store.kind == StoreKind::Postgres).then(|| store.postgres.place());
-            (Ok(()), loaded.config.gateway.port, server)
+            let servers = match store.kind {
+                StoreKind::Sqlite => Vec::new(),
+                StoreKind::Postgres => store.postgres.places(),
+            };
+            (Ok(()), loaded.config.gateway.port, servers)
         }
-        Err(error) => (Err(error.to_string()), creel_config::gateway::DEFAULT_PORT, None),
+        Err(error) => (Err(error.to_string()), creel_config::gateway::DEFAULT_PORT, Vec::new()),
     };
     let newest = journal::read(&journal::path(&paths.state()), &Query { limit: 1, ..Query::default() });
     let newest = newest.events.last().and_then(|event| clock::from_rfc3339(&event.at));
@@ -70,7 +73,7 @@ fn gather(context: &Context) -> Facts {
         versions: facts::versions(&context.env),
         logs: (paths.logs(), logs(context)),
         disk: paths.home.ancestors().find(|folder| folder.exists()).and_then(facts::disk),
-        database: server.map(|place| (database::shown(&place), facts::reached(&place))),
+        databases: servers.iter().map(|place| (database::shown(place), facts::reached(place))).collect(),
         clock: (clock::now_ms(), newest),
         users: facts::users(&paths.state()),
         max_user_namespaces: facts::setting("/proc/sys/user/max_user_namespaces"),

@@ -115,8 +115,8 @@ pub struct Facts {
     pub logs: (PathBuf, Result<(), String>),
     /// Free bytes of the home's disk, and free inodes in hundredths; `None` when it cannot be asked.
     pub disk: Option<(u64, Option<u64>)>,
-    /// The database server that the configuration names, and what became of connecting to it.
-    pub database: Option<(String, Result<(), String>)>,
+    /// The database servers that the configuration names, and what became of connecting to each.
+    pub databases: Vec<(String, Result<(), String>)>,
     /// The wall clock, and the time of the newest event of the journal, in milliseconds since the epoch.
     pub clock: (i64, Option<i64>),
     /// The user ids of units that a root supervisor gave, or why it gives none; `None` where it does not run as root.

@@ -85,12 +85,24 @@ pub(super) fn port(facts: &Facts) -> Check {
 
 pub(super) fn database(facts: &Facts) -> Check {
     const NAME: &str = "database";
-    match &facts.database {
-        None => Check::ok(NAME, "It is a file in the home."),
-        Some((place, Ok(()))) => Check::ok(NAME, format!("A server takes connections at {place}.")),
-        Some((place, Err(error))) => Check::fail(
+    let (there, gone): (Vec<_>, Vec<_>) = facts.databases.iter().partition(|(_, reached)| reached.is_ok());
+    let missing = |(place, reached): &&(String, Result<(), String>)| {
+        let error = reached.as_ref().err().map_or("", String::as_str);
+        format!("The database server at {place} is not reached: {error}.")
+    };
+    let missing = gone.iter().map(missing).collect::<Vec<_>>().join(" ");
+    let places = there.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>().join(" and at ");
+    match (there.is_empty(), gone.is_empty()) {
+        (true, true) => Check::ok(NAME, "It is a file in the home."),
+        (false, true) => Check::ok(NAME, format!("A server takes connections at {places}.")),
+        (false, false) => Check::warn(
             NAME,
-            format!("The database server at {place} is not reached: {error}."),
+            format!("{missing} A server takes connections at {places}."),
+            "Start it again, or correct store.postgres. While one server is away nobody can take over from the other.",
+        ),
+        (true, false) => Check::fail(
+            NAME,
+            missing,
             "Start the server, or correct store.postgres.host and store.postgres.port. Meanwhile nothing is received.",
         ),
     }

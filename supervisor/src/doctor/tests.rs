@@ -24,7 +24,7 @@ fn well() -> Facts {
         versions: vec![("/usr/libexec/creel/creel-agent".into(), Some("0.1.0".into()))],
         logs: ("/home/creel/logs".into(), Ok(())),
         disk: Some((10 << 30, Some(90))),
-        database: None,
+        databases: Vec::new(),
         clock: (1_795_237_785_083, Some(1_795_237_785_000)),
         users: None,
         max_user_namespaces: Some(15_000),
@@ -170,10 +170,15 @@ fn none() -> Measured {
 #[test]
 fn a_database_server_that_is_not_reached_is_a_failure() {
     let place = "/run/postgresql/.s.PGSQL.5432".to_owned();
-    let there = Facts { database: Some((place.clone(), Ok(()))), ..well() };
+    let there = Facts { databases: vec![(place.clone(), Ok(()))], ..well() };
     assert_eq!(of("database", &there).verdict, Verdict::Ok);
-    let gone = Facts { database: Some((place, Err("Connection refused (os error 111)".into()))), ..well() };
+    let refused = || Err("Connection refused (os error 111)".into());
+    let gone = Facts { databases: vec![(place.clone(), refused())], ..well() };
     let check = of("database", &gone);
     assert_eq!(check.verdict, Verdict::Fail);
     insta::assert_snapshot!(format!("{} {}", check.sentence, check.remedy.unwrap()), @"The database server at /run/postgresql/.s.PGSQL.5432 is not reached: Connection refused (os error 111). Start the server, or correct store.postgres.host and store.postgres.port. Meanwhile nothing is received.");
+    let one_left = Facts { databases: vec![(place, refused()), ("db2:5432".into(), Ok(()))], ..well() };
+    let check = of("database", &one_left);
+    assert_eq!(check.verdict, Verdict::Warn);
+    insta::assert_snapshot!(format!("{} {}", check.sentence, check.remedy.unwrap()), @"The database server at /run/postgresql/.s.PGSQL.5432 is not reached: Connection refused (os error 111). A server takes connections at db2:5432. Start it again, or correct store.postgres. While one server is away nobody can take over from the other.");
 }

@@ -1,4 +1,4 @@
-//! The way to a database server: the sealed gateway has no socket of its own, and gets one that leads to exactly the server that
+//! The way to a database server: the sealed gateway has no socket of its own, and gets one that leads to exactly a server that
 //! the configuration names.
 
 use std::io;
@@ -28,8 +28,9 @@ impl Tree {
             return;
         };
         let Some(post) = gateway.welcomed().cloned() else { return };
+        let named = usize::try_from(asked.server).unwrap_or(usize::MAX);
         let place = self.settings.plan.units.iter().find_map(|unit| match &unit.kind {
-            UnitKind::Gateway { server, .. } => server.clone(),
+            UnitKind::Gateway { servers, .. } => servers.get(named).cloned(),
             _ => None,
         });
         let answers = Rc::clone(&self.answers);
@@ -38,7 +39,7 @@ impl Tree {
             let outcome = match place {
                 None => Err(RpcError::new(
                     ErrorClass::Conflict,
-                    "The configuration names no database server (store.kind is not \"postgres\").",
+                    "The configuration names no such database server (store.kind is not \"postgres\", or it has fewer standbys).",
                 )),
                 Some(place) => dial(&place).await,
             };

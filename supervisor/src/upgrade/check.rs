@@ -88,7 +88,10 @@ fn rehearse(
     };
     for unit in &settings.plan.units {
         // A server keeps a gateway from a schema that it does not know; a file is looked at before.
-        let UnitKind::Gateway { database, server: None, .. } = &unit.kind else { continue };
+        let UnitKind::Gateway { database, servers, .. } = &unit.kind else { continue };
+        if !servers.is_empty() {
+            continue;
+        }
         let mut spec = template::spec(unit, &ground)?;
         spec.argv.extend([REHEARSE.to_owned(), database.to_string_lossy().into_owned()]);
         let (mut words, stderr) = io::pipe()?;

@@ -29,19 +29,66 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
     pub fn start() -> Result<Self> {
+        let mut server = Self::nothing()?;
+        let mut made = server.program("initdb")?;
+        made.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--username=creel", "-D"]);
+        to_end(made.arg(server.data()))?;
+        server.run()?;
+        Ok(server)
+    }
+
+    /// A standby of a server whose socket is in this folder, which follows it that way.
+    ///
+    /// # Errors
+    /// When it cannot be copied or does not start.
+    pub fn standby_of(socket: &Path) -> Result<Self> {
+        let mut standby = Self::nothing()?;
+        standby.follow(socket)?;
+        Ok(standby)
+    }
+
+    /// Forgets what it has, and follows the server whose socket is in this folder.
+    ///
+    /// # Errors
+    /// When that cannot be copied, or it does not start.
+    pub fn follow(&mut self, socket: &Path) -> Result<()> {
+        self.kill()?;
+        if self.data().exists() {
+            std::fs::remove_dir_all(self.data())?;
+        }
+        let mut copied = self.program("pg_basebackup")?;
+        copied.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--username=creel", "-h"]);
+        to_end(copied.arg(socket).arg("-D").arg(self.data()))?;
+        self.run()
+    }
+
+    /// A standby takes over: it waits for no standby of its own, and takes writes.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn promote(&self) -> Result<()> {
+        self.query("ALTER SYSTEM RESET synchronous_standby_names")?;
+        self.query("SELECT pg_reload_conf()")?;
+        self.query("SELECT pg_promote()").map(drop)
+    }
+
+    /// From now on nothing is committed that a standby has not.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn wait_for_a_standby(&self) -> Result<()> {
+        self.query("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'")?;
+        self.query("SELECT pg_reload_conf()").map(drop)
+    }
+
+    fn nothing() -> Result<Self> {
         // Not below TMPDIR, which may be closed to the server's user, and a socket's path is short.
         let folder = tempfile::Builder::new().prefix("creel-db").tempdir_in("/tmp")?;
         if let Some((uid, gid)) = user()? {
             chown(folder.path(), Some(uid), Some(gid))?;
         }
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700))?;
-        let mut server = Self { folder, process: None };
-        let mut made = server.program("initdb")?;
-        made.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--username=creel", "-D"]);
-        let made = made.arg(server.data()).output()?;
-        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        server.run()?;
-        Ok(server)
+        Ok(Self { folder, process: None })
     }
 
     /// The folder of its socket.
@@ -108,9 +155,7 @@ impl Postgres {
     pub fn query(&self, sql: &str) -> Result<String> {
         let mut asked = self.program("psql")?;
         asked.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--username=creel", "-h"]);
-        let said = asked.arg(self.socket()).args(["postgres", "-c", sql]).output()?;
-        ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+        to_end(asked.arg(self.socket()).args(["postgres", "-c", sql]))
     }
 
     fn data(&self) -> PathBuf {
@@ -125,6 +170,14 @@ impl Postgres {
         }
         Ok(command)
     }
+}
+
+/// Runs one of its programs, and says what that says.
+fn to_end(command: &mut Command) -> Result<String> {
+    let started = process::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let said = started.wait_with_output()?;
+    ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
 }
 
 impl Drop for Postgres {

@@ -22,6 +22,17 @@ pub(crate) struct Conduct {
     pub fills_felt: u64,
     /// The longest time from a freed disk until the platform was caught up with, in milliseconds.
     pub slowest_recovery_ms: u64,
+    /// Times that a host which could not reach the database lost the account, those at which another one polled the platform
+    /// before that was over, and the longest time until then, in milliseconds.
+    pub freed: u64,
+    pub takeovers: u64,
+    pub slowest_takeover_ms: u64,
+    /// Times that the database's standby took over, and the longest time from its primary's end until something was said again, in
+    /// milliseconds.
+    pub failovers: u64,
+    pub slowest_failover_ms: u64,
+    /// What went wrong with the servers themselves, so that the run shows nothing.
+    pub bad_servers: Option<String>,
     /// Whether the gateway was to run with a guarantee switched off, and whether it said so.
     pub control_asked: bool,
     pub control_seen: bool,
@@ -53,18 +64,24 @@ impl Conduct {
         if let Some(stop) = &self.bad_stop {
             complain(true, format!("the last stop: {stop}"));
         }
+        if let Some(servers) = &self.bad_servers {
+            complain(true, format!("the database's servers: {servers}"));
+        }
         complain(
             self.fills > 0 && self.fills_felt == 0,
             format!("the disk was full {} times, and nobody felt it", self.fills),
         );
         complain(
+            self.freed > 0 && self.takeovers == 0 && !self.control_asked,
+            format!("the account was free {} times, and nobody took it over", self.freed),
+        );
+        complain(
             self.control_asked && !self.control_seen,
-            "the gateway never said that a guarantee is switched off; was it built with `chaos-control`?"
-                .into(),
+            "no guarantee was seen to be switched off; was the gateway built with `chaos-control`?".into(),
         );
         complain(
             !self.control_asked && self.control_seen,
-            "the gateway ran with a guarantee switched off, and nobody asked for that".into(),
+            "the run had a guarantee switched off, and nobody asked for that".into(),
         );
         complaints
     }
@@ -88,6 +105,8 @@ mod tests {
             Conduct { gave_up: Some("1 open".into()), ..good() },
             Conduct { bad_stop: Some("exit 1".into()), ..good() },
             Conduct { fills: 3, ..good() },
+            Conduct { freed: 2, ..good() },
+            Conduct { bad_servers: Some("gone".into()), ..good() },
             Conduct { control_asked: true, ..good() },
             Conduct { control_seen: true, ..good() },
         ];

@@ -17,12 +17,13 @@ pub(crate) struct Control {
 /// What is changed, and the count that must grow by it.
 type Change = (&'static str, fn(&mut Evidence) -> Option<()>, fn(&Verdict) -> u64);
 
-const CHANGES: [Change; 5] = [
+const CHANGES: [Change; 6] = [
     ("an answer is taken away", take_away, |verdict| verdict.lost),
     ("an answer is said twice", say_twice, |verdict| verdict.duplicated),
     ("two answers of a chat change places", swap, |verdict| verdict.reordered),
     ("an answer is said in another chat", misplace, |verdict| verdict.misplaced),
-    ("an end is unknown without a cause", forget, |verdict| u64::from(!verdict.is_good())),
+    ("two hosts poll at a time", poll_beside, |verdict| verdict.beside),
+    ("an end is unknown without a cause", forget, Verdict::unexplained),
 ];
 
 /// Doctors what a run left. A change for which there is nothing to change counts as not seen.
@@ -81,6 +82,12 @@ fn misplace(evidence: &mut Evidence) -> Option<()> {
     Some(())
 }
 
+fn poll_beside(evidence: &mut Evidence) -> Option<()> {
+    known(evidence).last()?;
+    evidence.beside += 1;
+    Some(())
+}
+
 fn forget(evidence: &mut Evidence) -> Option<()> {
     let token = token_of(&evidence.delivered[*known(evidence).last()?].text)?.to_owned();
     evidence.causes = Causes::default();
@@ -103,6 +110,7 @@ mod tests {
             delivered: tokens.map(|(chat, text)| Delivered { chat, text: text.into() }).into(),
             rows: tokens.map(|(chat, text)| Row { chat, text: text.into(), state: "sent".into() }).into(),
             causes: Causes::default(),
+            beside: 0,
         };
         assert!(check(&evidence).is_good());
         assert!(controls(&evidence).iter().all(|control| control.seen), "{:?}", controls(&evidence));

@@ -4,10 +4,12 @@
 
 mod bound;
 mod check;
+mod cluster;
 mod conduct;
 mod control;
 mod disk;
 mod history;
+mod host;
 mod interrupted;
 mod nemesis;
 mod run;
@@ -126,6 +128,7 @@ fn print_table(outcome: &Outcome) {
         ("answered, command interrupted", verdict.interrupted),
         ("misplaced", verdict.misplaced),
         ("strange", verdict.strange),
+        ("two hosts polled at a time", verdict.beside),
         ("failed", verdict.failed),
         ("failed, delivered", verdict.failed_delivered),
         ("twice in the outbox", verdict.doubled_rows),
@@ -133,6 +136,10 @@ fn print_table(outcome: &Outcome) {
         ("blows missed", conduct.missed),
         ("processes left behind", conduct.left_behind),
         ("slowest recovery of a disk, ms", conduct.slowest_recovery_ms),
+        ("account taken over", conduct.takeovers),
+        ("slowest takeover, ms", conduct.slowest_takeover_ms),
+        ("standby of the database promoted", conduct.failovers),
+        ("slowest failover, ms", conduct.slowest_failover_ms),
         ("seconds", *seconds),
     ];
     for (name, count) in rows {

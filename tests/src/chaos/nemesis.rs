@@ -5,6 +5,7 @@ use std::time::Duration;
 use creel_kit::random::Random;
 use serde::Serialize;
 
+use crate::host::Side;
 use crate::scenario::{Kind, Traits};
 
 /// One misfortune.
@@ -26,6 +27,36 @@ pub(crate) enum Blow {
         /// What stays free.
         leave_kib: u64,
     },
+    /// A host is cut off for so many milliseconds.
+    Cut(Whom, Side, u64),
+    /// SIGKILL of everything on a host, which is started again after so many milliseconds.
+    Lose(Whom, u64),
+    /// The database's standby hears nothing for so many milliseconds; then its primary dies, and the standby takes over.
+    FailOver {
+        /// How long it heard nothing.
+        deaf_ms: u64,
+        /// Milliseconds after which the one that died comes back.
+        dead_ms: u64,
+        /// Whether it first comes back as one that takes writes, too.
+        knows_nothing: bool,
+    },
+}
+
+/// A host among several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Whom {
+    /// Who polled the platform last.
+    Owner,
+    /// One of them, whatever it has.
+    Host(usize),
+}
+
+impl Whom {
+    /// Mostly the one that matters.
+    fn pick(random: &mut Random) -> Self {
+        if random.within(0, 4) == 0 { Self::Host(random.within(0, 3) as usize) } else { Self::Owner }
+    }
 }
 
 /// A kind of process.
@@ -61,6 +92,9 @@ impl Victim {
     }
 }
 
+/// For a server that came back to be copied and to follow.
+const FOLLOWING_MS: u64 = 5000;
+
 /// The whole schedule, by the time since the start.
 pub(crate) fn schedule(traits: &Traits, seed: u64, length: Duration) -> Vec<(Duration, Blow)> {
     let mut random = Random::new(seed);
@@ -80,6 +114,28 @@ pub(crate) fn schedule(traits: &Traits, seed: u64, length: Duration) -> Vec<(Dur
                 let ms = random.within(from, to);
                 full_until = at + Duration::from_millis(ms + 1000);
                 Blow::Fill { ms, leave_kib: random.within(0, 3) * random.within(0, 64) }
+            }
+            Kind::Cut(side, from, to) => {
+                let (whom, ms) = (Whom::pick(&mut random), random.within(from, to));
+                blows.push((at, Blow::Cut(whom, side, ms)));
+                // One at a time: who is cut off together with the last that could take over shows nothing.
+                at += Duration::from_millis(ms + random.within(traits.gap.0, traits.gap.1));
+                continue;
+            }
+            Kind::Lose(from, to) => {
+                let (whom, ms) = (Whom::pick(&mut random), random.within(from, to));
+                blows.push((at, Blow::Lose(whom, ms)));
+                at += Duration::from_millis(ms + random.within(traits.gap.0, traits.gap.1));
+                continue;
+            }
+            Kind::FailOver(from, to) => {
+                let (deaf_ms, dead_ms) = (random.within(from, to), random.within(2000, 6000));
+                let knows_nothing = random.within(0, 2) == 0;
+                blows.push((at, Blow::FailOver { deaf_ms, dead_ms, knows_nothing }));
+                // Until it follows again, there is only one.
+                let whole = deaf_ms + dead_ms * (1 + u64::from(knows_nothing)) + FOLLOWING_MS;
+                at += Duration::from_millis(whole + random.within(traits.gap.0, traits.gap.1));
+                continue;
             }
         };
         blows.push((at, blow));
@@ -126,6 +182,30 @@ mod tests {
         assert!(storm.contains(&Blow::KillSupervisor) && kill.contains(&Blow::KillSupervisor));
         assert!(pause.iter().any(|blow| matches!(blow, Blow::PauseSupervisor(_))));
         assert!(!pause.iter().any(|blow| matches!(blow, Blow::Kill(_) | Blow::KillSupervisor)));
+    }
+
+    #[test]
+    fn one_host_at_a_time_is_cut_off_mostly_the_one_that_has_the_account() {
+        let blows = planned(Scenario::Partition, 1);
+        assert_eq!(blows, planned(Scenario::Partition, 1));
+        assert_ne!(blows, planned(Scenario::Partition, 2));
+        let mut mended = Duration::ZERO;
+        for (at, blow) in blows {
+            let Blow::Cut(_, _, ms) = blow else { panic!("{blow:?}") };
+            assert!(at > mended);
+            mended = at + Duration::from_millis(ms);
+        }
+        let all: Vec<_> = (0..20).flat_map(|seed| planned(Scenario::Partition, seed)).collect();
+        for side in [Side::Database, Side::Platform, Side::Both] {
+            let whom = |wanted: Whom| {
+                all.iter()
+                    .filter(
+                        |(_, blow)| matches!(blow, Blow::Cut(whom, on, _) if *whom == wanted && *on == side),
+                    )
+                    .count()
+            };
+            assert!(whom(Whom::Owner) > whom(Whom::Host(2)) && whom(Whom::Host(2)) > 0, "{side:?}");
+        }
     }
 
     #[test]

@@ -9,16 +9,20 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use creel_kit::random::Random;
 use creel_kit::telegram::inject;
-use creel_kit::{TelegramHome, TestHome};
-use fake_telegram::{Odds, TOKEN};
+use creel_kit::{TestHome, config};
+use fake_model::FakeModel;
+use fake_telegram::{Fake, Odds, TOKEN};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::check::{Injected, Verdict};
+use crate::cluster::Cluster;
 use crate::conduct::Conduct;
 use crate::control::{Control, controls};
 use crate::disk::Disk;
 use crate::history::History;
-use crate::scenario::Traits;
+use crate::host::Host;
+use crate::scenario::{Control as Switch, Traits};
 use crate::stage::{Stage, lock};
 use crate::strike::{nemesis, revive};
 
@@ -68,7 +72,7 @@ async fn traffic(stage: Arc<Stage>, plan: Plan) -> Result<()> {
         let chat = chat as i64 + 1;
         stage.history.note("message", &json!({"chat": chat, "text": text}));
         lock(&stage.injected).push(Injected { chat, token, command });
-        inject(&stage.home.telegram, chat, &text)?;
+        inject(&stage.telegram, chat, &text)?;
     }
     Ok(())
 }
@@ -92,11 +96,13 @@ async fn progress(stage: Arc<Stage>, started: Instant) {
     }
 }
 
-/// What Telegram does wrong. Polls fail too, but not so often that nothing gets through.
-fn odds(seed: u64) -> Odds {
+/// What Telegram does wrong. Polls fail too, but not so often that nothing gets through; not where it counts who polls, because one
+/// that is kept waiting before it begins is nobody's.
+fn odds(seed: u64, polls: bool) -> Odds {
+    let methods = ["getUpdates", "sendMessage", "sendChatAction", "getMe"];
     Odds {
         seed,
-        methods: ["getUpdates", "sendMessage", "sendChatAction", "getMe"].map(str::to_owned).into(),
+        methods: methods[usize::from(!polls)..].iter().map(|method| (*method).to_owned()).collect(),
         retry_after: 0.02,
         retry_after_seconds: 1,
         error_before: 0.02,
@@ -114,20 +120,30 @@ fn odds(seed: u64) -> Odds {
 /// Runs the plan, within a `LocalSet`. The home is dropped at the end; the history stays.
 pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
     let started = Instant::now();
-    let (variable, _) = plan.traits.control;
-    let home = TestHome::with_env([(variable, if plan.control { "1" } else { "0" })])?;
-    let small = plan.traits.small_disk.then(|| Disk::under(&home.path(), &home.config_path()));
-    let disk = small.transpose()?;
-    let home = TelegramHome::in_home(home).await?;
-    home.home.configure(plan.traits.config())?;
-    let creel = Arc::new(home.start().await?);
-    let odds = odds(plan.seed);
-    home.telegram.odds(if plan.half_open { odds } else { Odds { half_open: 0.0, ..odds } });
+    let telegram = Fake::start().await?;
+    let model = FakeModel::start(0).await?;
+    let (hosts, cluster, disk) = if plan.traits.cluster {
+        let (cluster, hosts) = Cluster::build(&telegram, &model, plan.traits.broken(plan.control))?;
+        (hosts, Some(cluster), None)
+    } else {
+        let (host, disk) = alone(plan, &telegram, &model)?;
+        (vec![host], None, disk)
+    };
+    let started_all = join_all(hosts.iter().map(async |host| {
+        host.home.configure(plan.traits.config())?;
+        *lock(&host.creel) = Some(Arc::new(host.home.start().await?));
+        anyhow::Ok(())
+    }));
+    started_all.await.into_iter().collect::<Result<()>>()?;
+    let odds = odds(plan.seed, cluster.is_none());
+    telegram.odds(if plan.half_open { odds } else { Odds { half_open: 0.0, ..odds } });
     let stage = Arc::new(Stage {
         traits: plan.traits,
         disk,
-        home,
-        creel: Mutex::new(Some(creel)),
+        telegram,
+        _model: model,
+        hosts,
+        cluster,
         history: History::create(history)?,
         injected: Mutex::default(),
         rows: Mutex::default(),
@@ -143,33 +159,38 @@ pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
     striking.await?;
 
     // Calm: no more faults, everybody goes on, and then it may take as long as it gets on.
-    stage.home.telegram.odds(Odds::default());
+    stage.telegram.odds(Odds::default());
     crate::say("calm: waiting for what is still open");
     drain(&stage).await;
     stage.over.store(true, Ordering::Relaxed);
     watching.await?;
     reviving.await?;
-    for said in stage.home.telegram.sent() {
+    for said in stage.telegram.sent() {
         stage.history.note(
             "sent",
             &json!({"chat": said.chat_id, "method": said.method, "text": said.text,
             "answered": said.answered, "platformMs": said.at_ms}),
         );
     }
-    stage.history.note("outbox", &json!(*lock(&stage.rows)));
+    stage.history.note("outbox", &json!(lock(&stage.rows).iter().collect::<Vec<_>>()));
     let verdict = stage.judge();
     let controls = controls(&stage.evidence());
     stage.history.note("verdict", &json!({"verdict": verdict, "controls": controls}));
-    let creel = lock(&stage.creel).take();
-    keep_logs(&stage, history);
-    let bad_stop = match creel.and_then(Arc::into_inner) {
-        Some(creel) => creel.stop().await.err().map(|error| format!("{error:#}")),
-        None => Some("no Creel runs that could be stopped".into()),
-    };
+    let control_seen = control_seen(&stage)?;
+    let mut bad_stop = None;
+    for host in &stage.hosts {
+        keep_logs(host, history);
+        let creel = lock(&host.creel).take();
+        let stopped = match creel.and_then(Arc::into_inner) {
+            Some(creel) => creel.stop().await.err().map(|error| format!("{error:#}")),
+            None => Some("no Creel runs that could be stopped".into()),
+        };
+        bad_stop = bad_stop.or(stopped);
+    }
     let conduct = {
         let mut conduct = lock(&stage.conduct);
         conduct.bad_stop = bad_stop;
-        conduct.control_seen = control_seen(&stage)?;
+        conduct.control_seen = control_seen;
         conduct.clone()
     };
     stage.history.note("conduct", &json!(conduct));
@@ -177,10 +198,28 @@ pub(crate) async fn run(plan: &Plan, history: &Path) -> Result<Outcome> {
     Ok(Outcome { verdict, conduct, controls, blows, seconds: started.elapsed().as_secs() })
 }
 
-/// Whether a gateway of this run said that its guarantee is switched off.
+/// A home of its own, on a small disk where the scenario wants one.
+fn alone(plan: &Plan, telegram: &Fake, model: &FakeModel) -> Result<(Host, Option<Disk>)> {
+    let home = match plan.traits.control {
+        Switch::Gateway { variable, .. } => {
+            TestHome::with_env([(variable, if plan.control { "1" } else { "0" })])?
+        }
+        Switch::Topology(_) => TestHome::new()?,
+    };
+    let small = plan.traits.small_disk.then(|| Disk::under(&home.path(), &home.config_path()));
+    let disk = small.transpose()?;
+    home.configure(config::model(&model.openai_url()))?;
+    home.configure(config::telegram(&telegram.api_root(), TOKEN))?;
+    Ok((Host::alone(home), disk))
+}
+
+/// Whether the guarantee was switched off in this run.
 fn control_seen(stage: &Stage) -> Result<bool> {
-    let (_, says) = stage.traits.control;
-    for log in std::fs::read_dir(stage.home.home.path().join("logs"))? {
+    let says = match (stage.traits.control, &stage.cluster) {
+        (Switch::Topology(_), cluster) => return cluster.as_ref().map_or(Ok(false), Cluster::is_broken),
+        (Switch::Gateway { says, .. }, _) => says,
+    };
+    for log in std::fs::read_dir(stage.hosts[0].home.path().join("logs"))? {
         let log = log?;
         if log.file_name().to_string_lossy().starts_with("gateway")
             && String::from_utf8_lossy(&std::fs::read(log.path())?).contains(says)
@@ -192,15 +231,15 @@ fn control_seen(stage: &Stage) -> Result<bool> {
 }
 
 /// Logs lie in the home, which goes; whoever looks into a failed run wants them beside the history.
-fn keep_logs(stage: &Stage, history: &Path) {
-    let folder = history.with_extension("logs");
+fn keep_logs(host: &Host, history: &Path) {
+    let folder = history.with_extension("logs").join(host.name);
     let _ = std::fs::create_dir_all(&folder);
-    for log in std::fs::read_dir(stage.home.home.path().join("logs")).into_iter().flatten().flatten() {
+    for log in std::fs::read_dir(host.home.path().join("logs")).into_iter().flatten().flatten() {
         let _ = std::fs::copy(log.path(), folder.join(log.file_name()));
     }
-    let _ = std::fs::copy(stage.home.home.scratch().join("up.log"), folder.join("up.log"));
-    let _ = std::fs::copy(stage.home.home.path().join("state/creel.db"), folder.join("creel.db"));
-    let _ = std::fs::copy(stage.home.home.path().join("state/creel.db-wal"), folder.join("creel.db-wal"));
+    let _ = std::fs::copy(host.home.scratch().join("up.log"), folder.join("up.log"));
+    let _ = std::fs::copy(host.home.path().join("state/creel.db"), folder.join("creel.db"));
+    let _ = std::fs::copy(host.home.path().join("state/creel.db-wal"), folder.join("creel.db-wal"));
 }
 
 async fn drain(stage: &Arc<Stage>) {
@@ -209,7 +248,7 @@ async fn drain(stage: &Arc<Stage>) {
         let _ = stage.look_at_outbox().await;
         let open = stage.open();
         let waiting = lock(&stage.rows).values().filter(|row| row.is_open()).count() as u64;
-        let unconfirmed = stage.home.telegram.unconfirmed(TOKEN) as u64;
+        let unconfirmed = stage.telegram.unconfirmed(TOKEN) as u64;
         let left = open + waiting + unconfirmed;
         if left == 0 {
             return;

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::host::Side;
+
 /// What goes wrong in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "camelCase")]
@@ -15,9 +17,9 @@ pub(crate) enum Scenario {
     Pause,
     /// The home on a small file system that is filled and freed again, with kills while it is full (needs root).
     Diskfull,
-    /// The network between a host and its database is cut (not built yet).
+    /// Three hosts on one database: one at a time is cut off from it, from the platform, or from both.
     Partition,
-    /// The database's primary is killed and its standby promoted (not built yet).
+    /// The same three: a host dies with everything that runs on it, or the database's primary dies and its standby takes over.
     Failover,
     /// The wall clock jumps (not built yet).
     Clock,
@@ -36,6 +38,35 @@ pub(crate) enum Kind {
     Pause(u64, u64),
     /// The disk is full for from … to milliseconds.
     Fill(u64, u64),
+    /// A host is cut off for from … to milliseconds.
+    Cut(Side, u64, u64),
+    /// A host dies, and comes back after from … to milliseconds.
+    Lose(u64, u64),
+    /// The database's standby hears nothing for from … to milliseconds, then its primary dies and the standby takes over.
+    FailOver(u64, u64),
+}
+
+/// What is switched off in a control by how the hosts are put together, not by their programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// Each host has a database of its own, so that no lease keeps two from the same account.
+    Divided,
+    /// The database's standby is asynchronous, and the hosts were told to take it all the same.
+    Asynchronous,
+}
+
+/// How a control switches the guarantee off that the scenario tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// A gateway built for controls is told by a variable, and says so at its start.
+    Gateway {
+        /// The variable.
+        variable: &'static str,
+        /// The sentence.
+        says: &'static str,
+    },
+    /// The same programs are put together differently.
+    Topology(Broken),
 }
 
 /// A row of the table.
@@ -52,15 +83,20 @@ pub(crate) struct Traits {
     /// Ends of one unit within a minute that are too many; else nobody counts. Where no process falls by itself, it shows that none
     /// does so again and again.
     pub brake: Option<u32>,
-    /// The variable that switches a guarantee off in a gateway built for controls, and what such a gateway says at its start.
-    pub control: (&'static str, &'static str),
+    /// Whether there are three hosts on one PostgreSQL.
+    pub cluster: bool,
+    /// How the guarantee is switched off.
+    pub control: Control,
 }
 
 /// What a gateway without fences is told by, and says.
-const NO_FENCE: (&str, &str) = ("CREEL_CHAOS_NO_FENCE", "This is a control run without fences");
+const NO_FENCE: Control =
+    Control::Gateway { variable: "CREEL_CHAOS_NO_FENCE", says: "This is a control run without fences" };
 /// What a gateway that acknowledges before it has stored is told by, and says.
-const HASTY: (&str, &str) =
-    ("CREEL_CHAOS_HASTY", "This is a control run that acknowledges what is not stored");
+const HASTY: Control = Control::Gateway {
+    variable: "CREEL_CHAOS_HASTY",
+    says: "This is a control run that acknowledges what is not stored",
+};
 
 /// Longer than this and the watchdog of the scenario `pause` has taken the process for hung.
 const HUNG_S: u32 = 6;
@@ -68,10 +104,26 @@ const HUNG_S: u32 = 6;
 static STORM: Traits = Traits {
     kinds: &[(8, Kind::KillSupervisor), (54, Kind::Kill), (38, Kind::Pause(500, 3000))],
     gap: (300, 1800),
-    small_disk: false,
-    watchdog: None,
-    brake: None,
-    control: NO_FENCE,
+    ..CALM
+};
+static PARTITION: Traits = Traits {
+    kinds: &[
+        (40, Kind::Cut(Side::Database, 14_000, 20_000)),
+        (25, Kind::Cut(Side::Both, 14_000, 20_000)),
+        (20, Kind::Cut(Side::Platform, 2000, 8000)),
+        (15, Kind::Cut(Side::Database, 500, 4000)),
+    ],
+    gap: (1500, 5000),
+    cluster: true,
+    control: Control::Topology(Broken::Divided),
+    ..CALM
+};
+static FAILOVER: Traits = Traits {
+    kinds: &[(60, Kind::FailOver(500, 2500)), (40, Kind::Lose(1000, 16_000))],
+    gap: (1500, 5000),
+    cluster: true,
+    control: Control::Topology(Broken::Asynchronous),
+    ..CALM
 };
 static KILL: Traits =
     Traits { kinds: &[(15, Kind::KillSupervisor), (85, Kind::Kill)], gap: (200, 1500), ..CALM };
@@ -99,6 +151,7 @@ const CALM: Traits = Traits {
     small_disk: false,
     watchdog: None,
     brake: None,
+    cluster: false,
     control: NO_FENCE,
 };
 
@@ -116,8 +169,8 @@ impl Scenario {
             Self::Kill => Ok(&KILL),
             Self::Pause => Ok(&PAUSE),
             Self::Diskfull => Ok(&DISKFULL),
-            Self::Partition => missing("partition", "it needs several gateways on one PostgreSQL"),
-            Self::Failover => missing("failover", "it needs several gateways on PostgreSQL with a standby"),
+            Self::Partition => Ok(&PARTITION),
+            Self::Failover => Ok(&FAILOVER),
             Self::Clock => missing("clock", "it needs a machine whose clock may be set"),
         }
     }
@@ -142,6 +195,14 @@ impl Traits {
             config["supervisor"]["brake"] = json!({"crashes": crashes, "windowSeconds": 60});
         }
         config
+    }
+
+    /// What a control puts together differently.
+    pub(crate) fn broken(&self, control: bool) -> Option<Broken> {
+        match self.control {
+            Control::Topology(broken) if control => Some(broken),
+            Control::Topology(_) | Control::Gateway { .. } => None,
+        }
     }
 
     /// Whether a process that is stopped for so long is taken for hung and killed.

@@ -1,10 +1,11 @@
 //! Does to the processes and the disk what was planned.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use creel_kit::Creel;
 use creel_kit::creel::left_of;
 use creel_kit::process::Process;
 use fake_telegram::TOKEN;
@@ -13,7 +14,9 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::nemesis::{Blow, schedule};
+use crate::cluster::{LEASE_SECONDS, Servers};
+use crate::host::{Host, Side};
+use crate::nemesis::{Blow, Whom, schedule};
 use crate::run::Plan;
 use crate::stage::{Stage, lock};
 
@@ -21,6 +24,9 @@ use crate::stage::{Stage, lock};
 const UNDER_WAY: usize = 5;
 /// How often a full disk is filled up again, and looked at after it was freed.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// For another host to take over at the latest.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Strikes by the schedule. Returns when everything is as it was: nobody stopped, no disk full.
 pub(crate) async fn nemesis(stage: Arc<Stage>, plan: Plan) {
@@ -46,7 +52,11 @@ pub(crate) async fn nemesis(stage: Arc<Stage>, plan: Plan) {
 async fn strike(stage: &Arc<Stage>, blow: Blow, lasting: &mut tokio::task::JoinSet<()>) -> Result<()> {
     let creel = || stage.creel().context("no Creel runs");
     match blow {
-        Blow::KillSupervisor => kill_supervisor(stage).await?,
+        Blow::KillSupervisor => {
+            kill_everything(stage, &stage.hosts[0]).await?;
+            stage.hosts[0].start()?;
+            stage.count("SIGKILL supervisor");
+        }
         Blow::Kill(victim) => {
             creel()?.kill(victim.unit(), Signal::SIGKILL).await?;
             stage.count(&format!("SIGKILL {}", victim.unit()));
@@ -69,8 +79,64 @@ async fn strike(stage: &Arc<Stage>, blow: Blow, lasting: &mut tokio::task::JoinS
         Blow::Fill { ms, leave_kib } => {
             lasting.spawn_local(fill(Arc::clone(stage), ms, leave_kib));
         }
+        Blow::Lose(whom, ms) => {
+            let number = stage.host(whom)?;
+            let owned = stage.host(Whom::Owner).is_ok_and(|owner| owner == number);
+            let until = Instant::now() + Duration::from_millis(ms);
+            kill_everything(stage, &stage.hosts[number]).await?;
+            stage.count(&format!("SIGKILL host {}", stage.hosts[number].name));
+            lasting.spawn_local(lost(Arc::clone(stage), number, until, owned));
+        }
+        Blow::FailOver { deaf_ms, dead_ms, knows_nothing } => {
+            let cluster = stage.cluster.as_ref().context("there is no database server")?;
+            ensure!(!cluster.failing_over.swap(true, Ordering::Relaxed), "the last failover is not over");
+            stage.count("primary of the database killed, standby promoted");
+            let (deaf, dead) = (Duration::from_millis(deaf_ms), Duration::from_millis(dead_ms));
+            lasting.spawn_local(fail_over(Arc::clone(stage), deaf, dead, knows_nothing));
+        }
+        Blow::Cut(whom, side, ms) => {
+            let number = stage.host(whom)?;
+            stage.hosts[number].cut(side, false);
+            stage.count(&format!("cut off: {} from {side:?}", stage.hosts[number].name));
+            // What it was just sending may have arrived, and nobody can say so.
+            stage.count_cut(true);
+            let until = Instant::now() + Duration::from_millis(ms);
+            let owned = stage.host(Whom::Owner).is_ok_and(|owner| owner == number);
+            lasting.spawn_local(apart(Arc::clone(stage), number, side, until, owned && side.frees()));
+        }
     }
     Ok(())
+}
+
+/// Waits, looks who takes over meanwhile, and mends what was cut.
+async fn apart(stage: Arc<Stage>, number: usize, side: Side, until: Instant, frees: bool) {
+    if frees {
+        follow(&stage, number, until).await;
+    }
+    tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
+    stage.hosts[number].cut(side, true);
+    stage.history.note("mended", &json!(stage.hosts[number].name));
+}
+
+/// Sees how long it takes until another host polls than this one, whose account is nobody's when its lease is over. Where there is time
+/// enough for that it is waited for: on a busy machine it takes longer.
+async fn follow(stage: &Arc<Stage>, number: usize, until: Instant) {
+    let began = Instant::now();
+    // Shorter ones are over before anybody may begin: the next one waits for a lease more.
+    let long = until.saturating_duration_since(began) > 2 * Duration::from_secs(LEASE_SECONDS.into());
+    lock(&stage.conduct).freed += u64::from(long);
+    let until = if long { until + PATIENCE } else { until };
+    while Instant::now() < until {
+        if stage.host(Whom::Owner).is_ok_and(|owner| owner != number) {
+            let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let mut conduct = lock(&stage.conduct);
+            conduct.takeovers += 1;
+            conduct.slowest_takeover_ms = conduct.slowest_takeover_ms.max(took);
+            stage.history.note("taken over", &json!({"from": stage.hosts[number].name, "tookMs": took}));
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 async fn go_on(process: Process, ms: u64) {
@@ -79,8 +145,9 @@ async fn go_on(process: Process, ms: u64) {
     let _gone = process.signal(Signal::SIGCONT);
 }
 
-async fn kill_supervisor(stage: &Arc<Stage>) -> Result<()> {
-    let creel = lock(&stage.creel).take().context("no Creel runs")?;
+/// Kills a host's supervisor, and everything with it.
+async fn kill_everything(stage: &Arc<Stage>, host: &Host) -> Result<()> {
+    let creel = lock(&host.creel).take().context("no Creel runs")?;
     // Others may still be asking it something; they see it die.
     let before = creel.processes();
     creel.supervisor().signal(Signal::SIGKILL)?;
@@ -93,10 +160,68 @@ async fn kill_supervisor(stage: &Arc<Stage>) -> Result<()> {
         }
     }
     creel.forget();
-    *lock(&stage.creel) = Some(Arc::new(stage.home.home.launch()?));
-    stage.count("SIGKILL supervisor");
     stage.count_cut(true);
     Ok(())
+}
+
+/// A host that died: looks who takes over, and starts it again.
+async fn lost(stage: Arc<Stage>, number: usize, until: Instant, owned: bool) {
+    if owned {
+        follow(&stage, number, until).await;
+    }
+    tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
+    let host = &stage.hosts[number];
+    let started = host.start().map_err(|error| format!("{error:#}"));
+    stage.history.note("started again", &json!({"host": host.name, "so": started}));
+}
+
+/// Has the standby take over from the primary, and the primary come back as its standby.
+async fn fail_over(stage: Arc<Stage>, deaf: Duration, dead: Duration, knows_nothing: bool) {
+    let Some(cluster) = &stage.cluster else { return };
+    let servers = || Arc::clone(&cluster.servers);
+    lock(&cluster.servers).isolate();
+    tokio::time::sleep(deaf).await;
+    let killed = Instant::now();
+    // What was just being sent cannot be noted.
+    stage.count_cut(true);
+    let outcome = blocking(servers(), Servers::fail_over).await;
+    stage.history.note("promoted", &json!({"tookMs": killed.elapsed().as_millis() as u64}));
+    let said = stage.telegram.sent().len();
+    let watched = Arc::clone(&stage);
+    let heard = tokio::task::spawn_local(async move {
+        while watched.telegram.sent().len() == said && !watched.over.load(Ordering::Relaxed) {
+            tokio::time::sleep(LOOK).await;
+        }
+        let took = u64::try_from(killed.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut conduct = lock(&watched.conduct);
+        conduct.failovers += 1;
+        conduct.slowest_failover_ms = conduct.slowest_failover_ms.max(took);
+        watched.history.note("said again", &json!({"afterMs": took}));
+    });
+    tokio::time::sleep(dead).await;
+    let mut outcome = outcome;
+    if knows_nothing && outcome.is_ok() {
+        stage.count("old primary back, and taking writes");
+        outcome = blocking(servers(), Servers::wake_the_dead).await;
+        tokio::time::sleep(dead).await;
+    }
+    if outcome.is_ok() {
+        outcome = blocking(servers(), Servers::bring_back).await;
+    }
+    cluster.failing_over.store(false, Ordering::Relaxed);
+    if let Err(error) = outcome {
+        lock(&stage.conduct).bad_servers = Some(format!("{error:#}"));
+    }
+    stage.history.note("standby follows", &json!({"afterMs": killed.elapsed().as_millis() as u64}));
+    let _noted = heard.await;
+}
+
+/// What takes the servers' programs a while.
+async fn blocking(
+    servers: Arc<Mutex<Servers>>,
+    what: impl FnOnce(&mut Servers) -> Result<()> + Send + 'static,
+) -> Result<()> {
+    tokio::task::spawn_blocking(move || what(&mut lock(&servers))).await?
 }
 
 /// Fills the disk, waits, frees it, and looks what that did to the way in.
@@ -109,7 +234,7 @@ async fn fill(stage: Arc<Stage>, ms: u64, leave_kib: u64) {
         }
         tokio::time::sleep(LOOK).await;
     }
-    let kept_back = stage.home.telegram.unconfirmed(TOKEN);
+    let kept_back = stage.telegram.unconfirmed(TOKEN);
     if let Err(error) = disk.free() {
         stage.history.note("not freed", &json!(format!("{error:#}")));
     }
@@ -118,7 +243,7 @@ async fn fill(stage: Arc<Stage>, ms: u64, leave_kib: u64) {
     let bit = kept_back > UNDER_WAY;
     if bit {
         stage.count("disk full, and nothing more acknowledged");
-        while stage.home.telegram.unconfirmed(TOKEN) > UNDER_WAY && !stage.over.load(Ordering::Relaxed) {
+        while stage.telegram.unconfirmed(TOKEN) > UNDER_WAY && !stage.over.load(Ordering::Relaxed) {
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -134,23 +259,29 @@ async fn fill(stage: Arc<Stage>, ms: u64, leave_kib: u64) {
 pub(crate) async fn revive(stage: Arc<Stage>) {
     while !stage.over.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        if stage.creel().is_none_or(|creel| creel.supervisor().is_alive()) {
-            continue;
-        }
-        let dead = lock(&stage.creel).take();
-        if let Some(creel) = dead {
-            lock(&stage.conduct).ended_by_itself += 1;
-            stage.count_cut(true);
-            // Looked at and left to whoever started it.
-            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-            let end = waitid(Id::Pid(Pid::from_raw(creel.supervisor().pid.cast_signed())), flags);
-            crate::say(&format!("the supervisor ended by itself: {end:?}"));
-            stage.history.note("supervisor ended", &json!({"how": format!("{end:?}"), "said": creel.said()}));
-            creel.forget();
-            match stage.home.home.launch() {
-                Ok(creel) => *lock(&stage.creel) = Some(Arc::new(creel)),
-                Err(error) => stage.history.note("not started", &json!(format!("{error:#}"))),
+        for host in &stage.hosts {
+            if host.creel().is_none_or(|creel| creel.supervisor().is_alive()) {
+                continue;
+            }
+            let dead = lock(&host.creel).take();
+            if let Some(creel) = dead {
+                bury(&stage, host, &creel);
             }
         }
+    }
+}
+
+/// Says how a supervisor ended that nobody killed, and starts another one.
+fn bury(stage: &Arc<Stage>, host: &Host, dead: &Creel) {
+    lock(&stage.conduct).ended_by_itself += 1;
+    stage.count_cut(true);
+    // Looked at and left to whoever started it.
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let end = waitid(Id::Pid(Pid::from_raw(dead.supervisor().pid.cast_signed())), flags);
+    crate::say(&format!("the supervisor ended by itself: {end:?}"));
+    stage.history.note("supervisor ended", &json!({"how": format!("{end:?}"), "said": dead.said()}));
+    dead.forget();
+    if let Err(error) = host.start() {
+        stage.history.note("not started", &json!(format!("{error:#}")));
     }
 }

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::{join, join_all};
+use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio_postgres::error::SqlState;
@@ -30,6 +32,16 @@ const MANNERS: &str =
      SELECT set_config('synchronous_commit', 'on', false)
          WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
 
+/// Whether the server only reads, and which timeline it writes.
+const STANDING: &str = "SELECT current_setting('transaction_read_only') = 'on',
+        CASE WHEN pg_is_in_recovery() THEN 0
+             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint END";
+
+/// How long a server may take to be known, where there are others.
+const EACH: Duration = Duration::from_secs(5);
+/// For how long the others are heard when one takes writes.
+const HEAR: Duration = Duration::from_millis(500);
+
 /// A statement and its parameters.
 pub(super) type Call<'a> = (&'static str, Vec<Value<'a>>);
 
@@ -42,6 +54,8 @@ pub(in crate::store) struct Link {
     owed: Cell<Option<&'static str>>,
     /// Whether the last failure was that another gateway was in the way.
     crossed: Cell<bool>,
+    /// The server's timeline, which each promotion of a standby counts up.
+    timeline: u32,
 }
 
 impl Link {
@@ -51,24 +65,34 @@ impl Link {
     /// [`StoreError::Away`] when nobody answers, and what else the server says.
     pub(super) fn open(rt: &Runtime, reach: &Reach) -> Kept<Self> {
         within(rt, async {
-            let client = match (reach.dialer(), reach.tls()) {
-                (None, None) => kept(reach.config().connect(NoTls).await?),
-                (None, Some(tls)) => kept(reach.config().connect(tls.clone()).await?),
-                (Some(dialer), _) => through(dialer, reach).await?,
-            };
-            client.batch_execute(MANNERS).await?;
-            // The driver looks by itself only where it has dialled itself.
-            let read_only = client.query_one("SELECT current_setting('transaction_read_only') = 'on'", &[]);
-            if read_only.await?.at(0)? {
-                return Err(StoreError::Away("its server only reads: it is a standby".to_owned()));
+            match (reach.dialer(), reach.tls()) {
+                (None, None) => Self::begin(kept(reach.config().connect(NoTls).await?)).await,
+                (None, Some(tls)) => Self::begin(kept(reach.config().connect(tls.clone()).await?)).await,
+                (Some(dialer), _) => newest(dialer, reach).await,
             }
-            Ok(Self { client, known: RefCell::default(), owed: Cell::new(None), crossed: Cell::new(false) })
         })
     }
 
     /// What speaks on it, for who asks otherwise than a store does.
     pub(in crate::store) fn client(&self) -> &Client {
         &self.client
+    }
+
+    async fn begin(client: Client) -> Kept<Self> {
+        client.batch_execute(MANNERS).await?;
+        let row = client.query_one(STANDING, &[]).await?;
+        // The driver looks by itself only where it has dialled itself.
+        if row.at(0)? {
+            return Err(StoreError::Away("its server only reads: it is a standby".to_owned()));
+        }
+        let timeline = u32::try_from(row.at::<i64>(1)?).unwrap_or(0);
+        let (known, owed, crossed) = (RefCell::default(), Cell::new(None), Cell::new(false));
+        Ok(Self { client, known, owed, crossed, timeline })
+    }
+
+    /// The server's timeline: a lower one than was seen before is that of a server which a failover has left behind.
+    pub(super) fn timeline(&self) -> u32 {
+        self.timeline
     }
 
     /// Whether nothing can be asked any more.
@@ -175,11 +199,60 @@ where
     client
 }
 
+/// Asks all servers at once, so that nobody waits for one that is gone. Of those that take writes the newest is right: one that died
+/// and came back without knowing that it was succeeded takes writes, too.
+async fn newest(dialer: &Dialer, reach: &Reach) -> Kept<Link> {
+    let several = reach.servers().count() > 1;
+    let mut asked: FuturesUnordered<_> = reach
+        .servers()
+        .zip(0..)
+        .map(async |(name, server)| {
+            let link = async { Link::begin(through(dialer, reach, name, server).await?).await };
+            let late = |_| Err(StoreError::Away("it has not answered in time".to_owned()));
+            let link = tokio::time::timeout(if several { EACH } else { PATIENCE }, link).await;
+            link.unwrap_or_else(late).map_err(|error| (server, error))
+        })
+        .collect();
+    let mut refusals = Vec::new();
+    let mut best = loop {
+        match asked.next().await {
+            Some(Ok(link)) => break link,
+            Some(Err(refusal)) => refusals.push(refusal),
+            None => return Err(refused(refusals)),
+        }
+    };
+    let others = async {
+        while let Some(other) = asked.next().await {
+            match other {
+                Ok(link) if link.timeline > best.timeline => best = link,
+                Ok(_) | Err(_) => {}
+            }
+        }
+    };
+    // Who does not answer is no newer than who does, as far as anybody here can know.
+    let _silent = tokio::time::timeout(HEAR, others).await;
+    Ok(best)
+}
+
+/// What is said when no server will do: of one, its own words; of several, what each said.
+fn refused(mut refusals: Vec<(u32, StoreError)>) -> StoreError {
+    refusals.sort_by_key(|(server, _)| *server);
+    let serious = refusals.iter().position(|(_, error)| !matches!(error, StoreError::Away(_)));
+    if let Some(at) = serious.or((refusals.len() == 1).then_some(0)) {
+        return refusals.swap_remove(at).1;
+    }
+    let said = refusals.into_iter().map(|(server, error)| match error {
+        StoreError::Away(reason) => format!("server {}: {reason}", server + 1),
+        other => format!("server {}: {other}", server + 1),
+    });
+    StoreError::Away(said.collect::<Vec<_>>().join("; "))
+}
+
 /// Talks on a socket that somebody else has connected.
-async fn through(dialer: &Dialer, reach: &Reach) -> Kept<Client> {
-    let socket = dialer.dial().await.map_err(StoreError::Away)?;
+async fn through(dialer: &Dialer, reach: &Reach, name: Option<&str>, server: u32) -> Kept<Client> {
+    let socket = dialer.dial(server).await.map_err(StoreError::Away)?;
     let unusable = |error: std::io::Error| StoreError::Away(format!("its socket is of no use: {error}"));
-    let Some(server) = reach.server() else {
+    let Some(server) = name else {
         let socket = std::os::unix::net::UnixStream::from(socket);
         socket.set_nonblocking(true).map_err(unusable)?;
         let socket = UnixStream::from_std(socket).map_err(unusable)?;

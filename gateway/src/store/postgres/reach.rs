@@ -61,9 +61,9 @@ impl Reach {
         self.dialer.as_ref()
     }
 
-    /// The server's name, which its certificate must have, unless it is at a unix socket.
-    pub(super) fn server(&self) -> Option<&str> {
-        self.config.get_hosts().iter().find_map(|host| match host {
+    /// The names of its servers, which their certificates must have; nothing for one that is at a unix socket.
+    pub(super) fn servers(&self) -> impl Iterator<Item = Option<&str>> {
+        self.config.get_hosts().iter().map(|host| match host {
             Host::Tcp(name) => Some(name.as_str()),
             Host::Unix(_) => None,
         })

@@ -40,7 +40,15 @@ impl Check<'_> {
             self.findings.warnings.push(Fault { mark, path: Some(path), what, fix });
         }
         let store = &self.config.store;
-        if store.postgres.tls.ca.is_some() && matches!(store.postgres.place(), Place::Socket(_)) {
+        for (number, standby) in store.postgres.standbys.iter().enumerate() {
+            if standby.host.is_empty() {
+                let path = path!["store", "postgres", "standbys", number];
+                let fix = "write its host: the folder of its unix socket, or a host name";
+                self.fault(path, "this standby has no place", fix);
+            }
+        }
+        let near = |place: &Place| matches!(place, Place::Socket(_));
+        if store.postgres.tls.ca.is_some() && store.postgres.places().iter().all(near) {
             let path = path!["store", "postgres", "tls", "ca"];
             self.fault(path, "no TLS is spoken over a unix socket", "remove it");
         }

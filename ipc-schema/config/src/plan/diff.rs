@@ -93,8 +93,13 @@ fn hosts(plan: &Plan) -> Vec<(&UnitName, [&[super::EgressHost]; 2], &EgressBudge
 fn replaced(before: &Unit, after: &Unit, old: &Plan, new: &Plan) -> Option<String> {
     match (&before.kind, &after.kind) {
         (
-            UnitKind::Gateway { port, bind, database, server },
-            UnitKind::Gateway { port: new_port, bind: new_bind, database: new_database, server: new_server },
+            UnitKind::Gateway { port, bind, database, servers },
+            UnitKind::Gateway {
+                port: new_port,
+                bind: new_bind,
+                database: new_database,
+                servers: new_servers,
+            },
         ) => {
             if port != new_port {
                 return Some(format!("gateway.port changed from {port} to {new_port}"));
@@ -102,7 +107,7 @@ fn replaced(before: &Unit, after: &Unit, old: &Plan, new: &Plan) -> Option<Strin
             if bind != new_bind {
                 return Some(format!("gateway.bind changed from {} to {}", bind.word(), new_bind.word()));
             }
-            if (database, server) != (new_database, new_server) {
+            if (database, servers) != (new_database, new_servers) {
                 return Some("the database moved".to_owned());
             }
             (before.settled != after.settled).then(|| "store or cluster changed".to_owned())

@@ -132,9 +132,9 @@ pub enum UnitKind {
         bind: Bind,
         /// The database file.
         database: PathBuf,
-        /// The server, where the database is not a file.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        server: Option<Place>,
+        /// Its servers, where the database is not a file.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        servers: Vec<Place>,
     },
     /// The only way out.
     Egress,
@@ -231,7 +231,10 @@ impl Config {
             port: self.gateway.port,
             bind: self.gateway.bind,
             database: paths.database(self),
-            server: (self.store.kind == StoreKind::Postgres).then(|| self.store.postgres.place()),
+            servers: match self.store.kind {
+                StoreKind::Sqlite => Vec::new(),
+                StoreKind::Postgres => self.store.postgres.places(),
+            },
         };
         let stored = Print::of(&(self.store.show(Show::Revealed), self.cluster.show(Show::Revealed)));
         let gateway = Unit { settled: stored, ..plain(UnitName::Gateway, gateway) };
