@@ -16,6 +16,8 @@ use rustix::process::{
 use crate::error::{At as _, LaunchError, Stage};
 use crate::launching::Stdio;
 use crate::note::{self, Hatch, Hatched};
+#[cfg(target_os = "linux")]
+use crate::spec::LaunchSpec;
 use crate::{NURSERY_ARG, STAGE_ARG};
 
 /// A nursery only forks; one that takes this long is stuck.
@@ -136,19 +138,28 @@ pub(crate) fn stage(
     stage.map(StageProcess::Spawned).at(Stage::Spawn, || "The launcher stage cannot be started")
 }
 
-/// Forks a stage from this very process, where that is sound: it has no other thread, whose locks the stage would find taken.
-pub(crate) fn forked(
-    link: OwnedFd,
-    stdio: Stdio,
+/// Whether a stage may run in the memory of this very process: it has no other thread, whose locks the stage would find taken.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_alone() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
+}
+
+/// Runs a stage in the memory of this very process, which [`is_alone`], and returns when it has ended. Neither a program is
+/// executed nor memory copied for it.
+#[cfg(target_os = "linux")]
+pub(crate) fn beside(
+    link: &OwnedFd,
+    stdio: &Stdio,
+    spec: &LaunchSpec,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<StageProcess, LaunchError> {
-    #[cfg(target_os = "linux")]
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1) {
-        let forked = crate::linux::nursery::fork([link, stdio.stdout, stdio.stderr], cgroup);
-        let (pid, pidfd) = forked.at(Stage::Spawn, || "The launcher stage cannot be forked")?;
-        return Ok(StageProcess::Hatched { pid, pidfd });
-    }
-    stage(link, stdio, cgroup)
+    let stage = crate::linux::stage::run_beside(spec, link, stdio, cgroup);
+    let pid = stage.at(Stage::Spawn, || "The launcher stage cannot be given a process")?.as_raw();
+    // It has ended and is not reaped: the number is still its own.
+    let pidfd = Pid::from_raw(pid)
+        .ok_or(rustix::io::Errno::SRCH)
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+    Ok(StageProcess::Hatched { pid, pidfd: pidfd.at(Stage::Spawn, || "The launcher stage has no pidfd")? })
 }
 
 /// This very binary with another first argument. No `pre_exec`, no uid, no groups: std then uses `posix_spawn`, which runs no

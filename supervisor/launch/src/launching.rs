@@ -105,42 +105,42 @@ impl Launching {
         stdio: Stdio,
         cgroup: Option<BorrowedFd<'_>>,
     ) -> Result<Self, LaunchError> {
-        Self::begin_by(hatching::stage, spec, stdio, cgroup)
-    }
-
-    /// The same from a process with a single thread, which is forked instead of executed anew.
-    pub(crate) fn begin_forked(
-        spec: &LaunchSpec,
-        stdio: Stdio,
-        cgroup: Option<BorrowedFd<'_>>,
-    ) -> Result<Self, LaunchError> {
-        Self::begin_by(hatching::forked, spec, stdio, cgroup)
-    }
-
-    fn begin_by(
-        stage: fn(OwnedFd, Stdio, Option<BorrowedFd<'_>>) -> Result<StageProcess, LaunchError>,
-        spec: &LaunchSpec,
-        stdio: Stdio,
-        cgroup: Option<BorrowedFd<'_>>,
-    ) -> Result<Self, LaunchError> {
-        let (ours, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .at(Stage::Spawn, || "No launch socket can be made; the open-files limit may be reached")?;
-        let (policy, policy_bytes) = sealed_policy(spec)?;
+        let (ours, theirs) = link()?;
+        let (policy, policy_bytes) = sealed_policy(&with_ids(spec))?;
         let fds: Vec<_> = [policy.as_fd(), stdio.stdin.as_fd()].into_iter().chain(cgroup).collect();
         note::send(&ours, &Start { policy_bytes }, &fds)
             .at(Stage::Policy, || "The policy cannot be handed to the launcher stage")?;
         // Without namespaces the stage becomes the unit; with them the unit is cloned into the cgroup.
         let cgroup = cgroup.filter(|_| spec.level < Level::L2);
-        let stage = stage(theirs, stdio, cgroup)?;
-        Ok(Self {
-            socket: ours,
+        let stage = hatching::stage(theirs, stdio, cgroup)?;
+        Ok(Self::of(ours, stage, spec))
+    }
+
+    /// The same for a command line, which waits anyway: where it has a single thread, the stage runs in its memory.
+    pub(crate) fn begin_at_once(
+        spec: &LaunchSpec,
+        stdio: Stdio,
+        cgroup: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, LaunchError> {
+        // Without namespaces the stage becomes the unit, and we would stand still until it ends.
+        #[cfg(target_os = "linux")]
+        if spec.level >= Level::L2 && hatching::is_alone() {
+            let (ours, theirs) = link()?;
+            let stage = hatching::beside(&theirs, &stdio, &with_ids(spec), cgroup)?;
+            return Ok(Self::of(ours, stage, spec));
+        }
+        Self::begin_in(spec, stdio, cgroup)
+    }
+
+    fn of(socket: OwnedFd, stage: StageProcess, spec: &LaunchSpec) -> Self {
+        Self {
+            socket,
             stage: Some(stage),
             level: spec.level,
             sweeps: spec.level == Level::L1 && profile::role(spec.role).stub,
             unit: None,
             ready: None,
-        })
+        }
     }
 
     /// Takes what the stage has said so far. `Ok(None)`: not decided yet, wait until the descriptor is readable.
@@ -326,12 +326,23 @@ impl Launched {
     }
 }
 
-fn sealed_policy(spec: &LaunchSpec) -> Result<(OwnedFd, usize), LaunchError> {
+/// The socket between a launcher and its stage: our end and the stage's.
+fn link() -> Result<(OwnedFd, OwnedFd), LaunchError> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .at(Stage::Spawn, || "No launch socket can be made; the open-files limit may be reached")
+}
+
+/// The spec with a user of its own for the unit, where it names none and root launches it.
+fn with_ids(spec: &LaunchSpec) -> LaunchSpec {
     let mut spec = spec.clone();
     if spec.ids.is_none() && spec.level != Level::L0 && rustix::process::geteuid().is_root() {
         spec.ids = Some(Ids::for_units()).filter(|ids| crate::linux::identity::is_somebody(*ids));
     }
-    let text = serde_json::to_vec(&spec).map_err(|e| {
+    spec
+}
+
+fn sealed_policy(spec: &LaunchSpec) -> Result<(OwnedFd, usize), LaunchError> {
+    let text = serde_json::to_vec(spec).map_err(|e| {
         LaunchError::new(Stage::Spec, format!("The launch spec cannot be written as JSON: {e}."))
     })?;
     let fd = memfd_create("creel-policy", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)

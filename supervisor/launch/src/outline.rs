@@ -56,9 +56,9 @@ pub fn outline(role: Role, level: Level, net: Net) -> Outline {
     }
 }
 
-fn list(class: &str, errno: &'static str, calls: &[Denial]) -> Calls {
-    let name = |denial: &Denial| {
-        if denial.when.is_empty() { denial.call.clone() } else { format!("{}*", denial.call) }
+fn list(class: &str, errno: &'static str, calls: &[Denial<'_>]) -> Calls {
+    let name = |denial: &Denial<'_>| {
+        if denial.when.is_empty() { denial.call.to_owned() } else { format!("{}*", denial.call) }
     };
     Calls { class: class.to_owned(), errno, names: calls.iter().map(name).collect() }
 }

@@ -71,18 +71,23 @@ pub(crate) enum Tcp {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "seccomp is Linux"))]
-pub(crate) struct SeccompProfile {
-    pub(crate) eperm: Vec<Denial>,
-    pub(crate) enosys: Vec<Denial>,
-    pub(crate) classes: BTreeMap<String, Class>,
+pub(crate) struct SeccompProfile<'a> {
+    // Each launch of a command line reads them: nothing is copied out of the text.
+    #[serde(borrow)]
+    pub(crate) eperm: Vec<Denial<'a>>,
+    #[serde(borrow)]
+    pub(crate) enosys: Vec<Denial<'a>>,
+    #[serde(borrow)]
+    pub(crate) classes: BTreeMap<&'a str, Class<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "seccomp is Linux"))]
-pub(crate) struct Class {
+pub(crate) struct Class<'a> {
     pub(crate) errno: Errno,
-    pub(crate) calls: Vec<Denial>,
+    #[serde(borrow)]
+    pub(crate) calls: Vec<Denial<'a>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -97,10 +102,10 @@ pub(crate) enum Errno {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "seccomp is Linux"))]
-pub(crate) struct Denial {
-    pub(crate) call: String,
+pub(crate) struct Denial<'a> {
+    pub(crate) call: &'a str,
     #[serde(rename = "why")]
-    pub(crate) _why: String,
+    pub(crate) _why: &'a str,
     /// Alternatives; each is a list of conditions that must all hold. Absent: always.
     #[serde(default)]
     pub(crate) when: Vec<Vec<Condition>>,
@@ -128,7 +133,7 @@ static ROLE_TABLE: LazyLock<BTreeMap<Role, RoleProfile>> =
     LazyLock::new(|| parse_roles(ROLES).expect("roles.json is in order"));
 
 #[expect(clippy::expect_used, reason = "the text is part of this binary, and a test parses it")]
-static SECCOMP_LISTS: LazyLock<SeccompProfile> =
+static SECCOMP_LISTS: LazyLock<SeccompProfile<'static>> =
     LazyLock::new(|| serde_json::from_str(SECCOMP).expect("seccomp.json is in order"));
 
 #[expect(clippy::expect_used, reason = "a test proves that the table has every role")]
@@ -136,7 +141,7 @@ pub(crate) fn role(role: Role) -> &'static RoleProfile {
     ROLE_TABLE.get(&role).expect("every role is in roles.json")
 }
 
-pub(crate) fn seccomp() -> &'static SeccompProfile {
+pub(crate) fn seccomp() -> &'static SeccompProfile<'static> {
     &SECCOMP_LISTS
 }
 
@@ -166,7 +171,7 @@ mod tests {
     fn every_role_is_in_the_table_and_names_known_classes() {
         for r in Role::ALL {
             for class in &role(r).classes {
-                assert!(seccomp().classes.contains_key(class), "{} names {class}", r.name());
+                assert!(seccomp().classes.contains_key(class.as_str()), "{} names {class}", r.name());
             }
         }
     }
@@ -176,7 +181,8 @@ mod tests {
         assert!(parse_roles(&ROLES.replacen("\"gateway\"", "\"gatekeeper\"", 1)).is_err());
         assert!(parse_roles(&ROLES.replacen("\"tcp\"", "\"tpc\"", 1)).is_err());
         assert!(
-            serde_json::from_str::<SeccompProfile>(&SECCOMP.replacen("\"eperm\"", "\"eprem\"", 1)).is_err()
+            serde_json::from_str::<SeccompProfile<'_>>(&SECCOMP.replacen("\"eperm\"", "\"eprem\"", 1))
+                .is_err()
         );
     }
 

@@ -143,7 +143,7 @@ fn started(run: &Foreground, cgroup: Option<BorrowedFd<'_>>) -> Result<(Launched
     let stdin = File::open("/dev/null")
         .map_err(|e| LaunchError::io(Stage::Spawn, &e, "/dev/null cannot be opened"))?;
     let stdio = Stdio { stdin: stdin.into(), stdout: OwnedFd::from(stdout), stderr: OwnedFd::from(stderr) };
-    let launched = Launching::begin_forked(&spec, stdio, cgroup)?.wait()?;
+    let launched = Launching::begin_at_once(&spec, stdio, cgroup)?.wait()?;
     let clean = |terminal: bool| (!run.raw).then(|| Clean::new(terminal));
     let out = Relay::new(out, "stdout", clean(io::stdout().is_terminal()));
     let err = Relay::new(err, "stderr", clean(io::stderr().is_terminal()));

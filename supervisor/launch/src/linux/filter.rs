@@ -34,9 +34,9 @@ pub(crate) fn of_role(role: Role) -> Result<BpfProgram, LaunchError> {
 
 /// One program for both classes, EPERM and ENOSYS: the kernel walks through every program of a process at each call. It kills
 /// the process when a call comes from another architecture's table.
-pub(crate) fn program(profile: &SeccompProfile, classes: &[&str]) -> Result<BpfProgram, LaunchError> {
-    let mut denied: Vec<&Denial> = profile.eperm.iter().collect();
-    let mut absent: Vec<&Denial> = profile.enosys.iter().collect();
+pub(crate) fn program(profile: &SeccompProfile<'_>, classes: &[&str]) -> Result<BpfProgram, LaunchError> {
+    let mut denied: Vec<&Denial<'_>> = profile.eperm.iter().collect();
+    let mut absent: Vec<&Denial<'_>> = profile.enosys.iter().collect();
     for name in classes {
         let class = profile.classes.get(*name).ok_or_else(|| {
             LaunchError::new(
@@ -80,11 +80,11 @@ pub(crate) fn program(profile: &SeccompProfile, classes: &[&str]) -> Result<BpfP
 }
 
 /// What is denied of each call.
-fn rules(denials: &[&Denial]) -> Result<Rules, LaunchError> {
+fn rules(denials: &[&Denial<'_>]) -> Result<Rules, LaunchError> {
     let mut rules = Rules::new();
     let mut always = Vec::new();
     for denial in denials {
-        let number = calls::number(&denial.call).ok_or_else(|| {
+        let number = calls::number(denial.call).ok_or_else(|| {
             LaunchError::new(
                 Stage::Seccomp,
                 format!("The profile names the unknown system call \"{}\".", denial.call),
@@ -96,7 +96,7 @@ fn rules(denials: &[&Denial]) -> Result<Rules, LaunchError> {
             always.push(number);
         }
         for alternative in &denial.when {
-            entry.push(rule(alternative).map_err(|e| broken(&denial.call, &e))?);
+            entry.push(rule(alternative).map_err(|e| broken(denial.call, &e))?);
         }
     }
     for number in always {
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_call_with_two_errors_is_refused() {
         let text = r#"{"eperm": [{"call": "bpf", "why": "one"}], "enosys": [{"call": "bpf", "why": "two"}], "classes": {}}"#;
-        let profile: SeccompProfile = serde_json::from_str(text).unwrap();
+        let profile: SeccompProfile<'_> = serde_json::from_str(text).unwrap();
         assert!(program(&profile, &[]).unwrap_err().sentence.contains("two errors"));
     }
 
@@ -227,7 +227,7 @@ mod tests {
         let error = program(profile::seccomp(), &["no_such_class"]).unwrap_err();
         assert_eq!(error.stage, Stage::Seccomp);
         let text = r#"{"eperm": [{"call": "ptarce", "why": "typo"}], "enosys": [], "classes": {}}"#;
-        let profile: SeccompProfile = serde_json::from_str(text).unwrap();
+        let profile: SeccompProfile<'_> = serde_json::from_str(text).unwrap();
         assert!(program(&profile, &[]).unwrap_err().sentence.contains("ptarce"));
     }
 }

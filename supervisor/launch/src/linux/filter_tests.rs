@@ -25,9 +25,9 @@ fn compositions() -> Vec<Vec<&'static str>> {
 }
 
 /// The denials of a composition: (which of the profile's, which of its alternatives, errno class, denial).
-fn denials(classes: &[&str]) -> Vec<(String, Errno, &'static Denial)> {
+fn denials(classes: &[&str]) -> Vec<(String, Errno, &'static Denial<'static>)> {
     let lists = profile::seccomp();
-    let named = |list: &str, denial: &Denial| format!("{list}: {}", denial.call);
+    let named = |list: &str, denial: &Denial<'_>| format!("{list}: {}", denial.call);
     let mut all: Vec<_> =
         lists.eperm.iter().map(|denial| (named("eperm", denial), Errno::Eperm, denial)).collect();
     all.extend(lists.enosys.iter().map(|denial| (named("enosys", denial), Errno::Enosys, denial)));
@@ -48,7 +48,7 @@ fn holds(condition: &Condition, args: &Args) -> bool {
 }
 
 /// Alternatives of a denial; one that always holds is one without conditions.
-fn alternatives(denial: &Denial) -> Vec<&[Condition]> {
+fn alternatives<'a>(denial: &'a Denial<'_>) -> Vec<&'a [Condition]> {
     if denial.when.is_empty() { vec![&[]] } else { denial.when.iter().map(Vec::as_slice).collect() }
 }
 
@@ -95,7 +95,7 @@ fn no_rule_is_said_already_by_others() {
                         },
                     )
                 };
-                let alone = arguments(&denial.call)
+                let alone = arguments(denial.call)
                     .iter()
                     .any(|args| alternative.iter().all(|c| holds(c, args)) && !others(args));
                 let rule = format!("{name}, alternative {j}");
@@ -110,7 +110,7 @@ fn no_rule_is_said_already_by_others() {
     let redundant: Vec<_> = idle.difference(&busy).collect();
     assert!(redundant.is_empty(), "these rules deny nothing that others do not deny anyway: {redundant:#?}");
     let used: BTreeSet<&str> = compositions().into_iter().flatten().collect();
-    let unused: Vec<_> = lists.classes.keys().filter(|name| !used.contains(name.as_str())).collect();
+    let unused: Vec<_> = lists.classes.keys().filter(|name| !used.contains(*name)).collect();
     assert!(unused.is_empty(), "no role has the classes {unused:?}");
 }
 
@@ -118,8 +118,8 @@ fn no_rule_is_said_already_by_others() {
 fn a_redundant_rule_would_be_found() {
     // The check above, by hand: an unconditional rule beside a conditional one of the same call leaves it no work.
     let text = r#"[{"call": "socket", "why": "all"}, {"call": "socket", "why": "one", "when": [[{"arg": 0, "equals": 1}]]}]"#;
-    let both: Vec<Denial> = serde_json::from_str(text).unwrap();
-    let says = |denial: &Denial, args: &Args| {
+    let both: Vec<Denial<'_>> = serde_json::from_str(text).unwrap();
+    let says = |denial: &Denial<'_>, args: &Args| {
         alternatives(denial).into_iter().any(|a| a.iter().all(|c| holds(c, args)))
     };
     assert!(!arguments("socket").iter().any(|args| says(&both[1], args) && !says(&both[0], args)));
@@ -127,8 +127,8 @@ fn a_redundant_rule_would_be_found() {
 }
 
 /// What the profile says of a call with these arguments.
-fn wanted(denials: &[(String, Errno, &Denial)], call: &str, args: &Args) -> u32 {
-    let denied = |denial: &Denial| {
+fn wanted(denials: &[(String, Errno, &Denial<'_>)], call: &str, args: &Args) -> u32 {
+    let denied = |denial: &Denial<'_>| {
         denial.call == call
             && alternatives(denial).into_iter().any(|a| a.iter().all(|condition| holds(condition, args)))
     };
@@ -144,7 +144,7 @@ fn the_program_says_what_the_profile_says() {
     for classes in compositions() {
         let program = filter::program(profile::seccomp(), &classes).unwrap();
         let denials = denials(&classes);
-        let calls: BTreeSet<&str> = denials.iter().map(|(_, _, denial)| denial.call.as_str()).collect();
+        let calls: BTreeSet<&str> = denials.iter().map(|(_, _, denial)| denial.call).collect();
         let known: BTreeSet<i64> = calls.iter().filter_map(|call| calls::number(call).unwrap()).collect();
         for call in calls {
             let Some(number) = calls::number(call).unwrap() else { continue };

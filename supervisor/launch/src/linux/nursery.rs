@@ -1,8 +1,7 @@
 //! The nursery: a run of this binary that is executed once, prepares what all launches share, and then only forks. Each
 //! fork is a launcher stage like any other, without the price of an exec. It passes descriptors on and never reads a policy.
 
-use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::Errno;
@@ -72,27 +71,6 @@ pub(crate) fn run() -> ! {
 fn is_quiet(socket: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::from(QUIET_MS)) == Ok(0)
-}
-
-/// Forks a stage from a process of one thread that is no nursery: a command line.
-pub(crate) fn fork(fds: [OwnedFd; 3], cgroup: Option<BorrowedFd<'_>>) -> io::Result<(i32, OwnedFd)> {
-    let mut in_cgroup = cgroup.is_some();
-    let mut cloned = sys::clone(0, libc::SIGCHLD, cgroup);
-    if in_cgroup && cloned.as_ref().is_err_and(sys::is_absent) {
-        in_cgroup = false;
-        cloned = sys::clone(0, libc::SIGCHLD, None);
-    }
-    match cloned? {
-        Cloned::Child => {
-            // The first process of a tool keeps this memory.
-            sys::forget_environment();
-            place(&fds);
-            // Not only on exec: our end of the link must be open in our process alone.
-            let _ = sys::close_from(3, false);
-            stage::run(in_cgroup)
-        }
-        Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
-    }
 }
 
 fn become_stage(fds: [OwnedFd; 3], in_cgroup: bool) -> ! {

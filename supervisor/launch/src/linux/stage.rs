@@ -1,12 +1,13 @@
 //! The launcher stage: a fresh, single-threaded run of this very binary that confines itself and becomes the unit.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
+use nix::unistd::Pid;
 use rustix::fs::{Mode, OFlags};
 
 use super::first::{self, Realm};
@@ -16,6 +17,7 @@ use super::sys::{self, Cloned};
 use super::views::{self, OpenViews};
 use super::{credentials, elf, filter, identity, network, outer_layer, root};
 use crate::error::{At as _, LaunchError, Stage};
+use crate::launching::Stdio;
 use crate::note::{self, Note, Start};
 use crate::profile::{self, Execute, RoleProfile, Tcp};
 use crate::spec::{Access, Ids, LaunchSpec, Level, Net, Role};
@@ -26,9 +28,31 @@ const FAILED: i32 = 125;
 /// Runs the stage to its end. Never returns to the caller's main. `in_cgroup`: it was forked into the unit's cgroup.
 pub(crate) fn run(in_cgroup: bool) -> ! {
     let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { sys::leave(FAILED) };
-    let outcome =
-        receive(&socket).and_then(|(spec, cgroup)| launch(&spec, &socket, cgroup.as_ref(), in_cgroup));
+    let outcome = receive(&socket)
+        .and_then(|(spec, cgroup)| launch(&spec, &socket, cgroup.as_ref().map(OwnedFd::as_fd), in_cgroup));
     fail(&socket, outcome)
+}
+
+/// Runs the stage in the caller's memory, see [`sys::in_our_place`], until it has cloned the unit or has failed and said so over
+/// `socket`. The unit is a copy of that memory. Not for levels at which the stage becomes the unit: the caller stands still.
+pub(crate) fn run_beside(
+    spec: &LaunchSpec,
+    socket: &OwnedFd,
+    stdio: &Stdio,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<Pid> {
+    sys::in_our_place(&mut || {
+        let mut kept = vec![socket.as_fd()];
+        kept.extend(cgroup);
+        let placed = rustix::stdio::dup2_stdin(&stdio.stdin)
+            .and_then(|()| rustix::stdio::dup2_stdout(&stdio.stdout))
+            .and_then(|()| rustix::stdio::dup2_stderr(&stdio.stderr));
+        // Not only on exec: the caller's end of the link must be open in its process alone.
+        if placed.is_err() || sys::close_all_but(&kept).is_err() {
+            sys::leave(FAILED);
+        }
+        fail(socket, launch(spec, socket, cgroup, false))
+    })
 }
 
 pub(crate) fn fail(socket: &OwnedFd, outcome: Result<std::convert::Infallible, LaunchError>) -> ! {
@@ -55,7 +79,7 @@ fn receive(socket: &OwnedFd) -> Result<(LaunchSpec, Option<OwnedFd>), LaunchErro
 fn launch(
     spec: &LaunchSpec,
     socket: &OwnedFd,
-    cgroup: Option<&OwnedFd>,
+    cgroup: Option<BorrowedFd<'_>>,
     in_cgroup: bool,
 ) -> Result<std::convert::Infallible, LaunchError> {
     let profile = profile::role(spec.role);
@@ -96,7 +120,7 @@ fn easier_to_kill(role: Role) {
 }
 
 /// Puts this process, which becomes the unit, into the unit's cgroup.
-fn join(cgroup: Option<&OwnedFd>) -> Result<(), LaunchError> {
+fn join(cgroup: Option<BorrowedFd<'_>>) -> Result<(), LaunchError> {
     let Some(folder) = cgroup else { return Ok(()) };
     let procs = rustix::fs::openat(folder, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
     procs
@@ -110,7 +134,7 @@ fn namespaced(
     profile: &RoleProfile,
     socket: &OwnedFd,
     ids: Option<Ids>,
-    (cgroup, in_cgroup): (Option<&OwnedFd>, bool),
+    (cgroup, in_cgroup): (Option<BorrowedFd<'_>>, bool),
 ) -> Result<std::convert::Infallible, LaunchError> {
     let program = own_program(spec, profile);
     // Root opens with the host's rights; an ordinary user gains the right to mount only inside.
@@ -132,7 +156,7 @@ fn namespaced(
         flags &= !libc::CLONE_NEWCGROUP;
     }
     // CLONE_PARENT: the unit is the supervisor's own child, and its death signal is the supervisor's.
-    let mut cloned = sys::clone(flags, 0, cgroup.map(OwnedFd::as_fd));
+    let mut cloned = sys::clone(flags, 0, cgroup);
     if cgroup.is_some() && cloned.as_ref().is_err_and(sys::is_absent) {
         // Without clone3 nobody is born in a cgroup: this process goes there first, and its child is born where it is.
         join(cgroup.filter(|_| !in_cgroup))?;
@@ -179,6 +203,8 @@ impl Inside<'_> {
         (opened, laid): (Option<OpenViews>, Vec<OwnedFd>),
     ) -> Result<std::convert::Infallible, LaunchError> {
         credentials::die_with_parent()?;
+        // The first process of a tool keeps this memory.
+        sys::forget_environment();
         // While the stage writes the id maps.
         let filter = Some(filter::of_role(self.spec.role)?);
         if rustix::io::read(go, &mut [0]).unwrap_or(0) != 1 {

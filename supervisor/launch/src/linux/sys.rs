@@ -137,8 +137,26 @@ pub(crate) fn set_mount(mount: BorrowedFd<'_>, change: &MountChange<'_>) -> io::
 /// Closes every descriptor from `first` on, or marks it close-on-exec.
 pub(crate) fn close_from(first: u32, only_on_exec: bool) -> io::Result<()> {
     let flags = if only_on_exec { libc::CLOSE_RANGE_CLOEXEC } else { 0 };
-    // SAFETY: takes no pointers. Callers that really close do so right before they stop using any descriptor.
-    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    close_range(first, u32::MAX, flags)
+}
+
+/// Closes every descriptor but the three standard ones and these.
+pub(crate) fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept.into_iter().filter(|fd| *fd > 2) {
+        if fd > from {
+            close_range(from, fd - 1, 0)?;
+        }
+        from = fd + 1;
+    }
+    close_range(from, u32::MAX, 0)
+}
+
+fn close_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
+    // SAFETY: takes no pointers. Callers that really close do so in a process of their own, in which nobody uses them.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -147,7 +165,7 @@ pub(crate) fn forget_environment() {
     unsafe extern "C" {
         static mut environ: *mut *mut libc::c_char;
     }
-    // SAFETY: only a forked launcher stage calls this: one thread, and nobody in it reads the environment any more. The array
+    // SAFETY: only a unit calls this, a copy of its launcher: one thread, and nobody in it reads the environment any more. The array
     // ends in null, and each entry is a NUL-terminated string in memory of this process that may be written.
     unsafe {
         let mut at = environ;
