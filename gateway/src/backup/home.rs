@@ -10,6 +10,9 @@ const PASSING: [&str; 2] = ["run", "logs"];
 /// What opens doors, by its name.
 const SECRETS: [&str; 5] = ["creel.json", "creel.toml", "gateway.token", ".env", "credentials"];
 
+/// Which numbers this very file system has for folders of the home: in another home they would be somebody else's.
+const OF_THIS_DISK: &str = "state/projects.json";
+
 /// Something below the home, by its path in it.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -37,6 +40,7 @@ pub(super) fn walk(
             if (top && PASSING.iter().any(|name| path == Path::new(name)))
                 || is_of_database(&entry.path(), database)
                 || path.extension() == Some(OsStr::new("lock"))
+                || path == Path::new(OF_THIS_DISK)
             {
                 continue;
             }

@@ -16,6 +16,7 @@ fn home(root: &Path) -> PathBuf {
         ("state/gateway.token", "secret"),
         ("state/events.ndjson", "{}"),
         ("state/supervisor.lock", "1"),
+        ("state/projects.json", "{}"),
         ("state/creel.before-schema-2.db", "old"),
         ("state/blobs/agent:main/in/abc", "a picture"),
         ("workspace/notes/day.md", "written by an agent"),

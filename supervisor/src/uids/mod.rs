@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use creel_launch::Ids;
 
@@ -57,12 +57,7 @@ impl Uids {
     /// Makes a folder of the home, with all in it that belonged to whoever units were before, that of its unit. A folder
     /// elsewhere is somebody else's, and stays so: the unit is shown it as if it were its owner.
     pub fn give(&self, folder: &Path, home: &Path, ids: Option<Ids>) {
-        let (Some(ids), Ok(real), Ok(home)) = (ids, folder.canonicalize(), home.canonicalize()) else {
-            return;
-        };
-        if !real.starts_with(&home) || real == home {
-            return;
-        }
+        let Some((real, ids)) = of_home(folder, home, ids) else { return };
         match owner::give(&real, ids) {
             Ok(0) => {}
             Ok(count) => tracing::info!("{count} files below {} are of uid {} now.", real.display(), ids.uid),
@@ -72,4 +67,20 @@ impl Uids {
             }
         }
     }
+
+    /// Makes such a folder root's, without what is in it, because its unit will run as root: what is root's in it by the time that
+    /// the unit is confined again is given to it then.
+    pub fn take(&self, folder: &Path, home: &Path, ids: Option<Ids>) {
+        let Some((real, ids)) = of_home(folder, home, ids) else { return };
+        if let Err(error) = owner::take(&real, ids) {
+            tracing::warn!("{} cannot be taken back from uid {}: {error}.", real.display(), ids.uid);
+        }
+    }
+}
+
+/// The folder itself and whose it is to be, if it is of the home.
+fn of_home(folder: &Path, home: &Path, ids: Option<Ids>) -> Option<(PathBuf, Ids)> {
+    let (real, home) = (folder.canonicalize().ok()?, home.canonicalize().ok()?);
+    let inside = real.starts_with(&home) && real != home;
+    ids.filter(|_| inside).map(|ids| (real, ids))
 }

@@ -33,6 +33,19 @@ pub(super) fn give(folder: &Path, ids: Ids) -> io::Result<usize> {
     Ok(count + 1)
 }
 
+/// Makes the folder root's if it belongs to `ids`; nothing in it.
+///
+/// # Errors
+/// What the system said.
+pub(super) fn take(folder: &Path, ids: Ids) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let top = openat(CWD, folder, flags, Mode::empty())?;
+    if fstat(&top)?.st_uid == ids.uid {
+        fchown(&top, Some(Uid::ROOT), Some(Gid::ROOT))?;
+    }
+    Ok(())
+}
+
 struct Giving {
     former: u32,
     device: u64,

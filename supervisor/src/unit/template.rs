@@ -133,6 +133,8 @@ pub fn spec(unit: &Unit, ground: &Ground) -> io::Result<LaunchSpec> {
                 place::granted(folder)?;
                 if ground.level > Level::L0 {
                     ground.uids.give(folder, &ground.paths.home, spec.ids);
+                } else {
+                    ground.uids.take(folder, &ground.paths.home, spec.ids);
                 }
                 spec.fs.push(View::rw(folder));
             }

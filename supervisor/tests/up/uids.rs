@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::home::Home;
+use crate::home::{Home, not_measured};
 
 const UNITS: [&str; 4] = ["gateway", "egress", "agent:main", "agent:other"];
 
@@ -74,4 +74,34 @@ fn every_unit_is_a_user_of_its_own_and_stays_it() {
         home.wait_state(unit, "running");
     }
     assert_eq!(users(&home), first);
+}
+
+#[test]
+fn what_root_made_while_there_was_no_sandbox_is_the_agents_when_there_is_one_again() {
+    if !rustix::process::geteuid().is_root() {
+        return not_measured("only root starts units as users of their own");
+    }
+    let config = |mode: &str| format!("{{gateway: {{port: PORT}}, sandbox: {{mode: '{mode}'}}}}");
+    let mut home = Home::up(&config("all"), &["gateway", "agent:main"]);
+    let owner = |path: &str, home: &Home| fs::symlink_metadata(home.path(path)).unwrap().uid();
+    let agent = owner("home/workspace", &home);
+    let made = |home: &Home, run: &str| {
+        let argv = ["sh", "-c", "mkdir -p sub; echo $0 >> sub/$0; id -u", run];
+        home.gateway("tool.run", json!({"run": run, "agent": "main", "argv": argv}))["stdout"].clone()
+    };
+    assert_eq!(made(&home, "one"), format!("{agent}\n"));
+    for (mode, run, uid) in [("off", "two", 0), ("all", "three", agent)] {
+        home.signal(Signal::TERM);
+        home.wait_exit();
+        home.configure(&config(mode));
+        home.start();
+        for unit in ["gateway", "agent:main"] {
+            home.wait_state(unit, "running");
+        }
+        assert_eq!(made(&home, run), format!("{uid}\n"));
+        assert_eq!(owner(&format!("home/workspace/sub/{run}"), &home), uid);
+    }
+    for path in ["", "/sub", "/sub/one", "/sub/two", "/sub/three"] {
+        assert_eq!(owner(&format!("home/workspace{path}"), &home), agent, "{path}");
+    }
 }
