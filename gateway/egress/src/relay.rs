@@ -14,6 +14,9 @@ use crate::answer::Answer;
 use crate::body::{Body, BodyError};
 use crate::meter::{Meter, Spent, Way};
 
+/// How long the answer to a forwarded request may stand still behind a client that has said its last. Most that do have
+/// hung up, and their request must not go on for long: a platform may let only one poll.
+const HUNG_UP: Duration = Duration::from_millis(500);
 /// Bytes that are read at a time.
 const PIECE: usize = 8 * 1024;
 
@@ -121,7 +124,7 @@ impl<'a> Relay<'a> {
                         self.body(&mut body, &piece, &mut to_server).await?;
                     }
                     if body.is_over() {
-                        Ok(())
+                        Ok::<_, RelayError>(())
                     } else {
                         Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
                     }
@@ -129,11 +132,14 @@ impl<'a> Relay<'a> {
                 tokio::pin!(down);
                 tokio::select! {
                     ended = &mut down => ended,
-                    // A client may close its half behind the request and wait for the answer.
-                    ended = up => match ended {
-                        Ok(()) => down.await,
-                        Err(error) => Err(error),
-                    },
+                    // A client may close its half behind the request and wait for the answer, but not for long.
+                    ended = up => {
+                        ended?;
+                        tokio::select! {
+                            ended = &mut down => ended,
+                            () = self.stands_still(HUNG_UP) => Ok(()),
+                        }
+                    }
                 }
             }
         }
@@ -187,6 +193,15 @@ impl<'a> Relay<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Returns when nothing has moved for so long, from now on.
+    async fn stands_still(&self, long: Duration) {
+        let mut until = Instant::now() + long;
+        while Instant::now() < until {
+            sleep_until(until).await;
+            until = until.max(*self.moved() + long);
+        }
     }
 
     fn moved(&self) -> MutexGuard<'_, Instant> {

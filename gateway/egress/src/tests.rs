@@ -218,13 +218,29 @@ async fn plain_http_is_forwarded_with_its_body_and_nothing_behind_it() {
         server.read_exact(&mut seen).await.unwrap();
         assert_eq!(String::from_utf8(seen).unwrap(), expected);
         client.write_all(smuggled.as_bytes()).await.unwrap();
-        client.shutdown().await.unwrap();
         // The server keeps its end open all the same.
         server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nyo").await.unwrap();
         assert_eq!(rest_of(&mut server).await, "", "a second request got through");
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nyo";
         assert_eq!(rest_of(&mut client).await, answer);
     }
+}
+
+#[tokio::test]
+async fn a_poll_ends_with_the_client_that_asked_for_it() {
+    let (target, port) = target().await;
+    let running = running(vec![rule(port, true, false)]).await;
+    let request = format!("GET http://127.0.0.1:{port}/poll HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut client = TcpStream::connect(running.proxy).await.unwrap();
+    client.write_all(request.as_bytes()).await.unwrap();
+    let (mut server, _) = target.accept().await.unwrap();
+    let mut head = vec![0; 5];
+    server.read_exact(&mut head).await.unwrap();
+    assert_eq!(head, b"GET /");
+    drop(client);
+    // Nobody answers, and nobody waits.
+    rest_of(&mut server).await;
+    assert_eq!(running.lines(1).await[0].verdict, EgressVerdict::Done);
 }
 
 #[tokio::test]
