@@ -18,6 +18,7 @@ mod lane;
 mod links;
 mod logs;
 mod maintenance;
+mod openclaw;
 mod opening;
 mod relocation;
 mod route;

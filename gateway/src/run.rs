@@ -22,7 +22,7 @@ use crate::logs::Level;
 use crate::settings::{Settings, SettingsError, Whereabouts};
 use crate::store::{Desk, Rules, Sqlite, StoreError};
 use crate::token::{TokenError, token};
-use crate::{backup, lane, logs, opening, relocation, tenure, watch};
+use crate::{backup, lane, logs, openclaw, opening, relocation, tenure, watch};
 
 /// How long sends that are on their way may take to come home at the end.
 const LAST_SENDS: Duration = Duration::from_secs(2);
@@ -59,6 +59,9 @@ pub enum RunError {
     /// A backup was not made, is not whole, or was not restored.
     #[error("{0}")]
     Backup(String),
+    /// Another program's database was not read.
+    #[error("{0}")]
+    Foreign(String),
     /// The database cannot be used.
     #[error("{0}")]
     Store(String),
@@ -76,7 +79,9 @@ impl RunError {
             Self::NoWelcome => ExitCode::Protocol.code(),
             // It passes: the supervisor tries again for as long as it takes, and does not count it as a crash.
             Self::NotNow(_) => ExitCode::Busy.code(),
-            Self::Seal(_) | Self::Start(_) | Self::Store(_) | Self::Backup(_) => ExitCode::Failure.code(),
+            Self::Seal(_) | Self::Start(_) | Self::Store(_) | Self::Backup(_) | Self::Foreign(_) => {
+                ExitCode::Failure.code()
+            }
         }
     }
 }
@@ -89,7 +94,10 @@ impl From<SettingsError> for RunError {
 
 impl From<TokenError> for RunError {
     fn from(error: TokenError) -> Self {
-        Self::Config(error.to_string())
+        match error {
+            TokenError::NoRoom { .. } => Self::NotNow(error.to_string()),
+            error => Self::Config(error.to_string()),
+        }
     }
 }
 
@@ -136,6 +144,12 @@ pub fn run() -> Result<(), RunError> {
         return outcome.map_err(|error| {
             let _nobody_listens = write!(std::io::stderr(), "{error}");
             RunError::Store(error.to_string())
+        });
+    }
+    if let Some(outcome) = openclaw::obey(&orders) {
+        return outcome.map_err(|error| {
+            let _nobody_listens = write!(std::io::stderr(), "{error}");
+            RunError::Foreign(error.to_string())
         });
     }
     let level = logs::begin();

@@ -25,6 +25,15 @@ pub(crate) enum TokenError {
         /// What the system said.
         error: io::Error,
     },
+    /// The disk is full.
+    #[error(
+        "There is no room for the gateway's token, which is made at its first start, in {path}. Make room on that disk: the \
+         gateway tries again by itself. Or set gateway.auth.token."
+    )]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+    },
     /// The mode asks for a password and there is none.
     #[error(
         "gateway.auth.mode is \"password\", and there is no gateway.auth.password; set it, or use mode \"token\"."
@@ -53,7 +62,12 @@ pub(crate) fn token(settings: &Settings) -> Result<Secret, TokenError> {
 }
 
 fn kept(path: &Path) -> Result<Secret, TokenError> {
-    let failed = |error| TokenError::File { path: path.to_owned(), error };
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            TokenError::NoRoom { path: path.to_owned() }
+        }
+        _ => TokenError::File { path: path.to_owned(), error },
+    };
     match fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => return Ok(Secret::new(text.trim())),
         Ok(_) => fs::remove_file(path).map_err(failed)?,
@@ -75,8 +89,12 @@ fn make(path: &Path, token: &str) -> io::Result<()> {
     }
     let beside = path.with_extension("token.tmp");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    writeln!(file, "{token}")?;
-    file.sync_all()?;
+    let written = writeln!(file, "{token}").and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Where there is no room a part of it takes none.
+        let _gone = fs::remove_file(&beside);
+    }
+    written?;
     fs::rename(&beside, path)
 }
 

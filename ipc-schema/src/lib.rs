@@ -16,6 +16,7 @@ pub mod catalog;
 pub mod client;
 pub mod error;
 pub mod exit;
+pub mod foreign;
 pub mod frame;
 pub mod hello;
 pub mod limits;

@@ -20,6 +20,7 @@ const MAX_FILE: usize = 20 << 20;
 /// OpenClaw's list of the sessions of a folder: keys, each with the id of its file.
 const INDEX: &str = "sessions.json";
 
+mod foreign;
 mod orders;
 
 /// Arguments of `creel sessions`.
@@ -70,14 +71,17 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
-    /// Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)
+    /// Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3), and OpenClaw's databases
     ///
+    /// Of a database (`agents/ID/agent/openclaw-agent.sqlite`) each session is taken in under its key, as it is now; what
+    /// was said before a session began afresh stays there.
     /// A session that is there already, by its id, is left as it is. Its key comes from a `sessions.json` beside the
     /// file if that names it and nobody has the key; else it becomes `agent:<agent>:import:<id>`. Images become a
     /// sentence; everything else of the file is kept and exported again.
     #[command(
         after_help = "Examples:\n  creel sessions import --dry-run ~/.openclaw/agents/main/sessions/*.jsonl\n  \
-                            creel sessions import old.jsonl --agent research"
+                            creel sessions import old.jsonl --agent research\n  \
+                            creel sessions import ~/.openclaw/agents/main/agent/openclaw-agent.sqlite"
     )]
     Import {
         /// The files
@@ -193,11 +197,25 @@ fn import(
     let mut indexes = HashMap::new();
     let mut outcomes = Vec::new();
     let mut refused = 0;
+    let mut pieces = Vec::new();
     for path in files {
         let shown = path.display().to_string();
-        let outcome = read(path).and_then(|text| {
+        match foreign::is_database(path).then(|| foreign::sessions(context, path)) {
+            None => {
+                let text = read(path);
+                let key = text.as_ref().ok().and_then(|text| key_of(&mut indexes, path, text));
+                pieces.push((shown, key, text));
+            }
+            Some(Ok(sessions)) => pieces.extend(sessions.into_iter().map(|of| {
+                let key = owner_of(&of.key).map(|owner| (owner.to_owned(), of.key.clone()));
+                (format!("{shown}#{}", of.key), key, within(of.text))
+            })),
+            Some(Err(error)) => pieces.push((shown, None, Err(error))),
+        }
+    }
+    for (shown, key, text) in pieces {
+        let outcome = text.and_then(|text| {
             let mut params = json!({ "text": text, "dryRun": dry_run });
-            let key = key_of(&mut indexes, path, &text);
             if let Some(agent) = agent {
                 params["agentId"] = agent.into();
             }
@@ -238,11 +256,23 @@ fn import(
 fn read(path: &Path) -> Result<String, CliError> {
     let unread = |what: String| CliError::Run(format!("It cannot be read: {what}."));
     let bytes = std::fs::read(path).map_err(|error| unread(error.to_string()))?;
-    if bytes.len() > MAX_FILE {
-        return Err(unread(format!("it has {} bytes, and {MAX_FILE} are taken at once", bytes.len())));
-    }
     // Bytes that are no text become the character that says so.
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    within(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A session that is not too large to be taken at once.
+fn within(text: String) -> Result<String, CliError> {
+    let bytes = text.len();
+    if bytes > MAX_FILE {
+        let sentence = format!("It cannot be read: it has {bytes} bytes, and {MAX_FILE} are taken at once.");
+        return Err(CliError::Run(sentence));
+    }
+    Ok(text)
+}
+
+/// The agent in a session's key.
+fn owner_of(key: &str) -> Option<&str> {
+    Some(key.strip_prefix("agent:")?.split_once(':')?.0)
 }
 
 /// The agent and the key that the list beside a file gives its session.
@@ -255,8 +285,7 @@ fn key_of(indexes: &mut HashMap<PathBuf, Value>, path: &Path, text: &str) -> Opt
         serde_json::from_slice(&text).unwrap_or_default()
     });
     let (key, _) = index.as_object()?.iter().find(|(_, session)| session["sessionId"] == id)?;
-    let owner = key.strip_prefix("agent:")?.split_once(':')?.0;
-    Some((owner.to_owned(), key.clone()))
+    Some((owner_of(key)?.to_owned(), key.clone()))
 }
 
 fn told(outcomes: &[Value], dry_run: bool) -> String {
