@@ -27,7 +27,10 @@ mod cluster;
 mod operations;
 mod operator;
 mod pairing;
+mod questions;
 mod sessions;
+
+pub(crate) use questions::question_row;
 
 /// Events that may wait for a slow subscriber before it misses some.
 const EVENTS: usize = 1024;
@@ -99,6 +102,8 @@ pub(crate) struct Core {
     pub clients: TaskTracker,
     /// Wakes the scheduler.
     pub wake: Notify,
+    /// Wakes who waits for an answer of people.
+    pub answers: Notify,
     settings: RwLock<Arc<Settings>>,
     state: Mutex<State>,
     events: broadcast::Sender<CoreEvent>,
@@ -138,6 +143,7 @@ impl Core {
             pumps: TaskTracker::new(),
             clients: TaskTracker::new(),
             wake: Notify::new(),
+            answers: Notify::new(),
             settings: RwLock::new(Arc::new(settings)),
             state: Mutex::new(state),
             events: broadcast::Sender::new(EVENTS),

@@ -25,7 +25,7 @@ mod sessions;
 pub use cluster::{Cluster, HostRow, LeaseRow};
 pub use error::{HubClass, HubError};
 pub use event::CoreEvent;
-pub use operator::{ParkedRow, SessionImport, SessionImported};
+pub use operator::{ParkedRow, QuestionAnswer, QuestionRow, SessionImport, SessionImported};
 pub use phase::SessionPhase;
 pub(crate) use phase::{Happening, Phases};
 pub use rows::{

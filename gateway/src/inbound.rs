@@ -13,7 +13,7 @@ use jiff::Zoned;
 use crate::access::{self, Verdict};
 use crate::route::{self, Origin};
 use crate::settings::Settings;
-use crate::store::{Fate, NewMessage, NewPairing, Placed};
+use crate::store::{Answer, Fate, NewMessage, NewPairing, Placed};
 
 /// A message with what was decided about it.
 #[derive(Debug)]
@@ -73,20 +73,41 @@ pub(crate) fn decide(
                 route: to,
             });
         }
-        Verdict::Context if keep == 0 => decided.ignored = Some("nobody is addressed"),
         Verdict::Context => {
+            let answer = Answer::read(&inbound.text);
             let placed = place(settings, agent, lane, (channel, inbound), to, true);
-            decided.message.fate = Fate::Context { placed, keep };
-        }
-        Verdict::Answer if inbound.text.trim().eq_ignore_ascii_case("/stop") => {
-            decided.stopped = Some(lane);
+            let otherwise = match keep {
+                0 => {
+                    decided.ignored = Some("nobody is addressed");
+                    Fate::Ignored
+                }
+                keep => Fate::Context { placed: placed.clone(), keep },
+            };
+            decided.message.fate = perhaps(answer, placed, otherwise);
         }
         Verdict::Answer => {
-            decided.lane = Some((lane.clone(), agent.clone()));
-            decided.message.fate = Fate::Turn(place(settings, agent, lane, (channel, inbound), to, false));
+            let answer = Answer::read(&inbound.text);
+            let stops = inbound.text.trim().eq_ignore_ascii_case("/stop");
+            let placed = place(settings, agent.clone(), lane.clone(), (channel, inbound), to, false);
+            let otherwise = if stops {
+                decided.stopped = Some(lane);
+                Fate::Ignored
+            } else {
+                decided.lane = Some((lane, agent));
+                Fate::Turn(placed.clone())
+            };
+            decided.message.fate = perhaps(answer, placed, otherwise);
         }
     }
     decided
+}
+
+/// A word that answers does so where its session was asked something.
+fn perhaps(answer: Option<Answer>, placed: Placed, otherwise: Fate) -> Fate {
+    match answer {
+        Some(answer) => Fate::Answer { placed, answer, otherwise: Box::new(otherwise) },
+        None => otherwise,
+    }
 }
 
 /// The way back: to where it was said, whatever happens meanwhile.
@@ -166,7 +187,9 @@ pub(crate) fn typed(
             at_ms: now_ms,
         },
     };
-    NewMessage { ext_id: run, cursor: None, now_ms, fate: Fate::Turn(placed) }
+    let answer = if resets { None } else { Answer::read(&placed.input.text) };
+    let fate = perhaps(answer, placed.clone(), Fate::Turn(placed));
+    NewMessage { ext_id: run, cursor: None, now_ms, fate }
 }
 
 /// The kind of conversation that a key names.

@@ -4,6 +4,7 @@ mod agent;
 mod channel;
 mod elevated;
 mod processes;
+mod questions;
 mod refusals;
 mod supervisor;
 mod watchdog;

@@ -93,6 +93,13 @@ pub(crate) trait Store: Send {
     fn begin_step(&mut self, turn: &TurnRef, step: &NewStep) -> Kept<StepBegun>;
     /// Journals a step's result; a second time changes nothing.
     fn end_step(&mut self, turn: &TurnRef, step: u32, entry: &Entry) -> Kept<()>;
+    /// Asks people what becomes of a step whose outcome nobody knows, or says what they said. A life that asks again about
+    /// a step that an earlier one was told to do again asks anew.
+    fn ask(&mut self, turn: &TurnRef, question: &NewQuestion) -> Kept<Asked>;
+    /// Questions that wait for an answer, oldest first.
+    fn questions(&mut self, limit: u32) -> Kept<Vec<QuestionRecord>>;
+    /// Answers a question that waits. Its lane, or `None` when it waits no more.
+    fn answer(&mut self, id: u64, answer: Answer) -> Kept<Option<String>>;
     /// Ends a turn: transcript, replies, inbox and lane at once.
     fn finish_turn(&mut self, turn: &TurnRef, finish: &Finish) -> Kept<Finished>;
     /// A page of the transcript before the turn, newest page first.

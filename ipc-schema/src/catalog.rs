@@ -67,6 +67,7 @@ pub fn methods() -> Vec<Method> {
         request::<agent::TurnContext>(),
         request::<agent::TurnJournal>(),
         request::<agent::StepBegin>(),
+        request::<agent::TurnAsk>(),
         request::<agent::StepEnd>(),
         request::<agent::TurnDone>(),
         request::<agent::TurnAbort>(),

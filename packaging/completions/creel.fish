@@ -259,7 +259,7 @@ complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_see
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "search" -d 'Find what was said, in all sessions, newest first'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3), and OpenClaw\'s databases'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l model -d 'The model as provider/model, or `default` for the agent\'s' -r
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l thinking -d 'How much the model thinks: off, minimal, low, medium, high, xhigh, or `default` for the agent\'s' -r
@@ -337,7 +337,7 @@ complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_su
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "search" -d 'Find what was said, in all sessions, newest first'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3), and OpenClaw\'s databases'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand cluster; and not __fish_seen_subcommand_from status help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand cluster; and not __fish_seen_subcommand_from status help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
@@ -359,17 +359,18 @@ complete -c creel -n "__fish_creel_using_subcommand cluster; and __fish_seen_sub
 complete -c creel -n "__fish_creel_using_subcommand cluster; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
 complete -c creel -n "__fish_creel_using_subcommand cluster; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the hosts and who has which account and turn'
 complete -c creel -n "__fish_creel_using_subcommand cluster; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Also into a pipe'
 never\t'Nowhere'"
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -l json -d 'Print data as JSON'
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -s h -l help -d 'Print help'
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -f -a "retry" -d 'Have a message answered after all, before what waits behind it'
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -f -a "drop" -d 'Give a message up'
-complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -f -a "retry" -d 'Have a message answered after all, before what waits behind it'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -f -a "drop" -d 'Give a message up'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -f -a "answer" -d 'Say what becomes of a command that was interrupted'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and not __fish_seen_subcommand_from retry drop answer help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from retry" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
@@ -386,8 +387,17 @@ always\t'Also into a pipe'
 never\t'Nowhere'"
 complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from drop" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from drop" -s h -l help -d 'Print help'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from answer" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from answer" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from answer" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from answer" -l color -d 'When text has colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Also into a pipe'
+never\t'Nowhere'"
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from answer" -l json -d 'Print data as JSON'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from answer" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Have a message answered after all, before what waits behind it'
 complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from help" -f -a "drop" -d 'Give a message up'
+complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from help" -f -a "answer" -d 'Say what becomes of a command that was interrupted'
 complete -c creel -n "__fish_creel_using_subcommand inbox; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand outbox; and not __fish_seen_subcommand_from list retry drop help" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
@@ -894,10 +904,11 @@ complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcom
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "search" -d 'Find what was said, in all sessions, newest first'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "export" -d 'Write a session as a file that Pi and OpenClaw read (JSON Lines, version 3)'
-complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3)'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "import" -d 'Take in session files of Pi and OpenClaw (JSON Lines, versions 1 to 3), and OpenClaw\'s databases'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from cluster" -f -a "status" -d 'Show the hosts and who has which account and turn'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from inbox" -f -a "retry" -d 'Have a message answered after all, before what waits behind it'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from inbox" -f -a "drop" -d 'Give a message up'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from inbox" -f -a "answer" -d 'Say what becomes of a command that was interrupted'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from outbox" -f -a "list" -d 'List the newest messages'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from outbox" -f -a "retry" -d 'Say a message again that failed or whose end nobody knows; who got it already gets it twice'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from outbox" -f -a "drop" -d 'Give up a message that waits, or whose end nobody knows'

@@ -2,6 +2,7 @@
 //!
 //! One program for all of them, so that they link once. Run some by name: `cargo test -p creel-tests irc`.
 
+mod asked;
 mod background;
 mod backup;
 mod bad_input;

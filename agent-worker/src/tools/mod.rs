@@ -2,7 +2,7 @@
 //!
 //! A tool never fails in any other way than by telling the model a sentence: [`Outcome`] is what it reads.
 
-use creel_ipc::msg::agent::ToolPolicy;
+use creel_ipc::msg::agent::{Decision, ToolPolicy};
 use creel_ipc::msg::policy::EXEC;
 use serde_json::{Value, json};
 
@@ -43,9 +43,11 @@ impl Outcome {
 pub enum WhenUncertain {
     /// Doing it twice is the same as doing it once: do it again.
     Again,
-    /// Doing it twice may do harm: look what became of it, and take that for its result. Where nobody knows, the model
-    /// is told, and finds out.
+    /// Doing it twice may do harm, and what became of it can be seen: look, and do what is left to do.
     Check,
+    /// Doing it twice may do harm, and it is not always known what became of it: take what is known for its result, and
+    /// where nobody knows, ask a person.
+    Ask,
 }
 
 /// What a tool declares about itself.
@@ -60,7 +62,7 @@ pub struct Nature {
 /// The nature of a tool. One that does not exist only ever answers that it does not exist.
 pub fn nature(name: &str) -> Nature {
     match name {
-        "exec" => Nature { when_uncertain: WhenUncertain::Check, parallel: false },
+        "exec" => Nature { when_uncertain: WhenUncertain::Ask, parallel: false },
         "edit" => Nature { when_uncertain: WhenUncertain::Check, parallel: false },
         "write" => Nature { when_uncertain: WhenUncertain::Again, parallel: false },
         _ => Nature { when_uncertain: WhenUncertain::Again, parallel: true },
@@ -68,10 +70,15 @@ pub fn nature(name: &str) -> Nature {
 }
 
 /// What the model is told instead of running a call again whose result nobody kept.
-pub fn outcome_unknown(name: &str) -> String {
+pub fn outcome_unknown(name: &str, decision: Decision) -> String {
+    let why = match decision {
+        Decision::Skip | Decision::Stop => "because the person who was asked did not want it",
+        Decision::Nobody => "because the person who was asked did not answer in time",
+        Decision::Again | Decision::Unasked | Decision::Unknown => "because running it twice could do harm",
+    };
     format!(
         "The outcome of this `{name}` call is unknown: Creel was interrupted after it had started, and it was not run \
-         again because running it twice could do harm. Check what it did (look at the files it would have changed, \
+         again {why}. Check what it did (look at the files it would have changed, \
          or run a command that only reads) before you decide to run it again."
     )
 }

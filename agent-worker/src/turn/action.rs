@@ -1,6 +1,6 @@
 //! What goes into the turn's core and what comes out of it.
 
-use creel_ipc::msg::agent::{DeltaKind, StepBegun, TurnOutcome};
+use creel_ipc::msg::agent::{Decision, DeltaKind, StepBegun, TurnOutcome};
 use creel_ipc::msg::transcript::{Entry, Usage};
 use serde_json::Value;
 
@@ -43,6 +43,18 @@ pub enum Input {
         step: u32,
         /// What the model gets to read.
         outcome: Outcome,
+    },
+    /// An earlier life may have done it, and nobody knows what became of it.
+    Doubtful {
+        /// The step.
+        step: u32,
+    },
+    /// People said what becomes of a step, or were not there to.
+    Decided {
+        /// The step.
+        step: u32,
+        /// What they said.
+        decision: Decision,
     },
     /// The journal has a step's result.
     Ended {
@@ -109,8 +121,10 @@ pub enum Action {
     Delta(DeltaKind, String),
     /// Journal the beginning of a tool call; answered by [`Input::Begun`].
     Begin(Call),
-    /// Run a tool; answered by [`Input::Ran`].
+    /// Run a tool; answered by [`Input::Ran`], or by [`Input::Doubtful`] where an earlier life may have done it.
     Run(Call, Trust),
+    /// Ask people what becomes of a call; answered by [`Input::Decided`].
+    Consult(Call),
     /// Stop every tool that runs. Nothing is answered for them.
     CancelTools,
     /// Journal a step's result; answered by [`Input::Ended`].

@@ -17,6 +17,8 @@ pub enum State {
     Beginning,
     /// It runs.
     Running,
+    /// People are asked what becomes of it.
+    Consulted,
     /// It has its result, which is not journalled yet.
     Ready(Entry),
     /// Its result is being journalled.

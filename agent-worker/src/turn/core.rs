@@ -82,6 +82,10 @@ pub struct Core {
     ending: Option<(TurnOutcome, Option<String>)>,
     phase: Phase,
     now_ms: i64,
+    /// When the turn's time is over.
+    ends_ms: i64,
+    /// How much of it is left while it stands still.
+    left_ms: i64,
 }
 
 impl Core {
@@ -108,6 +112,8 @@ impl Core {
             ending: None,
             phase: Phase::Idle,
             now_ms: 0,
+            ends_ms: 0,
+            left_ms: 0,
             setup,
         }
     }
@@ -115,9 +121,14 @@ impl Core {
     /// Begins. `now_ms` is the time since the epoch, as in [`Core::take`].
     pub fn begin(&mut self, now_ms: i64) -> Vec<Action> {
         self.now_ms = now_ms;
+        self.ends_ms = now_ms.saturating_add(self.turn_ms());
         let mut out = vec![Action::Timer(Timer::Turn, Some(self.setup.turn_ms))];
         self.go_on(&mut out);
         out
+    }
+
+    fn turn_ms(&self) -> i64 {
+        i64::try_from(self.setup.turn_ms).unwrap_or(i64::MAX)
     }
 
     /// Whether the turn is over.
@@ -137,6 +148,8 @@ impl Core {
             Input::Model { .. } => {}
             Input::Begun { step, known } => self.begun(step, known, &mut out),
             Input::Ran { step, outcome } => self.ran(step, outcome, &mut out),
+            Input::Doubtful { step } => self.doubtful(step, &mut out),
+            Input::Decided { step, decision } => self.decided(step, decision, &mut out),
             Input::Ended { step } => self.ended(step, &mut out),
             Input::Lost => {
                 self.silence_everything(&mut out);

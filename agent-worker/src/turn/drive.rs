@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use creel_ipc::msg::agent::{
-    AgentConfig, ToolPhase, TurnDelta, TurnModel, TurnOutcome, TurnStartParams, TurnTool,
+    AgentConfig, Decision, ToolPhase, TurnDelta, TurnModel, TurnOutcome, TurnStartParams, TurnTool,
 };
 use creel_link::{Busy, Link, Vitals};
 use tokio::sync::{mpsc, watch};
@@ -231,9 +231,20 @@ impl Drive {
                 let tool =
                     tool_call::run(link, runs, Arc::clone(&self.config), Arc::clone(&self.turn), call, trust);
                 self.tools.spawn(async move {
-                    let outcome = tool.await;
+                    let input = match tool.await {
+                        Some(outcome) => Input::Ran { step, outcome },
+                        None => Input::Doubtful { step },
+                    };
                     // Nobody listens any more when the turn is over.
-                    let _over = sender.send(Input::Ran { step, outcome }).await;
+                    let _over = sender.send(input).await;
+                });
+            }
+            Action::Consult(call) => {
+                let (journal, sender) = (self.journal.clone(), self.sender.clone());
+                // A wait for people is like one for a tool: it may take long, and ends with the turn.
+                self.tools.spawn(async move {
+                    let input = journal.consult(call).await;
+                    let _over = sender.send(input).await;
                 });
             }
             Action::CancelTools => self.cancel_tools(),
@@ -274,13 +285,20 @@ impl Drive {
         {
             tracing::warn!(turn = &*self.turn, class = ?error.class, %error, "a model call failed");
         }
-        if let Input::Ran { step, outcome } = input
-            && let Some((call, since)) = self.running.remove(step)
-        {
-            let text = truncate::head(&outcome.text, SHOWN_RESULT).to_owned();
-            let duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.show(&call, ToolPhase::End { text, is_error: outcome.is_error, duration_ms });
+        match input {
+            Input::Ran { step, outcome } => self.show_end(*step, &outcome.text, outcome.is_error),
+            Input::Decided { step, decision } if *decision != Decision::Again => {
+                self.show_end(*step, "It was interrupted, and is not run again.", true);
+            }
+            _ => {}
         }
+    }
+
+    fn show_end(&mut self, step: u32, text: &str, is_error: bool) {
+        let Some((call, since)) = self.running.remove(&step) else { return };
+        let text = truncate::head(text, SHOWN_RESULT).to_owned();
+        let duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.show(&call, ToolPhase::End { text, is_error, duration_ms });
     }
 
     fn show(&mut self, call: &Call, phase: ToolPhase) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use creel_ipc::msg::agent::{
     ContextPage, JournalStep, PageParams, StepBegin, StepBeginParams, StepBegun, StepEnd, StepEndParams,
-    TurnContext, TurnDone, TurnDoneParams, TurnJournal, TurnRef,
+    TurnAsk, TurnAskParams, TurnContext, TurnDone, TurnDoneParams, TurnJournal, TurnRef,
 };
 use creel_ipc::msg::transcript::Entry;
 use creel_ipc::{ErrorClass, Request};
@@ -119,6 +119,19 @@ impl Journal {
         let known: Result<StepBegun, CallError> = self.ask::<StepBegin>(params).await;
         match known {
             Ok(known) => Input::Begun { step: call.step, known },
+            Err(error) => refused(&error),
+        }
+    }
+
+    /// Asks people what becomes of a call. This may take as long as they do.
+    pub async fn consult(&self, call: Call) -> Input {
+        // The command line is what a person can judge; of another tool all that it was told.
+        let what = call.arguments["command"].as_str();
+        let what = what.map_or_else(|| call.arguments.to_string(), str::to_owned);
+        let params =
+            |turn| TurnAskParams { turn, step: call.step, name: call.name.clone(), what: what.clone() };
+        match self.ask::<TurnAsk>(params).await {
+            Ok(decided) => Input::Decided { step: call.step, decision: decided.decision },
             Err(error) => refused(&error),
         }
     }

@@ -77,8 +77,23 @@ pub fn run_id(turn: &str, step: u32) -> String {
     format!("{turn}:{step}")
 }
 
-/// Runs a tool.
+/// Runs a tool. `None` when an earlier life may have done it and nobody knows what became of it.
 pub async fn run(
+    link: Link,
+    runs: Runs,
+    config: Arc<AgentConfig>,
+    turn: Arc<str>,
+    call: Call,
+    trust: Trust,
+) -> Option<Outcome> {
+    if call.name == "exec" && config.tools.allows(&call.name) {
+        return command(&link, &runs, &config, &turn, &call, trust).await;
+    }
+    Some(known(link, runs, config, turn, call, trust).await)
+}
+
+/// Runs a tool of which there is no doubt.
+async fn known(
     link: Link,
     runs: Runs,
     config: Arc<AgentConfig>,
@@ -88,7 +103,6 @@ pub async fn run(
 ) -> Outcome {
     let exists = config.tools.allows(&call.name);
     match call.name.as_str() {
-        "exec" if exists => command(&link, &runs, &config, &turn, &call, trust).await,
         "process" if exists => process(&link, &runs, &turn, &call).await,
         "read" | "write" | "edit" if exists => {
             // A disk may hang; the link and the other turns must not hang with it.
@@ -130,11 +144,11 @@ async fn command(
     turn: &str,
     call: &Call,
     trust: Trust,
-) -> Outcome {
+) -> Option<Outcome> {
     let run = run_id(turn, call.step);
     let mut plan = match exec::plan(run.clone(), &call.arguments, config.tools.exec_wall_ms) {
         Ok(plan) => plan,
-        Err(sentence) => return Outcome::error(sentence),
+        Err(sentence) => return Some(Outcome::error(sentence)),
     };
     // Whether it goes on or has ended, the supervisor knows it by its run.
     plan.command.known_only = trust == Trust::Check;
@@ -147,13 +161,16 @@ async fn command(
             link.call::<ToolRun>(&command).await.map(|exit| exec::report(&exit))
         }
     };
-    outcome.unwrap_or_else(|error| match error {
-        CallError::Refused(error) if trust == Trust::Check && error.class() == ErrorClass::UnknownOutcome => {
-            Outcome::error(tools::outcome_unknown(&call.name))
+    match outcome {
+        Ok(outcome) => Some(outcome),
+        Err(CallError::Refused(error))
+            if trust == Trust::Check && error.class() == ErrorClass::UnknownOutcome =>
+        {
+            None
         }
-        CallError::Refused(error) => Outcome::error(format!("The command was not run: {error}")),
-        error => Outcome::error(format!("The command's outcome is unknown: {error}")),
-    })
+        Err(CallError::Refused(error)) => Some(Outcome::error(format!("The command was not run: {error}"))),
+        Err(error) => Some(Outcome::error(format!("The command's outcome is unknown: {error}"))),
+    }
 }
 
 /// Starts a process and waits for its end, but not for long.

@@ -64,6 +64,7 @@ impl Client {
             Audience::SessionWatchers => {
                 self.sessions.load(Ordering::Relaxed) && self.scopes.allow(Scope::Read)
             }
+            Audience::Approvals => self.scopes.allow(Scope::Approvals),
             Audience::Pairing => self.scopes.allow(Scope::Pairing),
         }
     }
@@ -99,6 +100,8 @@ pub(crate) enum Audience {
     ToolWatchers,
     /// Who may read and asked for sessions.
     SessionWatchers,
+    /// Who decides on commands that wait.
+    Approvals,
     /// Who lets people in.
     Pairing,
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval_at, sleep, timeout};
 use super::clients::{Audience, Note};
 use super::desk::{Desk, now_ms};
 use super::fault::Protocol;
-use super::methods::{health, presence, sessions};
+use super::methods::{approvals, health, presence, sessions};
 use super::run::{Ending, Runs, Wanted, agent_of};
 use crate::hub::{CoreEvent, RunState};
 
@@ -76,6 +76,16 @@ fn take(desk: &Desk, runs: &mut Runs, event: CoreEvent, out: &mut Vec<Note>) {
             desk.run_ended(&session_key, &run);
         }
         CoreEvent::SessionChanged { key } => desk.changed.note(key),
+        CoreEvent::Asked(question) => {
+            let payload = approvals::requested(&question);
+            out.push(Note::same("exec.approval.requested", &payload, Audience::Approvals));
+        }
+        CoreEvent::Decided { id, decision } => {
+            if let Some(decision) = decision {
+                let payload = approvals::resolved(id, decision, now);
+                out.push(Note::same("exec.approval.resolved", &payload, Audience::Approvals));
+            }
+        }
         CoreEvent::PairingChanged { channel, account } => {
             let payload = json!({"channel": channel, "accountId": account, "ts": now});
             out.push(Note::new_only("channels.pairing.changed", &payload, Audience::Pairing));

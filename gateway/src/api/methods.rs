@@ -1,6 +1,7 @@
 //! The methods, one file a noun.
 
 pub(crate) mod agent;
+pub(crate) mod approvals;
 pub(crate) mod catalog;
 pub(crate) mod channels;
 pub(crate) mod chat;
@@ -29,6 +30,7 @@ pub(crate) const ALL: &[&[Method]] = &[
     pairing::METHODS,
     outbox::METHODS,
     inbox::METHODS,
+    approvals::METHODS,
     cluster::METHODS,
     transcripts::METHODS,
     operate::METHODS,

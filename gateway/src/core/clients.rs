@@ -6,8 +6,10 @@ use std::time::Duration;
 use creel_ipc::ErrorClass;
 use creel_ipc::Request;
 use creel_ipc::msg::Empty;
+use creel_ipc::msg::agent::TurnOutcome;
 use creel_ipc::msg::channel::{ChatKind, Route};
 use creel_ipc::msg::supervisor::{ConfigReload, Reloaded, UnitName, UnitRestart, Units, UnitsStatus};
+use creel_ipc::msg::transcript::Usage;
 use creel_ipc::msg::unit::UnitState;
 use creel_link::CallError;
 use subtle::ConstantTimeEq;
@@ -81,6 +83,16 @@ impl Core {
         });
         let accepted = accepting.await.unwrap_or(Err(StoreError::Closed))?;
         let duplicate = matches!(accepted, Accepted::Duplicate { .. });
+        if accepted == Accepted::Answered {
+            self.tell(CoreEvent::RunEnded {
+                run: run.clone(),
+                session_key: lane.clone(),
+                outcome: TurnOutcome::Done,
+                error: None,
+                text: String::new(),
+                usage: Usage::default(),
+            });
+        }
         Ok(ChatAccepted { run_id: run, session_key: lane, duplicate })
     }
 

@@ -70,6 +70,9 @@ impl Core {
             Ok((accepted, claimed)) => (Ok(accepted), claimed),
             Err(error) => (Err(error), None),
         };
+        if matches!(accepted, Ok(Accepted::Answered)) {
+            self.answers.notify_waiters();
+        }
         let Some((lane, agent)) = lane else { return accepted };
         let fresh = accepted.as_ref().is_ok_and(|accepted| *accepted == Accepted::Fresh);
         match claimed {

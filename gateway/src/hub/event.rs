@@ -1,8 +1,8 @@
-use creel_ipc::msg::agent::{DeltaKind, TurnOutcome, TurnTool};
+use creel_ipc::msg::agent::{Decision, DeltaKind, TurnOutcome, TurnTool};
 use creel_ipc::msg::transcript::Usage;
 use creel_ipc::msg::unit::UnitStatus;
 
-use super::ChannelRow;
+use super::{ChannelRow, QuestionRow};
 
 /// Something that happened. Runs are named by the id that [`super::ChatAccepted`] gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +72,15 @@ pub enum CoreEvent {
     SessionChanged {
         /// Its key.
         key: String,
+    },
+    /// People are asked what becomes of an interrupted command. It comes again when the agent or the gateway fell.
+    Asked(QuestionRow),
+    /// A question waits no more, or not here.
+    Decided {
+        /// The question.
+        id: u64,
+        /// What was decided; absent when it goes on to wait in another life.
+        decision: Option<Decision>,
     },
     /// Somebody asks to be let in, or was.
     PairingChanged {

@@ -27,6 +27,34 @@ pub struct ParkedRow {
     pub error: Option<String>,
 }
 
+/// What people are asked about an interrupted command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuestionRow {
+    /// Names it.
+    pub id: u64,
+    /// Its session.
+    pub session_key: String,
+    /// The tool.
+    pub tool: String,
+    /// What the tool was told to do.
+    pub what: String,
+    /// When it was asked, in milliseconds since the epoch.
+    pub asked_at_ms: i64,
+    /// When it is decided without an answer, in milliseconds since the epoch.
+    pub expires_at_ms: i64,
+}
+
+/// What somebody says to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionAnswer {
+    /// Run it again.
+    Again,
+    /// Go on without it.
+    Skip,
+    /// Stop the turn.
+    Stop,
+}
+
 /// A session file on its way in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionImport {
@@ -80,6 +108,22 @@ impl Hub {
     /// `not_found` when none of this number is set aside.
     pub async fn inbox_drop(&self, id: u64) -> Answer<()> {
         self.core.inbox_drop(id).await
+    }
+
+    /// What people are asked, oldest first.
+    ///
+    /// # Errors
+    /// `unavailable` when the store cannot be read.
+    pub async fn questions(&self, limit: u32) -> Answer<Vec<QuestionRow>> {
+        self.core.questions(limit).await
+    }
+
+    /// Answers a question, and says in which session.
+    ///
+    /// # Errors
+    /// `not_found` when none of this number waits for an answer.
+    pub async fn answer(&self, id: u64, answer: QuestionAnswer) -> Answer<String> {
+        self.core.answer(id, answer).await
     }
 
     /// Says again what failed, or of which nobody knows whether it was said.

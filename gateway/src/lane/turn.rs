@@ -42,6 +42,10 @@ pub(crate) enum Signal {
     Fenced,
     /// Somebody wants it to stop.
     Abort,
+    /// People are asked about it, and its time stands still.
+    Asked,
+    /// They have answered, or are not waited for here any more.
+    Answered,
 }
 
 /// A turn that an agent has.
@@ -341,6 +345,7 @@ async fn wait(
     let limit = core.settings().config.agent(&claimed.agent).map_or(600, |agent| agent.timeout_seconds);
     let mut deadline = Instant::now() + Duration::from_secs(u64::from(limit)) + GRACE;
     let mut ending: Option<TurnOutcome> = None;
+    let mut asked_at: Option<Instant> = None;
     let mut typing = tokio::time::interval(TYPING_EVERY);
     typing.set_missed_tick_behavior(MissedTickBehavior::Delay);
     if !core.holds_lane(&claimed) {
@@ -360,8 +365,16 @@ async fn wait(
                     abort(&link, &claimed.turn);
                 }
                 Some(Signal::Abort) => {}
+                Some(Signal::Asked) => {
+                    asked_at.get_or_insert_with(Instant::now);
+                    show_typing(core, &claimed, false);
+                }
+                Some(Signal::Answered) => {
+                    deadline += asked_at.take().map_or(Duration::ZERO, |since| since.elapsed());
+                    show_typing(core, &claimed, true);
+                }
             },
-            () = tokio::time::sleep_until(deadline) => match ending {
+            () = tokio::time::sleep_until(deadline), if asked_at.is_none() || ending.is_some() => match ending {
                 None => {
                     ending = Some(TurnOutcome::TimedOut);
                     deadline = Instant::now() + ABORT_WITHIN;
@@ -372,7 +385,7 @@ async fn wait(
                     break end_here(core, &claimed, outcome, Some(sentence), None, false).await;
                 }
             },
-            _ = typing.tick() => show_typing(core, &claimed, true),
+            _ = typing.tick() => show_typing(core, &claimed, asked_at.is_none()),
             () = core.stopping.cancelled() => return Some(true),
         }
     };

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::agent::{
-    DeltaKind, StepBegin, StepEnd, TurnAbort, TurnContext, TurnDelta, TurnDone, TurnDoneParams, TurnJournal,
-    TurnModel, TurnRef, TurnTool,
+    DeltaKind, StepBegin, StepEnd, TurnAbort, TurnAsk, TurnContext, TurnDelta, TurnDone, TurnDoneParams,
+    TurnJournal, TurnModel, TurnRef, TurnTool,
 };
 use creel_ipc::msg::channel::{Draft, Route};
 use creel_ipc::msg::tool::{ToolKill, ToolRefused, ToolRun};
@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::processes;
+use super::questions;
 use super::refusals;
 use super::worker::Attached;
 use crate::core::{Core, channel_unit, now_ms};
@@ -110,6 +111,7 @@ async fn answer(this: Attached, id: u64, method: String, params: Value) {
             })
             .await;
         }
+        TurnAsk::METHOD => reply::<TurnAsk, _, _>(&this, id, params, questions::ask).await,
         TurnDone::METHOD => reply::<TurnDone, _, _>(&this, id, params, done).await,
         ToolRun::METHOD => reply::<ToolRun, _, _>(&this, id, params, tools::run).await,
         ToolKill::METHOD => reply::<ToolKill, _, _>(&this, id, params, tools::kill).await,
@@ -148,7 +150,7 @@ where
 }
 
 /// Writes for a turn. While there is no room the agent simply waits: its work is not lost.
-async fn durable<T, F>(this: &Attached, call: F) -> Result<T, RpcError>
+pub(super) async fn durable<T, F>(this: &Attached, call: F) -> Result<T, RpcError>
 where
     T: Send + 'static,
     F: Fn(&mut dyn Store) -> Kept<T> + Clone + Send + 'static,

@@ -148,7 +148,7 @@ async fn accept(this: &Attached, id: u64, message: Inbound) {
 }
 
 fn act(this: &Attached, accepted: &Accepted, stopped: Option<String>) {
-    if let Some(lane) = stopped {
+    if let Some(lane) = stopped.filter(|_| *accepted != Accepted::Answered) {
         this.core.stop_lane(&lane, None);
     }
     if *accepted == Accepted::PairingAsked {

@@ -11,6 +11,7 @@ mod intake;
 mod leases;
 mod operator;
 mod outbound;
+mod questions;
 mod reads;
 mod search;
 mod sessions;
@@ -20,6 +21,7 @@ use intake::*;
 use leases::*;
 use operator::*;
 use outbound::*;
+use questions::*;
 use reads::*;
 use search::*;
 use sessions::*;
@@ -126,6 +128,11 @@ conformance!(
     settings_stay_and_come_with_the_turn,
     a_session_ends_only_when_nothing_goes_on_in_it,
     transcripts_that_nobody_has_are_forgotten_in_time,
+    a_question_is_asked_once_and_its_answer_stays,
+    doing_it_again_is_allowed_once,
+    who_wrote_what_is_answered_may_decide_and_nobody_else,
+    without_an_answer_it_is_decided_in_time,
+    a_silent_session_is_asked_where_the_operator_looks,
 );
 
 /// A life of the only gateway.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use creel_ipc::msg::agent::{ContextPage, JournalPage, JournalStep, StepBegun, TurnRef};
+use creel_ipc::msg::agent::{ContextPage, JournalPage, JournalStep, StepBegun, TurnOutcome, TurnRef};
 use creel_ipc::msg::transcript::{Entry, Usage};
 
 use super::allow::same_code;
@@ -14,6 +14,7 @@ mod lease;
 mod methods;
 mod operator;
 mod outbound;
+mod question;
 mod search;
 mod sessions;
 
@@ -99,6 +100,8 @@ pub(crate) struct Memory {
     said: Vec<(String, String, String, u64)>,
     lines: HashMap<String, Vec<String>>,
     outbox: Vec<Row>,
+    questions: Vec<question::Question>,
+    last_question: u64,
     requests: Vec<PairingRecord>,
     let_in: Vec<(String, String)>,
 }
@@ -119,6 +122,8 @@ impl Memory {
             said: Vec::new(),
             lines: HashMap::new(),
             outbox: Vec::new(),
+            questions: Vec::new(),
+            last_question: 0,
             requests: Vec::new(),
             let_in: Vec::new(),
         }

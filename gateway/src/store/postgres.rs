@@ -33,6 +33,7 @@ mod operator;
 mod pairing;
 #[cfg(test)]
 mod privacy;
+mod question;
 mod reach;
 mod reads;
 mod schema;

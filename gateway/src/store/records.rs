@@ -8,6 +8,7 @@ mod lane;
 mod lease;
 mod operator;
 mod outbox;
+mod question;
 mod search;
 mod session;
 
@@ -19,6 +20,7 @@ pub(crate) use lane::*;
 pub(crate) use lease::*;
 pub(crate) use operator::*;
 pub(crate) use outbox::*;
+pub(crate) use question::*;
 pub(crate) use search::*;
 pub(crate) use session::*;
 

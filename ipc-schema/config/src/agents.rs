@@ -130,10 +130,21 @@ noun! {
         "security" => security: Option<ExecSecurity> = None;
         /// When the operator is asked.
         "ask" => ask: ExecAsk = ExecAsk::default();
+        /// How many minutes people have to say whether a command is run again that was interrupted and of which nobody
+        /// knows what became of it (15). Without an answer it is not. With 0 nobody is asked.
+        "askInterruptedMinutes" => ask_interrupted_minutes: Option<u32> = None, check within_if_given(0, 10_080);
         /// Not built yet: commands that run without a question.
         "allowlist" => allowlist: Unbuilt = Unbuilt;
         /// Not built yet: seconds that a question waits.
         "approvalSeconds" => approval_seconds: Unbuilt = Unbuilt;
+    }
+}
+
+impl Exec {
+    /// How long people have to say what becomes of an interrupted command; `None` when nobody is asked.
+    pub fn patience_for_interrupted(&self) -> Option<std::time::Duration> {
+        let minutes = self.ask_interrupted_minutes.unwrap_or(15);
+        (minutes > 0).then(|| std::time::Duration::from_secs(u64::from(minutes) * 60))
     }
 }
 

@@ -171,7 +171,14 @@ fn tools(own: &Tools, defaults: &Tools) -> Tools {
     Tools {
         allow: own.allow.clone().or_else(|| defaults.allow.clone()),
         deny: joined(&defaults.deny, &own.deny),
-        exec: Exec { security: own.exec.security.or(defaults.exec.security), ..own.exec.clone() },
+        exec: Exec {
+            security: own.exec.security.or(defaults.exec.security),
+            ask_interrupted_minutes: own
+                .exec
+                .ask_interrupted_minutes
+                .or(defaults.exec.ask_interrupted_minutes),
+            ..own.exec.clone()
+        },
         elevated: own.elevated.clone().or_else(|| defaults.elevated.clone()),
     }
 }

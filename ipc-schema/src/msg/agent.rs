@@ -289,6 +289,55 @@ pub enum StepBegun {
 }
 
 request!(
+    /// Nobody knows what became of a step that an earlier life began, and doing it twice may do harm: what does a person
+    /// say? Answered when somebody has said it, or when nobody has in time. The same question again is harmless; a life
+    /// that was told to do it again asks once more if it falls. Since: 1.0.
+    TurnAsk, "turn.ask", TurnAskParams => Decided
+);
+
+/// Parameters of [`TurnAsk`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnAskParams {
+    /// The turn.
+    #[serde(flatten)]
+    pub turn: TurnRef,
+    /// Number within the turn, from 0.
+    pub step: u32,
+    /// The tool's name.
+    pub name: String,
+    /// What it was told to do, as a person reads it.
+    pub what: String,
+}
+
+/// The answer to [`TurnAsk`]. Since: 1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Decided {
+    /// What was decided.
+    pub decision: Decision,
+}
+
+/// What becomes of a step whose outcome nobody knows. Since: 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// A person wants it done again.
+    Again,
+    /// A person does not want it done again.
+    Skip,
+    /// A person wants the turn to stop.
+    Stop,
+    /// Nobody answered in time: it is not done again.
+    Nobody,
+    /// The operator wants nobody to be asked: it is not done again.
+    Unasked,
+    /// A decision that this build does not know: it is not done again.
+    #[serde(other)]
+    Unknown,
+}
+
+request!(
     /// Journal a step's result. For model steps the only call, for tool steps the second. Since: 1.0.
     StepEnd, "turn.stepEnd", StepEndParams => Empty
 );

@@ -183,10 +183,12 @@ impl Scenario {
 }
 
 impl Traits {
-    /// What is configured differently from other runs. Setting a message aside is another test's matter.
+    /// What is configured differently from other runs. Setting a message aside is another test's matter, and there is
+    /// nobody to ask about an interrupted command.
     pub(crate) fn config(&self) -> Value {
         let mut config = json!({
             "logging": {"level": "info"}, "messages": {"inbound": {"parkAfter": 100}}, "supervisor": {},
+            "agents": {"defaults": {"tools": {"exec": {"askInterruptedMinutes": 0}}}},
         });
         if let Some(seconds) = self.watchdog {
             config["supervisor"]["watchdog"] = json!({"seconds": seconds});

@@ -1,9 +1,9 @@
 //! Tool calls: begun, run and journalled in their order.
 
-use creel_ipc::msg::agent::StepBegun;
+use creel_ipc::msg::agent::{Decision, StepBegun, TurnOutcome};
 use creel_ipc::msg::transcript::{Block, Entry};
 
-use super::super::action::{Action, Trust};
+use super::super::action::{Action, Timer, Trust};
 use super::super::breaker::Verdict;
 use super::super::calls::State;
 use super::{Core, Phase, result};
@@ -80,11 +80,56 @@ impl Core {
             }
             StepBegun::Uncertain if was_begun => match tools::nature(&call.name).when_uncertain {
                 WhenUncertain::Again => run(Trust::Fresh, state, out),
-                WhenUncertain::Check => run(Trust::Check, state, out),
+                WhenUncertain::Check | WhenUncertain::Ask => run(Trust::Check, state, out),
             },
             StepBegun::New | StepBegun::Uncertain => run(Trust::Fresh, state, out),
         }
         self.act(out);
+    }
+
+    /// Nobody knows what became of a step: people decide, and the turn's own time stands still meanwhile.
+    pub(super) fn doubtful(&mut self, step: u32, out: &mut Vec<Action>) {
+        let Phase::Acting(calls) = &mut self.phase else { return };
+        let Some((call, state)) = calls.state(step) else { return };
+        if *state != State::Running {
+            return;
+        }
+        if tools::nature(&call.name).when_uncertain == WhenUncertain::Ask {
+            *state = State::Consulted;
+            out.push(Action::Consult(call.clone()));
+            self.pause(out);
+        } else {
+            let outcome = Outcome::error(tools::outcome_unknown(&call.name, Decision::Unasked));
+            self.ran(step, outcome, out);
+        }
+    }
+
+    pub(super) fn decided(&mut self, step: u32, decision: Decision, out: &mut Vec<Action>) {
+        let Phase::Acting(calls) = &mut self.phase else { return };
+        let Some((call, state)) = calls.state(step) else { return };
+        if *state != State::Consulted {
+            return;
+        }
+        let call = call.clone();
+        if decision == Decision::Stop {
+            return self.close(TurnOutcome::Aborted, None, out);
+        }
+        *state = State::Running;
+        self.resume(out);
+        match decision {
+            Decision::Again => out.push(Action::Run(call, Trust::Fresh)),
+            _ => self.ran(step, Outcome::error(tools::outcome_unknown(&call.name, decision)), out),
+        }
+    }
+
+    fn pause(&mut self, out: &mut Vec<Action>) {
+        self.left_ms = self.ends_ms.saturating_sub(self.now_ms).clamp(0, self.turn_ms());
+        out.push(Action::Timer(Timer::Turn, None));
+    }
+
+    fn resume(&mut self, out: &mut Vec<Action>) {
+        self.ends_ms = self.now_ms.saturating_add(self.left_ms);
+        out.push(Action::Timer(Timer::Turn, Some(u64::try_from(self.left_ms).unwrap_or(0))));
     }
 
     pub(super) fn ran(&mut self, step: u32, outcome: Outcome, out: &mut Vec<Action>) {

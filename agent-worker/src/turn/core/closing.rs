@@ -1,13 +1,13 @@
 //! Ends: the good one, and the early ones that keep what can be kept.
 
-use creel_ipc::msg::agent::TurnOutcome;
+use creel_ipc::msg::agent::{Decision, TurnOutcome};
 use creel_ipc::msg::transcript::StopReason;
 
 use super::super::action::{Action, Ending, Timer};
 use super::super::calls::{Calls, State};
 use super::{Core, Phase, add, result, text_of};
 use crate::model::{Answer, Draft};
-use crate::tools::Outcome;
+use crate::tools::{Outcome, outcome_unknown};
 
 /// Milliseconds that the last words of a turn that ends early may take.
 const CLOSING_MS: u64 = 600;
@@ -40,6 +40,9 @@ impl Core {
         let mut open = Vec::new();
         for (call, state) in calls.iter_mut() {
             let entry = match state {
+                State::Consulted => {
+                    result(call, Outcome::error(outcome_unknown(&call.name, Decision::Skip)), self.now_ms)
+                }
                 State::Running => {
                     let stopped = Outcome::error(
                         "This call was stopped because the turn was ended before it was done.",

@@ -1,4 +1,4 @@
-use creel_ipc::msg::agent::{StepBegun, TurnOutcome};
+use creel_ipc::msg::agent::{Decision, StepBegun, TurnOutcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -6,6 +6,8 @@ use super::*;
 use crate::model::{Class, Ev, ModelError, Opening, Stop};
 use crate::prompt::SILENCE;
 use crate::turn::action::{Ending, Trust};
+
+mod doubt;
 
 fn setup(models: &[&str]) -> Setup {
     let model = |id: &&str| {
@@ -102,6 +104,10 @@ impl Bench {
                         inputs.push(Input::Timer(Timer::Retry));
                     }
                     Action::Finish(ended) => return ended,
+                    Action::Consult(call) => {
+                        let decision = Decision::Nobody;
+                        inputs.push(Input::Decided { step: call.step, decision });
+                    }
                     Action::Drop => panic!("dropped"),
                     Action::Timer(..) | Action::Delta(..) | Action::CancelAsk | Action::CancelTools => {}
                 }
@@ -171,47 +177,6 @@ fn what_is_journalled_is_neither_asked_nor_run_again() {
     assert_eq!(bench.run().outcome, TurnOutcome::Done);
     assert_eq!(bench.asked.len(), 1);
     assert_eq!(bench.ran, [("b".to_owned(), Trust::Check)], "asked after, and never begun anew");
-}
-
-#[test]
-fn after_a_crash_each_tool_does_as_it_declares() {
-    let list = ["read", "write", "edit", "exec"].map(|name| (name, name, json!({})));
-    let answer = Entry::Assistant {
-        content: list
-            .iter()
-            .map(|(id, name, arguments)| Block::ToolCall {
-                id: (*id).to_owned(),
-                name: (*name).to_owned(),
-                arguments: arguments.clone(),
-            })
-            .collect(),
-        api: "demo".to_owned(),
-        provider: "p".to_owned(),
-        model: "m".to_owned(),
-        usage: Usage::default(),
-        stop_reason: StopReason::ToolUse,
-        error_message: None,
-        timestamp: 0,
-    };
-    let begun = (1..5).map(|step| JournalStep { step, entry: None });
-    let journal = std::iter::once(JournalStep { step: 0, entry: Some(answer) }).chain(begun).collect();
-    let mut bench = Bench::new(Setup { journal, ..setup(&["m"]) }, vec![says("done")]);
-    bench.known = Box::new(|_| StepBegun::Uncertain);
-    bench.run();
-    let ran: Vec<_> = bench.ran.iter().map(|(id, trust)| (id.as_str(), *trust)).collect();
-    assert_eq!(
-        ran,
-        [("read", Trust::Fresh), ("write", Trust::Fresh), ("edit", Trust::Check), ("exec", Trust::Check)]
-    );
-}
-
-#[test]
-fn a_step_that_only_this_life_began_is_not_uncertain() {
-    // The old gateway committed the beginning and died before it answered; the new one finds it.
-    let mut bench = Bench::new(setup(&["m"]), vec![calls(&[("a", "exec", json!({}))]), says("done")]);
-    bench.known = Box::new(|_| StepBegun::Uncertain);
-    bench.run();
-    assert_eq!(bench.ran, [("a".to_owned(), Trust::Fresh)]);
 }
 
 #[test]
@@ -363,7 +328,10 @@ fn any_input() -> impl Strategy<Value = Input> {
         3 => (step.clone(), prop_oneof![Just(StepBegun::New), Just(StepBegun::Uncertain)])
             .prop_map(|(step, known)| Input::Begun { step, known }),
         3 => step.clone().prop_map(|step| Input::Ran { step, outcome: Outcome::error("no") }),
-        6 => step.prop_map(|step| Input::Ended { step }),
+        6 => step.clone().prop_map(|step| Input::Ended { step }),
+        2 => step.clone().prop_map(|step| Input::Doubtful { step }),
+        2 => (step, prop_oneof![Just(Decision::Again), Just(Decision::Skip), Just(Decision::Stop)])
+            .prop_map(|(step, decision)| Input::Decided { step, decision }),
         1 => Just(Input::Abort),
         1 => Just(Input::Refused { reason: "no".to_owned() }),
         1 => Just(Input::Lost),

@@ -162,6 +162,7 @@ fn every_method_needs_its_scope() {
         | "channels.pairing.dismiss"
         | "pairing.list"
         | "pairing.approve" => "operator.pairing",
+        "inbox.answer" | "exec.approval.list" | "exec.approval.resolve" => "operator.approvals",
         _ => "operator.read",
     };
     let all: Vec<_> = methods::ALL.iter().copied().flatten().collect();
@@ -188,6 +189,7 @@ fn every_method_needs_its_scope() {
             (caller(&["operator.read"], operator), scope == "operator.read"),
             (caller(&["operator.write"], operator), matches!(scope, "operator.read" | "operator.write")),
             (caller(&["operator.pairing"], operator), scope == "operator.pairing"),
+            (caller(&["operator.approvals"], operator), scope == "operator.approvals"),
             (caller(&[], operator), false),
             (caller(&["operator.admin"], admission::Role::Node), false),
         ];

@@ -35,8 +35,17 @@ impl Store for Memory {
         if let (Some(run), true) = (self.known.get(&id), self.rules.fenced()) {
             return Ok(Accepted::Duplicate { run: run.clone() });
         }
-        match &message.fate {
-            Fate::Ignored => {}
+        let mut fate = &message.fate;
+        while let Fate::Answer { placed, answer, otherwise } = fate {
+            if self.answered_by(placed, *answer) {
+                self.known.insert(id, placed.run.clone());
+                self.place(own, message, placed, MessageState::Over);
+                return Ok(Accepted::Answered);
+            }
+            fate = otherwise;
+        }
+        match fate {
+            Fate::Ignored | Fate::Answer { .. } => {}
             Fate::Turn(placed) => {
                 self.known.insert(id, placed.run.clone());
                 self.place(own, message, placed, MessageState::Waiting);
@@ -171,6 +180,16 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn ask(&mut self, turn: &TurnRef, question: &NewQuestion) -> Kept<Asked> {
+        self.ask_people(turn, question)
+    }
+    fn questions(&mut self, limit: u32) -> Kept<Vec<QuestionRecord>> {
+        Ok(self.open_questions(limit))
+    }
+    fn answer(&mut self, id: u64, answer: Answer) -> Kept<Option<String>> {
+        Ok(self.answer_question(id, answer))
+    }
+
     fn finish_turn(&mut self, turn: &TurnRef, finish: &Finish) -> Kept<Finished> {
         let fenced = self.rules.fenced();
         let row = self.turn(turn)?;
@@ -213,6 +232,7 @@ impl Store for Memory {
             for message in self.inbox.iter_mut().filter(|m| m.turn.as_deref() == Some(&turn.turn)) {
                 message.state = if finish.parked { MessageState::Parked } else { MessageState::Over };
             }
+            self.forget_questions(&turn.turn);
             let (waits, now_ms) = (self.pending(&claimed.lane) > 0, self.clock_ms);
             if let Some(lane) = self.lanes.get_mut(&claimed.lane)
                 && lane.turn.as_deref() == Some(&turn.turn)
@@ -268,12 +288,13 @@ impl Store for Memory {
         Ok(waiting.map(|message| RunRecord {
             lane: message.placed.lane.clone(),
             turn: None,
-            outcome: None,
+            // One that answered a question is no turn of its own.
+            outcome: (message.state == MessageState::Over).then_some(TurnOutcome::Done),
             error: None,
             text: None,
             usage: Usage::default(),
             accepted_ms: message.at_ms,
-            ended_ms: None,
+            ended_ms: (message.state == MessageState::Over).then_some(message.at_ms),
         }))
     }
 

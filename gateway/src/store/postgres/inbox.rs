@@ -21,8 +21,17 @@ impl Tx<'_> {
             self.all(&[touch])?;
             return Ok(Accepted::Duplicate { run: row.at(3)? });
         }
-        match &message.fate {
-            Fate::Ignored => {
+        let mut fate = &message.fate;
+        while let Fate::Answer { placed, answer, otherwise } = fate {
+            if self.answered_by(placed, *answer, now_ms)? {
+                let [session, inbox] = self.place(own, message, placed, "done")?;
+                self.all(&[session, inbox, touch])?;
+                return Ok(Accepted::Answered);
+            }
+            fate = otherwise;
+        }
+        match fate {
+            Fate::Ignored | Fate::Answer { .. } => {
                 self.all(&[touch])?;
             }
             Fate::Turn(placed) => {

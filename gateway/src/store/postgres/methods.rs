@@ -69,6 +69,15 @@ impl Store for Postgres {
     fn end_step(&mut self, turn: &TurnRef, step: u32, entry: &Entry) -> Kept<()> {
         self.tx(|tx| tx.end_step(turn, step, entry))
     }
+    fn ask(&mut self, turn: &TurnRef, question: &NewQuestion) -> Kept<Asked> {
+        self.tx(|tx| tx.ask_people(turn, question))
+    }
+    fn questions(&mut self, limit: u32) -> Kept<Vec<QuestionRecord>> {
+        self.tx(|tx| tx.questions(limit))
+    }
+    fn answer(&mut self, id: u64, answer: Answer) -> Kept<Option<String>> {
+        self.tx(|tx| tx.answer(id, answer))
+    }
     fn finish_turn(&mut self, turn: &TurnRef, finish: &Finish) -> Kept<Finished> {
         self.tx(|tx| tx.finish_turn(turn, finish))
     }

@@ -1,4 +1,4 @@
-use creel_ipc::msg::agent::JournalStep;
+use creel_ipc::msg::agent::{JournalStep, TurnOutcome};
 use creel_ipc::msg::transcript::Usage;
 
 use super::*;
@@ -102,8 +102,19 @@ impl Tx<'_> {
             }
             return Ok(Some(record));
         }
-        let row = self.maybe("SELECT lane, at_ms FROM inbox WHERE run = $1", values![run])?;
-        row.map(|row| Ok(waiting(row.at(0)?, row.at(1)?))).transpose()
+        let row = self.maybe("SELECT lane, at_ms, state FROM inbox WHERE run = $1", values![run])?;
+        let record = |row: Row| {
+            let record = waiting(row.at(0)?, row.at(1)?);
+            // One that answered a question is no turn of its own.
+            Ok(match row.at::<&str>(2)? {
+                "done" => {
+                    let ended_ms = Some(record.accepted_ms);
+                    RunRecord { outcome: Some(TurnOutcome::Done), ended_ms, ..record }
+                }
+                _ => record,
+            })
+        };
+        row.map(record).transpose()
     }
 
     pub(super) fn sessions(&self, query: &SessionQuery) -> Kept<Vec<SessionRecord>> {

@@ -3,19 +3,19 @@ use creel_ipc::msg::channel::Route;
 use super::*;
 
 /// What the turn's row says.
-struct TurnRow {
-    run: String,
-    lane: String,
+pub(super) struct TurnRow {
+    pub(super) run: String,
+    pub(super) lane: String,
     session_id: String,
-    account: String,
-    route: Option<Route>,
-    ended: bool,
-    now_ms: i64,
+    pub(super) account: String,
+    pub(super) route: Option<Route>,
+    pub(super) ended: bool,
+    pub(super) now_ms: i64,
 }
 
 impl Tx<'_> {
     /// Every write for a turn begins here, and waits for whoever claims its lane just now.
-    fn turn(&self, turn: &TurnRef) -> Kept<TurnRow> {
+    pub(super) fn turn(&self, turn: &TurnRef) -> Kept<TurnRow> {
         let sql = concat!(
             "SELECT turn.run, turn.lane, turn.epoch, turn.session_id, turn.account, turn.route,
                     turn.ended_ms IS NOT NULL, lane.turn, lane.epoch, ",
@@ -154,6 +154,7 @@ impl Tx<'_> {
         ));
         // The journal has become the transcript.
         calls.push(("DELETE FROM step WHERE turn = $1", values![&turn.turn]));
+        calls.push(("DELETE FROM question WHERE turn = $1", values![&turn.turn]));
         calls.push((
             "UPDATE lane SET turn = NULL, expires_ms = CASE WHEN pending = 0 THEN $3 ELSE expires_ms END
              WHERE key = $1 AND turn = $2",

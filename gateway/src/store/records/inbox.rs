@@ -3,6 +3,8 @@
 use creel_ipc::msg::agent::InputMessage;
 use creel_ipc::msg::channel::Route;
 
+use crate::store::Answer;
+
 /// An inbound message on its way into the store.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NewMessage {
@@ -32,6 +34,15 @@ pub(crate) enum Fate {
     },
     /// Its sender asks to be let in.
     Pairing(NewPairing),
+    /// It answers what is asked in its session, if its sender may; else it is like any other.
+    Answer {
+        /// Where.
+        placed: Placed,
+        /// What it says.
+        answer: Answer,
+        /// What becomes of it where nothing is asked.
+        otherwise: Box<Fate>,
+    },
 }
 
 /// A message with its place.
@@ -90,4 +101,6 @@ pub(crate) enum Accepted {
     PairingAsked,
     /// The sender waits already, or too many do.
     PairingQuiet,
+    /// It answered what was asked, and is no message of its own.
+    Answered,
 }

@@ -17,8 +17,21 @@ impl Tx<'_> {
             self.touch_account(own, message)?;
             return Ok(Accepted::Duplicate { run });
         }
-        let accepted = match &message.fate {
+        let accepted = self.befall(own, message, &message.fate)?;
+        self.touch_account(own, message)?;
+        Ok(accepted)
+    }
+
+    fn befall(&self, own: &Held, message: &NewMessage, fate: &Fate) -> Kept<Accepted> {
+        Ok(match fate {
             Fate::Ignored => Accepted::Fresh,
+            Fate::Answer { placed, answer, otherwise } => {
+                if !self.answered_by(placed, *answer)? {
+                    return self.befall(own, message, otherwise);
+                }
+                self.place(own, message, placed, "done")?;
+                Accepted::Answered
+            }
             Fate::Turn(placed) => {
                 self.place(own, message, placed, "waiting")?;
                 self.sql
@@ -40,9 +53,7 @@ impl Tx<'_> {
                 Accepted::Fresh
             }
             Fate::Pairing(request) => self.ask(own, message, request)?,
-        };
-        self.touch_account(own, message)?;
-        Ok(accepted)
+        })
     }
 
     /// In pieces, so that nobody waits long for the writer: whoever asks asks again until nothing is left.

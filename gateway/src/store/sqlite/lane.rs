@@ -4,14 +4,14 @@ use super::search::{Conversation, Said};
 use super::*;
 
 /// What the turn's row says.
-struct TurnRow {
-    run: String,
-    lane: String,
+pub(super) struct TurnRow {
+    pub(super) run: String,
+    pub(super) lane: String,
     epoch: u64,
     session_id: String,
-    account: String,
-    route: Option<Route>,
-    ended: bool,
+    pub(super) account: String,
+    pub(super) route: Option<Route>,
+    pub(super) ended: bool,
 }
 
 use creel_ipc::msg::agent::InputMessage;
@@ -212,14 +212,14 @@ impl Tx<'_> {
         Ok(claimed)
     }
 
-    fn inputs(&self, turn: &str) -> Kept<Vec<InputMessage>> {
+    pub(super) fn inputs(&self, turn: &str) -> Kept<Vec<InputMessage>> {
         let mut query = self.sql.prepare_cached("SELECT input FROM inbox WHERE turn = ?1 ORDER BY seq")?;
         let texts = query.query_map([turn], |row| row.get::<_, String>(0))?;
         texts.map(|text| json(&text?)).collect()
     }
 
     /// Every write for a turn begins here.
-    fn turn(&self, turn: &TurnRef) -> Kept<TurnRow> {
+    pub(super) fn turn(&self, turn: &TurnRef) -> Kept<TurnRow> {
         let row = self
             .sql
             .prepare_cached(
@@ -364,6 +364,7 @@ impl Tx<'_> {
         )?;
         // The journal has become the transcript.
         self.sql.execute("DELETE FROM step WHERE turn = ?1", [&turn.turn])?;
+        self.sql.prepare_cached("DELETE FROM question WHERE turn = ?1")?.execute([&turn.turn])?;
         self.sql.execute(
             "UPDATE lane SET turn = NULL, expires_ms = iif(pending = 0, ?3, expires_ms) WHERE key = ?1 AND turn = ?2",
             params![row.lane, turn.turn, self.now_ms],

@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/003-imports.sql"),
     include_str!("migrations/004-search.sql"),
     include_str!("migrations/005-session-settings.sql"),
+    include_str!("migrations/006-questions.sql"),
 ];
 
 pub(in crate::store) fn open(path: &Path) -> Kept<Connection> {

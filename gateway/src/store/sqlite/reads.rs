@@ -1,4 +1,4 @@
-use creel_ipc::msg::agent::JournalStep;
+use creel_ipc::msg::agent::{JournalStep, TurnOutcome};
 use rusqlite::{OptionalExtension, params};
 
 use super::*;
@@ -124,18 +124,21 @@ impl Tx<'_> {
             }
             return Ok(Some(record));
         }
-        let waiting = self.sql.query_row("SELECT lane, at_ms FROM inbox WHERE run = ?1", [run], |row| {
-            Ok(RunRecord {
-                lane: row.get(0)?,
-                turn: None,
-                outcome: None,
-                error: None,
-                text: None,
-                usage: Usage::default(),
-                accepted_ms: row.get(1)?,
-                ended_ms: None,
-            })
-        });
+        let waiting =
+            self.sql.query_row("SELECT lane, at_ms, state FROM inbox WHERE run = ?1", [run], |row| {
+                // One that answered a question is no turn of its own.
+                let over = row.get::<_, String>(2)? == "done";
+                Ok(RunRecord {
+                    lane: row.get(0)?,
+                    turn: None,
+                    outcome: over.then_some(TurnOutcome::Done),
+                    error: None,
+                    text: None,
+                    usage: Usage::default(),
+                    accepted_ms: row.get(1)?,
+                    ended_ms: if over { row.get(1)? } else { None },
+                })
+            });
         Ok(waiting.optional()?)
     }
 

@@ -91,6 +91,7 @@ pub(crate) fn doubt_what_waits(path: &Path, resume: bool) -> Kept<(u64, u64)> {
             usage: Usage::default(),
         };
         tx.execute("DELETE FROM step WHERE turn IN (SELECT id FROM turn WHERE ended_ms IS NULL)", [])?;
+        tx.execute("DELETE FROM question", [])?;
         tx.execute(
             "UPDATE turn SET ended_ms = ?1, ending = ?2 WHERE ended_ms IS NULL",
             rusqlite::params![crate::core::now_ms(), serde_json::to_string(&ending)?],
