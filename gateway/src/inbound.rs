@@ -13,7 +13,7 @@ use jiff::Zoned;
 use crate::access::{self, Verdict};
 use crate::route::{self, Origin};
 use crate::settings::Settings;
-use crate::store::{Answer, Fate, NewMessage, NewPairing, Placed};
+use crate::store::{Answer, ChannelWay, Fate, NewMessage, NewPairing, Placed};
 
 /// A message with what was decided about it.
 #[derive(Debug)]
@@ -213,43 +213,82 @@ fn resets(settings: &Settings, text: String) -> (bool, String) {
     }
 }
 
-/// The mode of a lane's queue. A lane of direct messages has no channel of its own.
-pub(crate) fn queue_mode(config: &Config, lane: &str) -> QueueMode {
+/// The mode of a lane's queue, for messages of a channel.
+fn queue_mode(config: &Config, lane: &str, channel: Option<&str>) -> QueueMode {
     let queue = &config.messages.queue;
-    channel_of(lane).and_then(|channel| queue.by_channel.get(channel)).copied().unwrap_or(queue.mode)
+    channel_of(lane, channel).and_then(|channel| queue.by_channel.get(channel)).copied().unwrap_or(queue.mode)
 }
 
 /// Whether messages that wait together become one turn.
-pub(crate) fn merges(config: &Config, lane: &str) -> bool {
-    queue_mode(config, lane) != QueueMode::Followup
+pub(crate) fn merges(config: &Config, lane: &str, channel: Option<&str>) -> bool {
+    queue_mode(config, lane, channel) != QueueMode::Followup
 }
 
-/// Whether a message ends the turn that runs in its lane.
-pub(crate) fn interrupts(config: &Config, lane: &str) -> bool {
-    queue_mode(config, lane) == QueueMode::Interrupt
+/// What a message does that arrives behind a running turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Behind {
+    /// How long its lane waits for further ones.
+    pub pause: Duration,
+    /// Whether it ends the running turn.
+    pub interrupts: bool,
 }
 
-/// How long a lane waits for further messages behind a running turn.
-pub(crate) fn pause(config: &Config, lane: &str) -> Duration {
+/// What a message of a channel does that arrives behind a running turn, unless its session has a mode of its own.
+pub(crate) fn behind(config: &Config, lane: &str, channel: Option<&str>, own: Option<&str>) -> Behind {
     let queue = &config.messages.queue;
-    match queue_mode(config, lane) {
+    let own = own.and_then(queue_mode_of);
+    let mode = own.unwrap_or_else(|| queue_mode(config, lane, channel));
+    let pause = match mode {
         QueueMode::Followup | QueueMode::Interrupt => Duration::ZERO,
         QueueMode::Collect => {
-            let by_channel =
-                channel_of(lane).and_then(|channel| queue.debounce_ms_by_channel.get(channel)).copied();
+            let channel = channel_of(lane, channel);
+            let by_channel = channel.and_then(|channel| queue.debounce_ms_by_channel.get(channel)).copied();
             Duration::from_millis(by_channel.unwrap_or(queue.debounce_ms))
         }
+    };
+    Behind { pause, interrupts: mode == QueueMode::Interrupt }
+}
+
+/// The mode that a word names.
+pub(crate) fn queue_mode_of(word: &str) -> Option<QueueMode> {
+    [QueueMode::Followup, QueueMode::Collect, QueueMode::Interrupt]
+        .into_iter()
+        .find(|mode| mode.word() == word)
+}
+
+/// What is configured otherwise for channels, for a lane whose key names none: that of a person who writes on several.
+pub(crate) fn ways(config: &Config, lane: &str, now_ms: i64) -> Vec<ChannelWay> {
+    if names_channel(lane) {
+        return Vec::new();
     }
+    let by_queue = config.messages.queue.by_channel.keys();
+    let mut channels: Vec<&String> = by_queue.chain(config.session.reset_by_channel.keys()).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    let way = |channel: &String| ChannelWay {
+        channel: channel.clone(),
+        merge: merges(config, lane, Some(channel)),
+        stale_before_ms: stale_before(config, lane, Some(channel), now_ms),
+    };
+    channels.into_iter().map(way).collect()
 }
 
-/// The channel in keys such as `agent:main:telegram:group:5`.
-fn channel_of(lane: &str) -> Option<&str> {
-    lane.split(':').nth(2)
+/// Whether the key names the channel, as in `agent:main:telegram:group:5`; `agent:main:main` and `agent:main:direct:7`
+/// do not.
+fn names_channel(lane: &str) -> bool {
+    let mut parts = lane.split(':').skip(2);
+    let (first, second) = (parts.next(), parts.next());
+    second.is_some() && first != Some("direct")
 }
 
-/// The session begins afresh when its last turn ended before this moment.
-pub(crate) fn stale_before(config: &Config, lane: &str, now_ms: i64) -> i64 {
-    let reset = reset_of(config, lane);
+/// The channel that a key names, else the one that a message came in on.
+fn channel_of<'a>(lane: &'a str, channel: Option<&'a str>) -> Option<&'a str> {
+    if names_channel(lane) { lane.split(':').nth(2) } else { channel }
+}
+
+/// The session begins afresh when its last turn ended before this moment, for messages of a channel.
+pub(crate) fn stale_before(config: &Config, lane: &str, channel: Option<&str>, now_ms: i64) -> i64 {
+    let reset = reset_of(config, lane, channel);
     let idle = reset.idle_minutes.map(|minutes| now_ms - i64::from(minutes) * 60_000);
     match reset.mode {
         ResetMode::None => i64::MIN,
@@ -263,9 +302,9 @@ pub(crate) fn stale_before(config: &Config, lane: &str, now_ms: i64) -> i64 {
     }
 }
 
-fn reset_of<'a>(config: &'a Config, lane: &str) -> &'a Reset {
+fn reset_of<'a>(config: &'a Config, lane: &str, channel: Option<&str>) -> &'a Reset {
     let session = &config.session;
-    let by_channel = channel_of(lane).and_then(|channel| session.reset_by_channel.get(channel));
+    let by_channel = channel_of(lane, channel).and_then(|channel| session.reset_by_channel.get(channel));
     let by_type = &session.reset_by_type;
     let of_type = match kind_of(lane) {
         _ if lane.contains(":thread:") || lane.contains(":topic:") => by_type.thread.as_ref(),

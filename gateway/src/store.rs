@@ -113,6 +113,8 @@ pub(crate) trait Store: Send {
     fn sessions(&mut self, query: &SessionQuery) -> Kept<Vec<SessionRecord>>;
     /// Changes what a session has otherwise than its agent, and begins one that is not there yet.
     fn patch_session(&mut self, patch: &SessionPatch) -> Kept<SessionRecord>;
+    /// What a session has otherwise than its agent; nothing for one that is not there.
+    fn session_settings(&mut self, key: &str) -> Kept<SessionSettings>;
     /// Has a session begin afresh when nothing goes on in it: its agent remembers nothing of before.
     fn renew_session(&mut self, key: &str, fresh_id: &str) -> Kept<Ended>;
     /// Forgets a session with everything that was said in it, when nothing goes on or is set aside in it; with `as_of_ms`

@@ -176,6 +176,7 @@ fn what_waited_for_an_answer_is_set_aside_unless_it_is_to_be_answered() {
         merge: false,
         fresh_id: "f".into(),
         stale_before_ms: i64::MIN,
+        by_channel: Vec::new(),
         now_ms: 1,
     };
     for text in ["is being answered", "waits"] {

@@ -406,6 +406,7 @@ fn session_row(running: bool, phase: SessionPhase, record: SessionRecord) -> Ses
         label: record.settings.label,
         thinking: record.settings.thinking,
         silent: record.settings.silent,
+        queue: record.settings.queue,
         state,
         phase,
     }

@@ -15,7 +15,9 @@ use crate::store::{Accepted, Claimed, Held, Kept, NewMessage, Ticket};
 /// A message on its way into the store.
 #[derive(Debug)]
 pub(crate) struct Accepting {
-    ticket: Ticket<(Accepted, Option<Claimed>)>,
+    ticket: Ticket<(Accepted, Option<Claimed>, Option<String>)>,
+    /// The channel that it came in on.
+    channel: String,
     /// The lane and its agent, when it is to be answered.
     lane: Option<(String, String)>,
     /// Whether the lane was idle and is taken up with the message.
@@ -36,16 +38,23 @@ impl Core {
         let claim = lane.as_ref().filter(|(lane, agent)| self.reserve(lane, agent));
         let claim = claim.map(|(lane, _)| lane::claim_of(self, lane));
         let (reserved, asked_ms) = (claim.is_some(), uptime_ms());
+        let channel = own.account().split(':').next().unwrap_or_default().to_owned();
+        let behind = lane.as_ref().map(|(lane, _)| lane.clone());
         let ticket = self.desk.submit(move |store| {
             let accepted = store.accept(&own, &message)?;
             let Some(claim) = claim.filter(|_| accepted == Accepted::Fresh) else {
-                return Ok((accepted, None));
+                // Behind a running turn a session may have a way of its own.
+                let queue = match behind.filter(|_| accepted == Accepted::Fresh) {
+                    Some(lane) => store.session_settings(&lane)?.queue,
+                    None => None,
+                };
+                return Ok((accepted, None, queue));
             };
             // The message is stored, whatever comes of the claim: the scheduler will try again.
             let claimed = store.claim_lane(&claim).inspect_err(|error| tracing::error!("{error}"));
-            Ok((accepted, claimed.unwrap_or_default()))
+            Ok((accepted, claimed.unwrap_or_default(), None))
         });
-        Accepting { ticket: ticket.await, lane, reserved, asked_ms }
+        Accepting { ticket: ticket.await, channel, lane, reserved, asked_ms }
     }
 
     fn reserve(&self, lane: &str, agent: &str) -> bool {
@@ -60,15 +69,15 @@ impl Core {
 
     /// Waits until the message is durable and sets its lane going.
     pub(crate) async fn accepted(self: &Arc<Self>, accepting: Accepting) -> Kept<Accepted> {
-        let Accepting { ticket, lane, reserved, asked_ms } = accepting;
+        let Accepting { ticket, channel, lane, reserved, asked_ms } = accepting;
         let outcome = ticket.await;
         self.note_store(&outcome);
         if outcome.is_ok() {
             self.vitals.progress();
         }
-        let (accepted, claimed) = match outcome {
-            Ok((accepted, claimed)) => (Ok(accepted), claimed),
-            Err(error) => (Err(error), None),
+        let (accepted, claimed, queue) = match outcome {
+            Ok((accepted, claimed, queue)) => (Ok(accepted), claimed, queue),
+            Err(error) => (Err(error), None, None),
         };
         if matches!(accepted, Ok(Accepted::Answered)) {
             self.answers.notify_waiters();
@@ -85,18 +94,18 @@ impl Core {
                 self.state().lanes.ended(&lane, fresh, Instant::now(), Duration::ZERO);
                 self.wake.notify_one();
             }
-            None if fresh => self.arrived(&lane, &agent),
+            None if fresh => self.arrived(&lane, &agent, &channel, queue.as_deref()),
             None => {}
         }
         accepted
     }
 
-    /// A durable message waits in a lane.
-    fn arrived(&self, lane: &str, agent: &str) {
+    /// A durable message of a channel waits in a lane, whose session may have a mode of its own for that.
+    fn arrived(&self, lane: &str, agent: &str, channel: &str, queue: Option<&str>) {
         let settings = self.settings();
-        let pause = inbound::pause(&settings.config, lane);
-        self.state().lanes.arrived(lane, agent, Instant::now(), pause);
-        if inbound::interrupts(&settings.config, lane) {
+        let behind = inbound::behind(&settings.config, lane, Some(channel), queue);
+        self.state().lanes.arrived(lane, agent, Instant::now(), behind.pause);
+        if behind.interrupts {
             self.stop_lane(lane, None);
         }
         self.tell(CoreEvent::SessionChanged { key: lane.to_owned() });

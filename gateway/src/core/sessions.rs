@@ -1,6 +1,7 @@
 //! What is decided about sessions: their settings, new beginnings, and which are forgotten.
 
 use creel_config::agents::Thinking;
+use creel_config::messages::QueueMode;
 use creel_config::scalar::{Id, ModelRef};
 use creel_config::session::MaintenanceMode;
 
@@ -43,6 +44,12 @@ impl Core {
                 "There is no thinking level \"{level}\"; there are: {known}."
             )));
         }
+        if let Some(Some(mode)) = &change.queue
+            && inbound::queue_mode_of(mode).is_none()
+        {
+            let known = QueueMode::WORDS.join(", ");
+            return Err(HubError::invalid(format!("There is no queue mode \"{mode}\"; there are: {known}.")));
+        }
         let first = FirstSession {
             id: uuid::Uuid::now_v7().to_string(),
             agent,
@@ -50,8 +57,8 @@ impl Core {
             account: WEBCHAT.to_owned(),
             now_ms: now_ms(),
         };
-        let (label, thinking, silent) = (change.label, change.thinking, change.silent);
-        let patch = SessionPatch { key: key.clone(), first, label, model, thinking, silent };
+        let SessionChange { label, thinking, silent, queue, .. } = change;
+        let patch = SessionPatch { key: key.clone(), first, label, model, thinking, silent, queue };
         let changed = self.desk.write(move |store| store.patch_session(&patch)).await;
         self.note_store(&changed);
         let record = changed?;

@@ -95,6 +95,8 @@ pub struct SessionRow {
     pub thinking: Option<String>,
     /// Whether nothing of what its agent answers is said on a channel.
     pub silent: bool,
+    /// What a message does that arrives while a turn runs, if not as configured.
+    pub queue: Option<String>,
     /// Its state.
     pub state: SessionState,
     /// Where it is in its life.

@@ -16,6 +16,8 @@ pub struct SessionChange {
     pub thinking: Option<Option<String>>,
     /// Whether nothing of what its agent answers is said on a channel.
     pub silent: Option<bool>,
+    /// `followup`, `collect` or `interrupt`.
+    pub queue: Option<Option<String>>,
 }
 
 /// Which sessions are to be forgotten.

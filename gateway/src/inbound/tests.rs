@@ -24,12 +24,18 @@ fn the_mode_of_a_lane_is_that_of_its_channel() {
         "{ messages: { queue: { mode: \"collect\", debounceMs: 700, byChannel: { irc: \"followup\" }, debounceMsByChannel: { telegram: 90 } } } }",
     )
     .config;
-    assert!(merges(&config, "agent:main:main"));
-    assert!(!merges(&config, "agent:main:irc:channel:#x"));
-    let ms = |lane: &str| pause(&config, lane).as_millis();
+    assert!(merges(&config, "agent:main:main", None));
+    assert!(!merges(&config, "agent:main:main", Some("irc")), "by where it came in");
+    assert!(merges(&config, "agent:main:telegram:group:1", Some("irc")), "the key's channel is the lane's");
+    assert!(!merges(&config, "agent:main:irc:channel:#x", None));
+    let ms = |lane: &str| behind(&config, lane, None, None).pause.as_millis();
     assert_eq!(ms("agent:main:main"), 700);
     assert_eq!(ms("agent:main:telegram:group:1"), 90);
     assert_eq!(ms("agent:main:irc:channel:#x"), 0);
+    let direct = |channel: &str, own| behind(&config, "agent:main:direct:ann", Some(channel), own);
+    assert_eq!(direct("telegram", None).pause.as_millis(), 90);
+    let interrupting = Behind { pause: Duration::ZERO, interrupts: true };
+    assert_eq!(direct("irc", Some("interrupt")), interrupting, "a session's own mode wins");
 }
 
 #[test]
@@ -52,7 +58,7 @@ fn a_day_ends_at_its_hour_also_when_the_clock_is_put_forward() {
 #[test]
 fn idle_and_daily_are_whichever_comes_first() {
     let now = 10 * 24 * 3_600_000;
-    let before = |text: &str, lane: &str| stale_before(&settings(text).config, lane, now);
+    let before = |text: &str, lane: &str| stale_before(&settings(text).config, lane, None, now);
     let main = "agent:main:main";
     assert_eq!(before("{}", main), i64::MIN);
     assert_eq!(before("{ session: { reset: { mode: \"idle\", idleMinutes: 30 } } }", main), now - 1_800_000);
@@ -65,4 +71,12 @@ fn idle_and_daily_are_whichever_comes_first() {
                resetByChannel: { irc: { mode: \"idle\", idleMinutes: 5 } } } }";
     assert_eq!(before(by, "agent:main:telegram:group:1"), i64::MIN);
     assert_eq!(before(by, "agent:main:irc:channel:#x"), now - 300_000);
+    // A person's session is in no channel: the one counts that the next message comes in on.
+    for lane in [main, "agent:main:direct:ann"] {
+        let ways = ways(&settings(by).config, lane, now);
+        assert_eq!(ways.len(), 1, "{lane}");
+        assert_eq!((ways[0].channel.as_str(), ways[0].stale_before_ms), ("irc", now - 300_000));
+        assert_eq!(before(by, lane), now - 1_800_000);
+    }
+    assert_eq!(ways(&settings(by).config, "agent:main:telegram:direct:7", now), []);
 }

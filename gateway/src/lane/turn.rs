@@ -101,9 +101,10 @@ pub(crate) fn claim_of(core: &Core, lane: &str) -> LaneClaim {
         who: core.who.clone(),
         lane: lane.to_owned(),
         turn: uuid::Uuid::now_v7().to_string(),
-        merge: inbound::merges(&settings.config, lane),
+        merge: inbound::merges(&settings.config, lane, None),
         fresh_id: uuid::Uuid::now_v7().to_string(),
-        stale_before_ms: inbound::stale_before(&settings.config, lane, now_ms),
+        stale_before_ms: inbound::stale_before(&settings.config, lane, None, now_ms),
+        by_channel: inbound::ways(&settings.config, lane, now_ms),
         now_ms,
     }
 }

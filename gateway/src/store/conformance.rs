@@ -128,6 +128,8 @@ conformance!(
     settings_stay_and_come_with_the_turn,
     a_session_ends_only_when_nothing_goes_on_in_it,
     transcripts_that_nobody_has_are_forgotten_in_time,
+    the_channel_of_the_next_message_decides_where_a_lane_names_none,
+    a_session_may_have_a_queue_of_its_own,
     a_question_is_asked_once_and_its_answer_stays,
     doing_it_again_is_allowed_once,
     who_wrote_what_is_answered_may_decide_and_nobody_else,
@@ -186,6 +188,7 @@ fn claim(turn: &str, merge: bool) -> LaneClaim {
         merge,
         fresh_id: format!("fresh-{turn}"),
         stale_before_ms: i64::MIN,
+        by_channel: Vec::new(),
         now_ms: 200,
     }
 }

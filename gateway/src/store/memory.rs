@@ -183,6 +183,8 @@ impl Memory {
     fn begin(&mut self, claim: &LaneClaim, lease: Held<Lane>) {
         let (mut taken, mut context) = (Vec::new(), Vec::new());
         let mut lead: Option<usize> = None;
+        let settings =
+            self.sessions.get(&claim.lane).map(|(session, _)| session.settings.clone()).unwrap_or_default();
         for (index, message) in self.inbox.iter().enumerate() {
             if message.placed.lane != claim.lane {
                 continue;
@@ -195,7 +197,8 @@ impl Memory {
                             (message.account.clone(), message.placed.route.as_ref().map(chat_of))
                         };
                         let alone = lead.placed.run.is_some() || message.placed.run.is_some();
-                        if !claim.merge || alone || message.placed.resets || place(lead) != place(message) {
+                        let merge = claim.merges(&lead.account, &settings);
+                        if !merge || alone || message.placed.resets || place(lead) != place(message) {
                             break;
                         }
                     }
@@ -213,7 +216,7 @@ impl Memory {
         }
         let lead = &self.inbox[lead];
         let Some((session, turned)) = self.sessions.get_mut(&claim.lane) else { return };
-        let stale = turned.is_some_and(|turned| turned < claim.stale_before_ms);
+        let stale = turned.is_some_and(|turned| turned < claim.stale_before(&lead.account));
         let mut fresh = lead.placed.resets;
         if (lead.placed.resets || stale) && session.entries > 0 {
             session.id = claim.fresh_id.clone();

@@ -210,6 +210,9 @@ impl Store for Sqlite {
     fn patch_session(&mut self, patch: &SessionPatch) -> Kept<SessionRecord> {
         self.tx(|tx| tx.patch_session(patch))
     }
+    fn session_settings(&mut self, key: &str) -> Kept<SessionSettings> {
+        self.tx(|tx| tx.settings(key))
+    }
     fn renew_session(&mut self, key: &str, fresh_id: &str) -> Kept<Ended> {
         self.tx(|tx| tx.renew_session(key, fresh_id))
     }

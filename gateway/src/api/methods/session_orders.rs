@@ -21,6 +21,7 @@ const PATCH: Shape = Shape {
         may("label", Kind::Nullable(&Kind::Text(1, 512))),
         may("model", NAMED),
         may("thinkingLevel", NAMED),
+        may("queueMode", NAMED),
         may("sendPolicy", Kind::Nullable(&Kind::Word(&["allow", "deny"]))),
     ],
     open: false,
@@ -84,6 +85,7 @@ async fn patch(call: Call) -> Outcome {
         model: nullable(&call, "model"),
         thinking: nullable(&call, "thinkingLevel"),
         silent,
+        queue: nullable(&call, "queueMode"),
     };
     let found = call.desk.hub.session_change(change).await?;
     let row = sessions::row(&call.desk, &found);

@@ -75,7 +75,7 @@ pub(crate) fn row(desk: &Desk, row: &SessionRow) -> Value {
         "label": row.label, "channel": row.channel, "lastChannel": row.channel, "lastAccountId": row.account,
         "isMain": row.key.ends_with(":main"), "hasActiveRun": row.running,
         "activeRunIds": run.into_iter().collect::<Vec<_>>(), "status": if row.running { "running" } else { "done" },
-        "state": row.phase.as_str(), "thinkingLevel": row.thinking, "sendPolicy": row.silent.then_some("deny"),
+        "state": row.phase.as_str(), "thinkingLevel": row.thinking, "sendPolicy": row.silent.then_some("deny"), "queueMode": row.queue,
         "modelProvider": provider, "model": model, "messageCount": row.entries,
     })
 }

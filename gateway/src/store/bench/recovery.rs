@@ -56,6 +56,7 @@ pub(super) fn measure(home: &Home) -> Result<Vec<String>> {
         merge: true,
         fresh_id: "f".to_owned(),
         stale_before_ms: i64::MIN,
+        by_channel: Vec::new(),
         now_ms: 1_790_000_000_000,
     };
     store.claim_lane(&claim)?.context("the first lane cannot be claimed")?;

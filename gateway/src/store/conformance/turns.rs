@@ -138,6 +138,49 @@ pub(super) fn a_session_begins_afresh_by_word_and_by_age(store: &mut dyn Store) 
     assert_eq!(store.history(LANE, 10).unwrap().len(), 1, "the history is that of the current transcript");
 }
 
+pub(super) fn the_channel_of_the_next_message_decides_where_a_lane_names_none(store: &mut dyn Store) {
+    let other = hold(store, "g", "irc:default");
+    let own = hold(store, "g", ACCOUNT);
+    let way = ChannelWay { channel: "irc".into(), merge: false, stale_before_ms: 301 };
+    let by_channel = |turn: &str| LaneClaim { by_channel: vec![way.clone()], ..claim(turn, true) };
+    say(store, &own, "a");
+    let first = store.claim_lane(&by_channel("t1")).unwrap().unwrap();
+    store.finish_turn(&first.turn, &finish(&[])).unwrap();
+    say(store, &own, "b");
+    say(store, &own, "c");
+    let second = store.claim_lane(&by_channel("t2")).unwrap().unwrap();
+    assert_eq!((second.history, texts(&second)), (1, vec!["b", "c"]), "as for every channel");
+    store.finish_turn(&second.turn, &finish(&[])).unwrap();
+    for text in ["d", "e"] {
+        store.accept(&other, &message(text, Fate::Turn(placed(text)))).unwrap();
+    }
+    let third = store.claim_lane(&by_channel("t3")).unwrap().unwrap();
+    assert_eq!((third.history, texts(&third), third.fresh), (0, vec!["d"], true), "as for this one");
+}
+
+pub(super) fn a_session_may_have_a_queue_of_its_own(store: &mut dyn Store) {
+    let own = hold(store, "g", ACCOUNT);
+    assert_eq!(store.session_settings(LANE).unwrap(), SessionSettings::default());
+    for text in ["a", "b", "c"] {
+        say(store, &own, text);
+    }
+    let queue = |word: Option<&str>| SessionPatch {
+        key: LANE.into(),
+        queue: Some(word.map(str::to_owned)),
+        ..SessionPatch::default()
+    };
+    store.patch_session(&queue(Some("followup"))).unwrap();
+    assert_eq!(store.session_settings(LANE).unwrap().queue.as_deref(), Some("followup"));
+    let first = store.claim_lane(&claim("t1", true)).unwrap().unwrap();
+    assert_eq!(texts(&first), ["a"]);
+    store.finish_turn(&first.turn, &finish(&[])).unwrap();
+    store.patch_session(&queue(Some("collect"))).unwrap();
+    let second = store.claim_lane(&claim("t2", false)).unwrap().unwrap();
+    assert_eq!(texts(&second), ["b", "c"]);
+    store.patch_session(&queue(None)).unwrap();
+    assert_eq!(store.session_settings(LANE).unwrap().queue, None);
+}
+
 pub(super) fn pages_hold_half_a_frame_and_miss_nothing(store: &mut dyn Store) {
     let own = hold(store, "g", ACCOUNT);
     say(store, &own, "a");

@@ -322,6 +322,9 @@ impl Store for Memory {
     fn patch_session(&mut self, patch: &SessionPatch) -> Kept<SessionRecord> {
         Ok(self.patched(patch))
     }
+    fn session_settings(&mut self, key: &str) -> Kept<SessionSettings> {
+        Ok(self.sessions.get(key).map(|(session, _)| session.settings.clone()).unwrap_or_default())
+    }
     fn renew_session(&mut self, key: &str, fresh_id: &str) -> Kept<Ended> {
         Ok(self.begun_afresh(key, fresh_id))
     }

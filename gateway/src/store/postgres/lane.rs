@@ -81,6 +81,8 @@ impl Tx<'_> {
              WHERE lane = $1 AND state IN ('waiting', 'context') ORDER BY seq LIMIT 1000",
             values![&claim.lane],
         )?;
+        // Only needed where there is more than one message.
+        let mut settings: Option<SessionSettings> = None;
         let (mut taken, mut context): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
         let mut lead: Option<Lead> = None;
         let (mut route, mut resets): (Option<String>, bool) = (None, false);
@@ -98,7 +100,13 @@ impl Tx<'_> {
                     lead = Some(place);
                 }
                 Some(first) => {
-                    let together = claim.merge && first.2.is_none() && *first == place && !row_resets;
+                    let own = match settings.take() {
+                        Some(own) => own,
+                        None => self.settings(&claim.lane)?,
+                    };
+                    let merge = claim.merges(&first.0, &own);
+                    settings = Some(own);
+                    let together = merge && first.2.is_none() && *first == place && !row_resets;
                     if !together {
                         break;
                     }
@@ -109,7 +117,7 @@ impl Tx<'_> {
             taken.push(seq);
         }
         let Some((account, _, run)) = lead else { return Ok(0) };
-        let (session_id, history, fresh) = self.session_for_turn(claim, resets)?;
+        let (session_id, history, fresh) = self.session_for_turn(claim, &account, resets)?;
         let begins = (
             "INSERT INTO turn (id, run, lane, epoch, session_id, account, route, history, fresh, attempts, begun_ms)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)",
@@ -135,13 +143,13 @@ impl Tx<'_> {
         Ok(u32::try_from(said).unwrap_or(u32::MAX))
     }
 
-    fn session_for_turn(&self, claim: &LaneClaim, resets: bool) -> Kept<(String, u64, bool)> {
+    fn session_for_turn(&self, claim: &LaneClaim, account: &str, resets: bool) -> Kept<(String, u64, bool)> {
         let row = self.one(
             "SELECT id, entries, turned_ms FROM session WHERE key = $1 FOR NO KEY UPDATE",
             values![&claim.lane],
         )?;
         let (entries, turned): (u64, Option<i64>) = (row.count(1)?, row.at(2)?);
-        let stale = turned.is_some_and(|turned| turned < claim.stale_before_ms);
+        let stale = turned.is_some_and(|turned| turned < claim.stale_before(account));
         if !(resets || stale) || entries == 0 {
             return Ok((row.at(0)?, entries, resets));
         }

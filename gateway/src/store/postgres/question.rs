@@ -54,9 +54,8 @@ impl Tx<'_> {
                 expires_ms,
             ],
         )];
-        let session = self.maybe("SELECT settings FROM session WHERE key = $1", values![&row.lane])?;
-        let settings: Option<SessionSettings> = session.map(|row| row.maybe_json(0)).transpose()?.flatten();
-        if let Some(route) = row.route.as_ref().filter(|_| !settings.unwrap_or_default().silent) {
+        let silent = self.settings(&row.lane)?.silent;
+        if let Some(route) = row.route.as_ref().filter(|_| !silent) {
             let speaker =
                 Speaker { turn: &turn.turn, run: &row.run, lane: &row.lane, account: &row.account, route };
             calls.push(self.queued(&question_row(&speaker, question, round))?);

@@ -20,6 +20,11 @@ impl Tx<'_> {
         Ok(session)
     }
 
+    pub(super) fn settings(&self, key: &str) -> Kept<SessionSettings> {
+        let row = self.maybe("SELECT settings FROM session WHERE key = $1", values![key])?;
+        Ok(row.map(|row| row.maybe_json(0)).transpose()?.flatten().unwrap_or_default())
+    }
+
     pub(super) fn renew_session(&self, key: &str, fresh_id: &str) -> Kept<Ended> {
         if !self.is_idle(key)? {
             return Ok(Ended::Busy);

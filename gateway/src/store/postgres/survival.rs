@@ -42,6 +42,7 @@ fn claim(lane: &str, turn: &str) -> LaneClaim {
         merge: true,
         fresh_id: "fresh".to_owned(),
         stale_before_ms: i64::MIN,
+        by_channel: Vec::new(),
         now_ms: 200,
     }
 }

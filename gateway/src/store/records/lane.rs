@@ -36,8 +36,41 @@ pub(crate) struct LaneClaim {
     pub fresh_id: String,
     /// The session begins afresh when its last turn ended before this moment.
     pub stale_before_ms: i64,
+    /// What is otherwise for messages of a channel, where the lane's key names none.
+    pub by_channel: Vec<ChannelWay>,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
+}
+
+/// How a lane is taken up for messages of one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChannelWay {
+    /// The channel.
+    pub channel: String,
+    /// Whether messages of one place become one turn.
+    pub merge: bool,
+    /// The session begins afresh when its last turn ended before this moment.
+    pub stale_before_ms: i64,
+}
+
+impl LaneClaim {
+    fn way(&self, account: &str) -> Option<&ChannelWay> {
+        let channel = account.split(':').next();
+        self.by_channel.iter().find(|way| Some(way.channel.as_str()) == channel)
+    }
+
+    /// Whether messages of one place become one turn, by the account that they came in on and the session's settings.
+    pub(in crate::store) fn merges(&self, account: &str, settings: &SessionSettings) -> bool {
+        match settings.queue.as_deref() {
+            Some(mode) => mode != "followup",
+            None => self.way(account).map_or(self.merge, |way| way.merge),
+        }
+    }
+
+    /// The session begins afresh when its last turn ended before this moment, by the account of the new one's message.
+    pub(in crate::store) fn stale_before(&self, account: &str) -> i64 {
+        self.way(account).map_or(self.stale_before_ms, |way| way.stale_before_ms)
+    }
 }
 
 /// A turn that this gateway may start.

@@ -95,6 +95,9 @@ pub(crate) struct SessionSettings {
     /// Whether nothing of what its agent answers is said on a channel.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
+    /// What a message does that arrives while a turn runs, as a word of `messages.queue.mode`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
 }
 
 impl SessionSettings {
@@ -134,6 +137,8 @@ pub(crate) struct SessionPatch {
     pub thinking: Option<Option<String>>,
     /// Whether nothing is said on a channel.
     pub silent: Option<bool>,
+    /// What a message does that arrives while a turn runs.
+    pub queue: Option<Option<String>>,
 }
 
 impl SessionPatch {
@@ -150,6 +155,9 @@ impl SessionPatch {
             settings.thinking.clone_from(thinking);
         }
         settings.silent = self.silent.unwrap_or(settings.silent);
+        if let Some(queue) = &self.queue {
+            settings.queue.clone_from(queue);
+        }
     }
 }
 

@@ -237,6 +237,7 @@ impl Node {
             merge: false,
             fresh_id: String::new(),
             stale_before_ms: i64::MIN,
+            by_channel: Vec::new(),
             now_ms: 0,
         }
     }

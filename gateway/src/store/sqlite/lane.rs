@@ -98,6 +98,7 @@ impl Tx<'_> {
              WHERE lane = ?1 AND state IN ('waiting', 'context') ORDER BY seq LIMIT 1000",
         )?;
         let mut rows = query.query([&claim.lane])?;
+        let settings = self.settings(&claim.lane)?;
         let (mut taken, mut context): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
         let mut lead: Option<(String, String, Option<String>)> = None;
         let (mut route, mut resets): (Option<String>, bool) = (None, false);
@@ -115,7 +116,10 @@ impl Tx<'_> {
                     lead = Some(place);
                 }
                 Some(first) => {
-                    let together = claim.merge && first.2.is_none() && *first == place && !row_resets;
+                    let together = claim.merges(&first.0, &settings)
+                        && first.2.is_none()
+                        && *first == place
+                        && !row_resets;
                     if !together {
                         break;
                     }
@@ -127,7 +131,7 @@ impl Tx<'_> {
         }
         drop(rows);
         let Some((account, _, run)) = lead else { return Ok(0) };
-        let (session_id, history, fresh) = self.session_for_turn(claim, resets)?;
+        let (session_id, history, fresh) = self.session_for_turn(claim, &account, resets)?;
         self.sql
             .prepare_cached(
                 "INSERT INTO turn (id, run, lane, epoch, session_id, account, route, history, fresh, attempts, begun_ms)
@@ -156,12 +160,12 @@ impl Tx<'_> {
         Ok(count)
     }
 
-    fn session_for_turn(&self, claim: &LaneClaim, resets: bool) -> Kept<(String, u64, bool)> {
+    fn session_for_turn(&self, claim: &LaneClaim, account: &str, resets: bool) -> Kept<(String, u64, bool)> {
         let (id, entries, turned): (String, i64, Option<i64>) = self
             .sql
             .prepare_cached("SELECT id, entries, turned_ms FROM session WHERE key = ?1")?
             .query_row([&claim.lane], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let stale = turned.is_some_and(|turned| turned < claim.stale_before_ms);
+        let stale = turned.is_some_and(|turned| turned < claim.stale_before(account));
         if !(resets || stale) || entries == 0 {
             return Ok((id, unsigned(entries), resets));
         }

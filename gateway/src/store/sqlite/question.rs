@@ -53,12 +53,7 @@ impl Tx<'_> {
                 self.now_ms.saturating_add(signed(question.patience_ms)),
             ],
         )?;
-        let settings: Option<String> = self
-            .sql
-            .query_row("SELECT settings FROM session WHERE key = ?1", [&row.lane], |row| row.get(0))
-            .optional()?
-            .flatten();
-        let silent = reads::settings_of(settings.as_deref()).silent;
+        let silent = self.settings(&row.lane)?.silent;
         if let Some(route) = row.route.as_ref().filter(|_| !silent) {
             let speaker =
                 Speaker { turn: &turn.turn, run: &row.run, lane: &row.lane, account: &row.account, route };

@@ -24,6 +24,15 @@ impl Tx<'_> {
         Ok(session)
     }
 
+    pub(super) fn settings(&self, key: &str) -> Kept<SessionSettings> {
+        let column: Option<Option<String>> = self
+            .sql
+            .prepare_cached("SELECT settings FROM session WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+            .optional()?;
+        Ok(reads::settings_of(column.flatten().as_deref()))
+    }
+
     pub(super) fn renew_session(&self, key: &str, fresh_id: &str) -> Kept<Ended> {
         let Some(session) = self.session(key)? else { return Ok(Ended::NoSession) };
         if session.running || session.pending > 0 {

@@ -13,7 +13,7 @@ use super::super::{Context, OK};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Order {
-    /// Give a session a model, a thinking level, a label, or keep what it answers off its channel
+    /// Give a session a model, a thinking level, a label, a queue mode, or keep what it answers off its channel
     ///
     /// What is set stays until it is set otherwise; `default` takes it back. It counts from the next turn on.
     #[command(
@@ -36,6 +36,9 @@ pub(super) enum Order {
         /// Whether answers are said on its channel; with `deny` they are in the transcript only
         #[arg(long, value_name = "POLICY", value_parser = ["allow", "deny"])]
         send: Option<String>,
+        /// What a message does that arrives while an answer is written: followup, collect, interrupt, or `default`
+        #[arg(long, value_name = "MODE")]
+        queue: Option<String>,
     },
     /// Have a session begin afresh: its agent remembers nothing of before
     #[command(after_help = "Examples:\n  creel sessions reset main")]
@@ -78,12 +81,16 @@ fn age(text: &str) -> Result<Age, String> {
 pub(super) fn run(context: &Context, order: Order) -> Result<ExitCode, CliError> {
     let mut socket = Socket::connect(context)?;
     match order {
-        Order::Set { key, model, thinking, label, send } => {
+        Order::Set { key, model, thinking, label, send, queue } => {
             let mut params = Map::new();
             params.insert("key".to_owned(), key.into());
-            for (name, value) in
-                [("model", model), ("thinkingLevel", thinking), ("label", label), ("sendPolicy", send)]
-            {
+            for (name, value) in [
+                ("model", model),
+                ("thinkingLevel", thinking),
+                ("label", label),
+                ("sendPolicy", send),
+                ("queueMode", queue),
+            ] {
                 if let Some(value) = value {
                     let value = if value == "default" { Value::Null } else { value.into() };
                     params.insert(name.to_owned(), value);
@@ -136,6 +143,7 @@ fn set(answer: &Value) -> String {
             "Answers".to_owned(),
             if entry["sendPolicy"] == "deny" { "kept in the transcript" } else { "said" }.to_owned(),
         ],
+        vec!["Queue".to_owned(), of(&entry["queueMode"], "as configured")],
     ])
 }
 
