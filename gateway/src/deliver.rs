@@ -1,6 +1,6 @@
 //! The outbox of one account: each chat in order, several chats at once, nothing said twice by our own doing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use creel_ipc::{ErrorClass, RpcError};
 use creel_link::{CallError, Link};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::blobs::Missing;
@@ -21,10 +22,12 @@ use crate::store::{Held, NewOutbound, Outbound, Settled, StoreError};
 const AT_ONCE: usize = 8;
 /// Rows that are looked at.
 const LOOK: u32 = 256;
-/// The first wait before something is tried again.
-const BACKOFF_MS: i64 = 500;
+/// The first wait before something is tried again, in milliseconds.
+const BACKOFF_MS: u64 = 500;
 /// The longest.
-const BACKOFF_MAX_MS: i64 = 60_000;
+const BACKOFF_MAX_MS: u64 = 60_000;
+/// The longest that a platform is believed that an account has to wait: a day.
+const HOLD_MAX_MS: u64 = 86_400_000;
 /// How long a chat waits after a message whose end nobody knows.
 const STRAGGLER: Duration = Duration::from_secs(1);
 /// Before the store is asked again that did not answer.
@@ -41,12 +44,30 @@ pub(crate) struct Pump {
     pub gone: CancellationToken,
 }
 
-/// What one send did to the account as a whole.
+/// A send that is over.
 struct Landed {
     key: String,
     chat: String,
-    /// Nothing goes out before this moment.
-    hold_until_ms: Option<i64>,
+    /// The store did not take it, so nothing goes out for a moment.
+    refused: bool,
+}
+
+/// When rows may go, by this machine's own clock, which nobody puts back: a wait that has been seen once gets no longer.
+#[derive(Debug, Default)]
+struct Pace {
+    /// By the moment that the store named.
+    due: HashMap<i64, Instant>,
+    rest: Option<Instant>,
+}
+
+impl Pace {
+    /// When this moment of the store's is, told at `now` to be so far away. `seen` gathers what is still waited for.
+    fn due(&self, seen: &mut HashMap<i64, Instant>, moment: i64, wait: Duration, now: Instant) -> Instant {
+        let told = now + wait;
+        let due = self.due.get(&moment).map_or(told, |before| told.min(*before));
+        seen.insert(moment, due);
+        due.max(self.rest.unwrap_or(due))
+    }
 }
 
 impl Pump {
@@ -54,14 +75,16 @@ impl Pump {
     pub(crate) async fn run(self) {
         let mut sends: JoinSet<Landed> = JoinSet::new();
         let mut busy: HashSet<String> = HashSet::new();
-        let mut hold_until_ms = 0;
+        let mut pace = Pace::default();
         loop {
-            let pause = self.feed(&mut sends, &mut busy, hold_until_ms).await;
+            let pause = self.feed(&mut sends, &mut busy, &mut pace).await;
             tokio::select! {
                 Some(landed) = sends.join_next() => {
                     if let Ok(landed) = landed {
                         busy.remove(&landed.chat);
-                        hold_until_ms = hold_until_ms.max(landed.hold_until_ms.unwrap_or(0));
+                        if landed.refused {
+                            pace.rest = Some(Instant::now() + STORE_RETRY);
+                        }
                         tracing::debug!("{} has landed.", landed.key);
                     }
                 }
@@ -75,8 +98,14 @@ impl Pump {
     }
 
     /// Starts what may go now; says how long to wait for what may not yet.
-    async fn feed(&self, sends: &mut JoinSet<Landed>, busy: &mut HashSet<String>, hold_ms: i64) -> Duration {
+    async fn feed(
+        &self,
+        sends: &mut JoinSet<Landed>,
+        busy: &mut HashSet<String>,
+        pace: &mut Pace,
+    ) -> Duration {
         const LONG: Duration = Duration::from_secs(60);
+        let now = Instant::now();
         let own = self.held.clone();
         let rows = match self.core.desk.read(move |store| store.open_outbound(&own, LOOK)).await {
             Ok(rows) => rows,
@@ -85,17 +114,17 @@ impl Pump {
                 return STORE_RETRY;
             }
         };
-        let now = now_ms();
-        let mut next = i64::MAX;
+        let mut next = now + LONG;
+        let mut seen = HashMap::new();
         for row in rows {
             let chat =
                 row.what.route.chat_id.clone() + "\u{1f}" + row.what.route.thread.as_deref().unwrap_or("");
             if busy.contains(&chat) {
                 continue;
             }
-            let not_before = row.not_before_ms.max(hold_ms);
-            if not_before > now {
-                next = next.min(not_before);
+            let due = pace.due(&mut seen, row.not_before_ms, Duration::from_millis(row.wait_ms), now);
+            if due > now {
+                next = next.min(due);
             } else if sends.len() < AT_ONCE
                 && let Some(sending) = self.may_send(&row)
             {
@@ -108,7 +137,8 @@ impl Pump {
                 });
             }
         }
-        u64::try_from(next.saturating_sub(now)).map_or(LONG, Duration::from_millis).min(LONG)
+        pace.due = seen;
+        next.saturating_duration_since(Instant::now())
     }
 
     /// Counts as on its way while the answer is kept. What was begun is brought to its end, also where new work is
@@ -126,21 +156,21 @@ impl Pump {
 
     async fn send(self, row: Outbound, chat: String) -> Landed {
         let key = row.what.key.clone();
-        let landed = |hold_until_ms| Landed { key: key.clone(), chat: chat.clone(), hold_until_ms };
+        let landed = |refused| Landed { key: key.clone(), chat: chat.clone(), refused };
         if row.state == OutboxState::Queued && stale(&row, self.patience_ms(), now_ms()) {
             let error = "It had waited too long to be worth saying (messages.outbound.expireAfterMinutes).";
             tracing::warn!("The message {key} to {} is given up: {error}", self.held.account());
             self.settle(&key, Settled::Failed { error: error.to_owned() }).await;
-            return landed(None);
+            return landed(false);
         }
         let (own, named, incarnation) = (self.held.clone(), key.clone(), self.incarnation);
         // The attempt is on the disk before the worker hears of it.
         match self.core.desk.write(move |store| store.attempt(&own, &named, incarnation)).await {
             Ok(true) => {}
-            Ok(false) => return landed(None),
+            Ok(false) => return landed(false),
             Err(error) => {
                 tracing::error!("An attempt to send {key} was not stored: {error}");
-                return landed(Some(now_ms() + BACKOFF_MS));
+                return landed(true);
             }
         }
         let (from, to) =
@@ -158,27 +188,25 @@ impl Pump {
         let answer = self.link.call::<SendMessage>(&params).await;
         if self.core.stopping.is_cancelled() && matches!(answer, Err(CallError::Closed { .. })) {
             // This gateway lets go; its successor asks the same worker again, or finds it gone.
-            return landed(None);
+            return landed(false);
         }
-        let verdict = match answer {
-            Ok(_) => Verdict { settled: Settled::Sent { now_ms: now_ms() }, hold_until_ms: None },
+        let settled = match answer {
+            Ok(_) => Settled::Sent { now_ms: now_ms() },
             Err(CallError::Refused(error)) => refused(&row, &error, self.patience_ms(), now_ms()),
-            Err(error @ CallError::Closed { .. }) => {
-                Verdict::plain(Settled::Unknown { error: error.to_string() })
-            }
-            Err(error) => Verdict::plain(Settled::Failed { error: error.to_string() }),
+            Err(error @ CallError::Closed { .. }) => Settled::Unknown { error: error.to_string() },
+            Err(error) => Settled::Failed { error: error.to_string() },
         };
-        if let Settled::Unknown { error } | Settled::Failed { error } = &verdict.settled {
+        if let Settled::Unknown { error } | Settled::Failed { error } = &settled {
             tracing::warn!("The message {key} to {} was not settled well: {error}", self.held.account());
         }
-        let straggling = matches!(verdict.settled, Settled::Unknown { .. });
-        self.settle(&key, verdict.settled).await;
+        let straggling = matches!(settled, Settled::Unknown { .. });
+        self.settle(&key, settled).await;
         self.core.vitals.progress();
         if straggling {
             // The chat stays busy: what is perhaps still on its way should land before the next message.
             tokio::time::sleep(STRAGGLER).await;
         }
-        landed(verdict.hold_until_ms)
+        landed(false)
     }
 
     /// How long a message may wait to be said.
@@ -223,50 +251,35 @@ fn without(what: &NewOutbound, missing: &[Missing]) -> (String, Vec<Attachment>)
 }
 
 /// What an answer means for the row and for the account.
-#[derive(Debug, PartialEq, Eq)]
-struct Verdict {
-    settled: Settled,
-    hold_until_ms: Option<i64>,
-}
-
-impl Verdict {
-    fn plain(settled: Settled) -> Self {
-        Self { settled, hold_until_ms: None }
-    }
-}
-
-fn refused(row: &Outbound, error: &RpcError, patience_ms: i64, now_ms: i64) -> Verdict {
+fn refused(row: &Outbound, error: &RpcError, patience_ms: i64, now_ms: i64) -> Settled {
     let parts = error.data.as_ref().and_then(|data| data.parts_sent);
     let said = error.message.clone();
-    let again = |not_before_ms| {
+    let again = |wait_ms, hold| {
         if now_ms - row.what.now_ms > patience_ms {
             let minutes = patience_ms / 60_000;
             return Settled::Failed {
                 error: format!("It was tried for {minutes} minutes, then given up: {said}"),
             };
         }
-        Settled::Again { not_before_ms, error: said.clone(), parts }
+        Settled::Again { wait_ms, hold, error: said.clone(), parts }
     };
     match error.class() {
         ErrorClass::RetryAfter => {
             let wait = error.data.as_ref().and_then(|data| data.retry_after_ms).unwrap_or(1_000);
-            let until = now_ms.saturating_add(i64::try_from(wait).unwrap_or(BACKOFF_MAX_MS));
-            Verdict { settled: again(until), hold_until_ms: Some(until) }
+            again(wait.min(HOLD_MAX_MS), true)
         }
-        ErrorClass::Transient | ErrorClass::Conflict => {
-            Verdict::plain(again(now_ms + backoff_ms(row.attempts)))
-        }
-        ErrorClass::UnknownOutcome => Verdict::plain(Settled::Unknown { error: said }),
+        ErrorClass::Transient | ErrorClass::Conflict => again(backoff_ms(row.attempts), false),
+        ErrorClass::UnknownOutcome => Settled::Unknown { error: said },
         ErrorClass::BadRequest | ErrorClass::AuthFatal | ErrorClass::ConfigFatal => {
-            Verdict::plain(Settled::Failed { error: said })
+            Settled::Failed { error: said }
         }
         // A class that this build does not know may mean anything: saying it twice would be worse.
-        ErrorClass::Unknown => Verdict::plain(Settled::Unknown { error: said }),
+        ErrorClass::Unknown => Settled::Unknown { error: said },
     }
 }
 
-fn backoff_ms(attempts: u32) -> i64 {
-    BACKOFF_MS.saturating_mul(1_i64 << attempts.min(16)).min(BACKOFF_MAX_MS)
+fn backoff_ms(attempts: u32) -> u64 {
+    BACKOFF_MS.saturating_mul(1_u64 << attempts.min(16)).min(BACKOFF_MAX_MS)
 }
 
 #[cfg(test)]
@@ -302,11 +315,12 @@ mod tests {
             parts_sent: 0,
             attempts,
             not_before_ms: 0,
+            wait_ms: 0,
             error: None,
         }
     }
 
-    fn verdict(class: ErrorClass) -> Verdict {
+    fn verdict(class: ErrorClass) -> Settled {
         refused(&row(1), &RpcError::new(class, "No."), DAY_MS, 2_000)
     }
 
@@ -314,24 +328,43 @@ mod tests {
     fn a_limit_of_the_platform_holds_the_whole_account() {
         let mut error = RpcError::retry_after("Too many.", 7_000);
         error.data = error.data.map(|data| ErrorData { parts_sent: Some(2), ..data });
-        let again = Settled::Again { not_before_ms: 9_000, error: "Too many.".into(), parts: Some(2) };
-        assert_eq!(
-            refused(&row(1), &error, DAY_MS, 2_000),
-            Verdict { settled: again, hold_until_ms: Some(9_000) }
-        );
+        let again =
+            |wait_ms| Settled::Again { wait_ms, hold: true, error: "Too many.".into(), parts: Some(2) };
+        assert_eq!(refused(&row(1), &error, DAY_MS, 2_000), again(7_000));
+        error.data = error.data.map(|data| ErrorData { retry_after_ms: Some(u64::MAX), ..data });
+        assert_eq!(refused(&row(1), &error, DAY_MS, 2_000), again(HOLD_MAX_MS));
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_was_seen_gets_no_longer_and_another_one_is_another() {
+        let (now, seconds) = (Instant::now(), Duration::from_secs);
+        let mut pace = Pace::default();
+        let mut look = |moment, wait, after| {
+            let mut seen = HashMap::new();
+            let due = pace.due(&mut seen, moment, seconds(wait), now + seconds(after));
+            pace.due = seen;
+            due - now
+        };
+        assert_eq!(look(100, 30, 0), seconds(30));
+        assert_eq!(look(100, 30, 10), seconds(30), "the store's clock was put back");
+        assert_eq!(look(100, 5, 11), seconds(16), "or forth");
+        assert_eq!(look(200, 60, 12), seconds(72), "the platform asks for more");
+        pace.rest = Some(now + seconds(80));
+        let mut seen = HashMap::new();
+        assert_eq!(pace.due(&mut seen, 200, seconds(1), now) - now, seconds(80), "the store rests");
     }
 
     #[test]
     fn every_class_has_one_meaning() {
-        let again = Settled::Again { not_before_ms: 3_000, error: "No.".into(), parts: None };
-        assert_eq!(verdict(ErrorClass::Transient), Verdict::plain(again.clone()));
-        assert_eq!(verdict(ErrorClass::Conflict), Verdict::plain(again));
-        let failed = Verdict::plain(Settled::Failed { error: "No.".into() });
+        let again = Settled::Again { wait_ms: 1_000, hold: false, error: "No.".into(), parts: None };
+        assert_eq!(verdict(ErrorClass::Transient), again);
+        assert_eq!(verdict(ErrorClass::Conflict), again);
+        let failed = Settled::Failed { error: "No.".into() };
         for class in [ErrorClass::BadRequest, ErrorClass::AuthFatal, ErrorClass::ConfigFatal] {
             assert_eq!(verdict(class), failed);
         }
         for class in [ErrorClass::UnknownOutcome, ErrorClass::Unknown] {
-            assert_eq!(verdict(class), Verdict::plain(Settled::Unknown { error: "No.".into() }));
+            assert_eq!(verdict(class), Settled::Unknown { error: "No.".into() });
         }
     }
 
@@ -365,7 +398,7 @@ mod tests {
     fn what_failed_for_a_day_is_given_up() {
         let error = RpcError::new(ErrorClass::Transient, "Down.");
         let late = refused(&row(30), &error, DAY_MS, 2_000 + DAY_MS);
-        assert!(matches!(late.settled, Settled::Failed { .. }), "{late:?}");
+        assert!(matches!(late, Settled::Failed { .. }), "{late:?}");
         assert_eq!(backoff_ms(60), BACKOFF_MAX_MS);
     }
 }

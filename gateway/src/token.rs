@@ -116,6 +116,22 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_named_and_waited_out() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = Settings::of_text("{}", home.path());
+        fs::create_dir_all(settings.token_file.parent().unwrap()).unwrap();
+        // What is written there finds no room.
+        let beside = settings.token_file.with_extension("token.tmp");
+        std::os::unix::fs::symlink("/dev/full", &beside).unwrap();
+        let error = token(&settings).unwrap_err();
+        assert!(matches!(error, TokenError::NoRoom { .. }), "{error}");
+        let error = crate::run::RunError::from(error);
+        assert_eq!(error.exit_code(), creel_ipc::ExitCode::Busy.code(), "no brake counts it");
+        assert!(error.to_string().contains("no room for the gateway's token"), "{error}");
+        assert_eq!(token(&settings).unwrap().expose().len(), 43, "now there is room");
+    }
+
+    #[test]
     fn the_operators_own_words_win() {
         let home = tempfile::tempdir().unwrap();
         let of = |text: &str| token(&Settings::of_text(text, home.path()));

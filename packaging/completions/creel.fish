@@ -253,7 +253,7 @@ always\t'Also into a pipe'
 never\t'Nowhere'"
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "set" -d 'Give a session a model, a thinking level, a label, or keep what it answers off its channel'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "set" -d 'Give a session a model, a thinking level, a label, a queue mode, or keep what it answers off its channel'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "reset" -d 'Have a session begin afresh: its agent remembers nothing of before'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "delete" -d 'Delete a session with everything that was said in it'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and not __fish_seen_subcommand_from set reset delete prune search export import help" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'
@@ -266,6 +266,7 @@ complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_su
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l label -d 'What you call it, or `default` for what its channel calls it' -r
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l send -d 'Whether answers are said on its channel; with `deny` they are in the transcript only' -r -f -a "allow\t''
 deny\t''"
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l queue -d 'What a message does that arrives while an answer is written: followup, collect, interrupt, or `default`' -r
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l home -d 'The home folder [default: $CREEL_HOME, else ~/.creel]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l config -d 'The configuration file [default: creel.json in the home]' -r -F
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from set" -l port -d 'The gateway\'s port [default: gateway.port, else 18789]' -r
@@ -331,7 +332,7 @@ never\t'Nowhere'"
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l dry-run -d 'Only say what would be taken in'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -l json -d 'Print data as JSON'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "set" -d 'Give a session a model, a thinking level, a label, or keep what it answers off its channel'
+complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "set" -d 'Give a session a model, a thinking level, a label, a queue mode, or keep what it answers off its channel'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Have a session begin afresh: its agent remembers nothing of before'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete a session with everything that was said in it'
 complete -c creel -n "__fish_creel_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'
@@ -898,7 +899,7 @@ complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcom
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "list" -d 'List open requests'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "approve" -d 'Allow the sender of a request; works at once'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from pairing" -f -a "dismiss" -d 'Drop a request; the sender may ask again'
-complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "set" -d 'Give a session a model, a thinking level, a label, or keep what it answers off its channel'
+complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "set" -d 'Give a session a model, a thinking level, a label, a queue mode, or keep what it answers off its channel'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "reset" -d 'Have a session begin afresh: its agent remembers nothing of before'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "delete" -d 'Delete a session with everything that was said in it'
 complete -c creel -n "__fish_creel_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "prune" -d 'Forget sessions that nobody writes in any more, with everything that was said in them'

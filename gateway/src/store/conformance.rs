@@ -106,6 +106,7 @@ conformance!(
     the_outbox_gives_each_chat_its_first_row,
     attempts_belong_to_an_incarnation,
     a_settled_row_stays_settled,
+    a_wait_that_the_platform_asks_for_is_the_accounts_whoever_holds_it,
     codes_let_in_once,
     runs_are_found_before_during_and_after,
     sessions_are_listed_and_filtered,

@@ -33,6 +33,8 @@ struct AccountRow {
     cursor: Option<String>,
     inbound_ms: Option<i64>,
     outbound_ms: Option<i64>,
+    /// Until when it says nothing.
+    hold: Moment,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +82,8 @@ struct Step {
 struct Row {
     outbound: Outbound,
     incarnation: Option<u64>,
+    /// How far away its next attempt was at first.
+    wait_ms: i64,
 }
 
 /// The store without a file.

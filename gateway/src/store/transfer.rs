@@ -155,7 +155,7 @@ pub(crate) trait Progress {
 }
 
 /// Tables whose rows are numbered by the store.
-const NUMBERED: [&str; 2] = ["inbox", "outbox"];
+const NUMBERED: [&str; 3] = ["inbox", "outbox", "question"];
 
 /// Copies what is at `from` to `to`.
 ///

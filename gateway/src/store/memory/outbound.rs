@@ -13,14 +13,15 @@ impl Memory {
             parts_sent: 0,
             attempts: 0,
             not_before_ms: 0,
+            wait_ms: 0,
             error: None,
         };
-        self.outbox.push(Row { outbound, incarnation: None });
+        self.outbox.push(Row { outbound, incarnation: None, wait_ms: 0 });
         Ok(true)
     }
 
     pub(super) fn open_rows(&mut self, own: &Held, max: u32) -> Kept<Vec<Outbound>> {
-        self.fence(own)?;
+        let hold = self.fence(own)?.hold;
         let mut chats: Vec<String> = Vec::new();
         let mut first = Vec::new();
         for row in &self.outbox {
@@ -28,7 +29,10 @@ impl Memory {
             let wanted = row.outbound.what.account == own.account() && open(row.outbound.state);
             if wanted && !chats.contains(&chat) {
                 chats.push(chat);
-                first.push(row.outbound.clone());
+                let mut open = row.outbound.clone();
+                let moments = [(open.not_before_ms, row.wait_ms), hold];
+                (open.not_before_ms, open.wait_ms) = wait_until(self.clock_ms, moments);
+                first.push(open);
             }
         }
         first.truncate(max as usize);
@@ -60,15 +64,27 @@ impl Memory {
         if let Settled::Sent { now_ms } = settled {
             self.fence(own)?.outbound_ms = Some(*now_ms);
         }
+        let now_ms = self.clock_ms;
+        let wait = match settled {
+            Settled::Again { wait_ms, hold, .. } => {
+                let wait = i64::try_from(*wait_ms).unwrap_or(i64::MAX);
+                if *hold {
+                    self.fence(own)?.hold = (now_ms.saturating_add(wait), wait);
+                }
+                wait
+            }
+            _ => 0,
+        };
         let late = |state| state == OutboxState::Unknown && matches!(settled, Settled::Sent { .. });
         let takes = |row: &&mut Row| open(row.outbound.state) || late(row.outbound.state);
         let Some(row) = self.row(own, key)?.filter(takes) else { return Ok(()) };
+        row.wait_ms = wait;
         let row = &mut row.outbound;
         (row.state, row.error, row.not_before_ms) = match settled {
             Settled::Sent { .. } => (OutboxState::Sent, None, 0),
-            Settled::Again { not_before_ms, error, parts } => {
+            Settled::Again { error, parts, .. } => {
                 row.parts_sent = row.parts_sent.max(parts.unwrap_or(0));
-                (OutboxState::Queued, Some(error.clone()), *not_before_ms)
+                (OutboxState::Queued, Some(error.clone()), now_ms.saturating_add(wait))
             }
             Settled::Unknown { error } => (OutboxState::Unknown, Some(error.clone()), 0),
             Settled::Failed { error } => (OutboxState::Failed, Some(error.clone()), 0),

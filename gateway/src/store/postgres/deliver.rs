@@ -25,6 +25,7 @@ fn outbound(row: &Row) -> Kept<Outbound> {
         parts_sent: row.small(8)?,
         attempts: row.small(9)?,
         not_before_ms: row.at(10)?,
+        wait_ms: 0,
         error: row.at(11)?,
     })
 }
@@ -73,11 +74,19 @@ impl Tx<'_> {
         let sql = concat!(
             "SELECT ",
             columns!(),
+            ", wait_ms, (SELECT hold_ms FROM account WHERE id = $1), (SELECT hold_for_ms FROM account WHERE id = $1), ",
+            clock!(),
             " FROM outbox WHERE seq IN (
                  SELECT min(seq) FROM outbox WHERE account = $1 AND state IN ('queued', 'attempting') GROUP BY chat)
              ORDER BY seq LIMIT $2"
         );
-        self.rows(sql, values![own.account(), max])?.iter().map(outbound).collect()
+        let waits = |row: &Row| {
+            let mut found = outbound(row)?;
+            let moments = [(found.not_before_ms, row.at(14)?), (row.at(15)?, row.at(16)?)];
+            (found.not_before_ms, found.wait_ms) = wait_until(self.shifted(row.at(17)?), moments);
+            Ok(found)
+        };
+        self.rows(sql, values![own.account(), max])?.iter().map(waits).collect()
     }
 
     pub(super) fn attempt(&self, own: &Held, key: &str, incarnation: u64) -> Kept<bool> {
@@ -102,6 +111,7 @@ impl Tx<'_> {
 
     pub(super) fn settle(&self, own: &Held, key: &str, settled: &Settled) -> Kept<()> {
         self.fence(own)?;
+        let mut wait = 0;
         let (state, error, not_before, parts) = match settled {
             Settled::Sent { now_ms } => {
                 self.run_one(
@@ -110,16 +120,26 @@ impl Tx<'_> {
                 )?;
                 ("sent", None, 0, None)
             }
-            Settled::Again { not_before_ms, error, parts } => ("queued", Some(error), *not_before_ms, *parts),
+            Settled::Again { wait_ms, hold, error, parts } => {
+                wait = i64::try_from(*wait_ms).unwrap_or(i64::MAX);
+                let until = self.now_ms()?.saturating_add(wait);
+                if *hold {
+                    self.run_one(
+                        "UPDATE account SET hold_ms = $2, hold_for_ms = $3 WHERE id = $1",
+                        values![own.account(), until, wait],
+                    )?;
+                }
+                ("queued", Some(error), until, *parts)
+            }
             Settled::Unknown { error } => ("unknown", Some(error), 0, None),
             Settled::Failed { error } => ("failed", Some(error), 0, None),
         };
         self.run_one(
-            "UPDATE outbox SET state = $3, error = $4, not_before_ms = $5,
+            "UPDATE outbox SET state = $3, error = $4, not_before_ms = $5, wait_ms = $7,
                     parts_sent = greatest(parts_sent, coalesce($6::bigint, 0))
              WHERE key = $1 AND account = $2
                AND (state IN ('queued', 'attempting') OR (state = 'unknown' AND $3 = 'sent'))",
-            values![key, own.account(), state, error, not_before, parts],
+            values![key, own.account(), state, error, not_before, parts, wait],
         )?;
         Ok(())
     }

@@ -67,8 +67,8 @@ impl Tx<'_> {
     pub(super) fn questions(&self, limit: u32) -> Kept<Vec<QuestionRecord>> {
         let now_ms = self.now_ms()?;
         let rows = self.rows(
-            "SELECT id, turn, step, lane, tool, what, asked_ms, expires_ms FROM question
-             WHERE answer IS NULL AND expires_ms > $1 ORDER BY id LIMIT $2",
+            "SELECT seq, turn, step, lane, tool, what, asked_ms, expires_ms FROM question
+             WHERE answer IS NULL AND expires_ms > $1 ORDER BY seq LIMIT $2",
             values![now_ms, limit],
         )?;
         let records = rows.iter().map(|row| {
@@ -93,7 +93,7 @@ impl Tx<'_> {
 
     fn answer_at(&self, id: u64, answer: Answer, now_ms: i64) -> Kept<Option<String>> {
         let row = self.maybe(
-            "UPDATE question SET answer = $2 WHERE id = $1 AND answer IS NULL AND expires_ms > $3 RETURNING lane",
+            "UPDATE question SET answer = $2 WHERE seq = $1 AND answer IS NULL AND expires_ms > $3 RETURNING lane",
             values![id, answer.word(), now_ms],
         )?;
         row.map(|row| row.at(0)).transpose()
@@ -102,7 +102,7 @@ impl Tx<'_> {
     /// Takes a message for the answer to what is asked in its session. `false` when nothing is, or not of its sender.
     pub(super) fn answered_by(&self, placed: &Placed, answer: Answer, now_ms: i64) -> Kept<bool> {
         let open = self.rows(
-            "SELECT id, turn FROM question WHERE lane = $1 AND answer IS NULL AND expires_ms > $2 ORDER BY id",
+            "SELECT seq, turn FROM question WHERE lane = $1 AND answer IS NULL AND expires_ms > $2 ORDER BY seq",
             values![&placed.lane, now_ms],
         )?;
         for row in &open {

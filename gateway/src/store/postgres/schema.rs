@@ -27,6 +27,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { sql: include_str!("migrations/003-search.sql"), shared_from: 1 },
     Step { sql: include_str!("migrations/004-session-settings.sql"), shared_from: 3 },
     Step { sql: include_str!("migrations/005-questions.sql"), shared_from: 4 },
+    Step { sql: include_str!("migrations/006-waits.sql"), shared_from: 4 },
 ];
 
 /// Brings the database up to date, unless it is, or a newer Creel has done so and shares it.

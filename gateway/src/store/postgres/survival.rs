@@ -209,7 +209,7 @@ fn two_adjacent_schemas_share_a_database(server: &mut Server) {
     migrate_steps(&rt, &link, "db", &both).unwrap();
     let refused = Postgres::open(near(config), Promise::NoLoss, Rules::KEPT).unwrap_err().to_string();
     let refused = refused.replace(&server.socket().display().to_string(), "SOCKET");
-    insta::assert_snapshot!(refused, @"The database creel3 at SOCKET cannot be used: it has schema 6, which Creel shares from schema 5 on, and this Creel has schema 4. Upgrade this Creel to the release of the others, or restore a backup from before theirs.");
+    insta::assert_snapshot!(refused, @"The database creel3 at SOCKET cannot be used: it has schema 8, which Creel shares from schema 7 on, and this Creel has schema 6. Upgrade this Creel to the release of the others, or restore a backup from before theirs.");
     // A step that fails leaves the database as it was.
     let broken = with(vec![step(newer, 1), step(contract, 1), step("INSERT INTO nowhere VALUES (1)", 1)]);
     let link = Link::open(&rt, &near(server.config("creel3"))).unwrap();

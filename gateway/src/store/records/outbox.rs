@@ -57,8 +57,10 @@ pub(crate) struct Outbound {
     pub parts_sent: u32,
     /// Attempts so far.
     pub attempts: u32,
-    /// Not before this moment.
+    /// Which moment it waits for, by the store's clock: that of its own next attempt, or of its account's.
     pub not_before_ms: i64,
+    /// How long that is.
+    pub wait_ms: u64,
     /// A sentence, when it did not go well.
     pub error: Option<String>,
 }
@@ -73,8 +75,10 @@ pub(crate) enum Settled {
     },
     /// Nothing more went out; it is tried again.
     Again {
-        /// Not before this moment.
-        not_before_ms: i64,
+        /// Not before so many milliseconds.
+        wait_ms: u64,
+        /// Whether the whole account says nothing for so long, whoever holds it then.
+        hold: bool,
         /// A sentence.
         error: String,
         /// Parts that the platform accepted.
@@ -92,10 +96,34 @@ pub(crate) enum Settled {
     },
 }
 
+/// A moment by the store's clock, and how far away it was at first.
+pub(in crate::store) type Moment = (i64, i64);
+
+/// Which of the moments is waited for, and for how long. Where the clock was put back it is no longer than at first.
+pub(in crate::store) fn wait_until(now_ms: i64, moments: [Moment; 2]) -> (i64, u64) {
+    let wait = |(until, at_first): Moment| (until.saturating_sub(now_ms).min(at_first).max(0), until);
+    let (wait, until) = moments.map(wait).into_iter().max().unwrap_or_default();
+    (until, u64::try_from(wait).unwrap_or(0))
+}
+
 /// What a row of the outbox is ordered by within its account.
 pub(in crate::store) fn chat_of(route: &Route) -> String {
     match &route.thread {
         Some(thread) => format!("{}\u{1f}{thread}", route.chat_id),
         None => route.chat_id.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_wait_counts_and_none_is_longer_than_at_first() {
+        assert_eq!(wait_until(1_000, [(0, 0), (0, 0)]), (0, 0));
+        assert_eq!(wait_until(1_000, [(1_500, 800), (3_000, 9_000)]), (3_000, 2_000));
+        assert_eq!(wait_until(5_000, [(1_500, 800), (3_000, 9_000)]).1, 0, "both are over");
+        // An hour back.
+        assert_eq!(wait_until(-3_600_000, [(1_500, 800), (3_000, 9_000)]), (3_000, 9_000));
     }
 }

@@ -1,4 +1,4 @@
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::*;
 use crate::hub::OutboxState;
@@ -31,6 +31,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         parts_sent: row.get(8)?,
         attempts: row.get(9)?,
         not_before_ms: row.get(10)?,
+        wait_ms: 0,
         error: row.get(11)?,
     };
     Ok((outbound, row.get(2)?, row.get(4)?))
@@ -85,13 +86,26 @@ impl Tx<'_> {
 
     pub(super) fn open_outbound(&self, own: &Held, max: u32) -> Kept<Vec<Outbound>> {
         self.fence(own)?;
+        let held: Moment = self
+            .sql
+            .prepare_cached("SELECT hold_ms, hold_for_ms FROM account WHERE id = ?1")?
+            .query_row([own.account()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?
+            .unwrap_or_default();
         let mut query = self.sql.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM outbox WHERE seq IN (
+            "SELECT {COLUMNS}, wait_ms FROM outbox WHERE seq IN (
                  SELECT min(seq) FROM outbox WHERE account = ?1 AND state IN ('queued', 'attempting') GROUP BY chat)
              ORDER BY seq LIMIT ?2"
         ))?;
-        let rows = query.query_map(params![own.account(), max], raw)?;
-        rows.map(|row| whole(row?)).collect()
+        let rows = query.query_map(params![own.account(), max], |row| Ok((raw(row)?, row.get(14)?)))?;
+        let waits = |row: rusqlite::Result<(Raw, i64)>| {
+            let (row, wait_ms) = row?;
+            let mut row = whole(row)?;
+            let moments = [(row.not_before_ms, wait_ms), held];
+            (row.not_before_ms, row.wait_ms) = wait_until(self.now_ms, moments);
+            Ok(row)
+        };
+        rows.map(waits).collect()
     }
 
     pub(super) fn attempt(&self, own: &Held, key: &str, incarnation: u64) -> Kept<bool> {
@@ -119,6 +133,7 @@ impl Tx<'_> {
 
     pub(super) fn settle(&self, own: &Held, key: &str, settled: &Settled) -> Kept<()> {
         self.fence(own)?;
+        let mut wait = 0;
         let (state, error, not_before, parts) = match settled {
             Settled::Sent { now_ms } => {
                 self.sql
@@ -126,18 +141,28 @@ impl Tx<'_> {
                     .execute(params![own.account(), now_ms])?;
                 ("sent", None, 0, None)
             }
-            Settled::Again { not_before_ms, error, parts } => ("queued", Some(error), *not_before_ms, *parts),
+            Settled::Again { wait_ms, hold, error, parts } => {
+                wait = signed(*wait_ms);
+                let until = self.now_ms.saturating_add(wait);
+                if *hold {
+                    self.sql.execute(
+                        "UPDATE account SET hold_ms = ?2, hold_for_ms = ?3 WHERE id = ?1",
+                        params![own.account(), until, wait],
+                    )?;
+                }
+                ("queued", Some(error), until, *parts)
+            }
             Settled::Unknown { error } => ("unknown", Some(error), 0, None),
             Settled::Failed { error } => ("failed", Some(error), 0, None),
         };
         self.sql
             .prepare_cached(
-                "UPDATE outbox SET state = ?3, error = ?4, not_before_ms = ?5,
+                "UPDATE outbox SET state = ?3, error = ?4, not_before_ms = ?5, wait_ms = ?7,
                         parts_sent = max(parts_sent, coalesce(?6, 0))
                  WHERE key = ?1 AND account = ?2
                    AND (state IN ('queued', 'attempting') OR (state = 'unknown' AND ?3 = 'sent'))",
             )?
-            .execute(params![key, own.account(), state, error, not_before, parts])?;
+            .execute(params![key, own.account(), state, error, not_before, parts, wait])?;
         Ok(())
     }
 

@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/004-search.sql"),
     include_str!("migrations/005-session-settings.sql"),
     include_str!("migrations/006-questions.sql"),
+    include_str!("migrations/007-waits.sql"),
 ];
 
 pub(in crate::store) fn open(path: &Path) -> Kept<Connection> {
@@ -180,7 +181,7 @@ mod tests {
             let conn = Connection::open(path).unwrap();
             conn.pragma_update(None, "user_version", 99).unwrap();
         });
-        insta::assert_snapshot!(said, @"The database HOME/creel.db cannot be used: it has schema 99, and this Creel knows schemas up to 5. Start the newer Creel that wrote it, or restore a backup from before the upgrade.");
+        insta::assert_snapshot!(said, @"The database HOME/creel.db cannot be used: it has schema 99, and this Creel knows schemas up to 7. Start the newer Creel that wrote it, or restore a backup from before the upgrade.");
     }
 
     #[test]
@@ -228,7 +229,7 @@ mod tests {
             rehearse_steps(&path, &with("INSERT INTO nowhere VALUES (1);")).unwrap_err().to_string();
         assert!(refused.contains("no such table: nowhere"), "{refused}");
         let older = rehearse_steps(&path, &[]).unwrap_err().to_string();
-        assert!(older.contains("it has schema 5, and this Creel knows schemas up to 0"), "{older}");
+        assert!(older.contains("it has schema 7, and this Creel knows schemas up to 0"), "{older}");
         drop(in_use);
         let conn = Connection::open(&path).unwrap();
         let count = |sql| conn.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();

@@ -64,8 +64,8 @@ impl Tx<'_> {
 
     pub(super) fn questions(&self, limit: u32) -> Kept<Vec<QuestionRecord>> {
         let mut query = self.sql.prepare_cached(
-            "SELECT id, turn, step, lane, tool, what, asked_ms, expires_ms FROM question
-             WHERE answer IS NULL AND expires_ms > ?1 ORDER BY id LIMIT ?2",
+            "SELECT seq, turn, step, lane, tool, what, asked_ms, expires_ms FROM question
+             WHERE answer IS NULL AND expires_ms > ?1 ORDER BY seq LIMIT ?2",
         )?;
         let records = query.query_map(params![self.now_ms, limit], |row| {
             let (id, expires_ms): (i64, i64) = (row.get(0)?, row.get(7)?);
@@ -85,7 +85,7 @@ impl Tx<'_> {
 
     pub(super) fn answer(&self, id: u64, answer: Answer) -> Kept<Option<String>> {
         let answered = self.sql.query_row(
-            "UPDATE question SET answer = ?2 WHERE id = ?1 AND answer IS NULL AND expires_ms > ?3 RETURNING lane",
+            "UPDATE question SET answer = ?2 WHERE seq = ?1 AND answer IS NULL AND expires_ms > ?3 RETURNING lane",
             params![signed(id), answer.word(), self.now_ms],
             |row| row.get(0),
         );
@@ -95,7 +95,7 @@ impl Tx<'_> {
     /// Takes a message for the answer to what is asked in its session. `false` when nothing is, or not of its sender.
     pub(super) fn answered_by(&self, placed: &Placed, answer: Answer) -> Kept<bool> {
         let mut query = self.sql.prepare_cached(
-            "SELECT id, turn FROM question WHERE lane = ?1 AND answer IS NULL AND expires_ms > ?2 ORDER BY id",
+            "SELECT seq, turn FROM question WHERE lane = ?1 AND answer IS NULL AND expires_ms > ?2 ORDER BY seq",
         )?;
         let open =
             query.query_map(params![placed.lane, self.now_ms], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -81,6 +81,8 @@ pub(super) const TABLES: &[Table] = &[
                 text("cursor"),
                 int("inbound_ms"),
                 int("outbound_ms"),
+                int("hold_ms"),
+                int("hold_for_ms"),
             ],
         )
     },
@@ -140,6 +142,22 @@ pub(super) const TABLES: &[Table] = &[
         ],
     ),
     plain("step", &[text("turn"), int("step"), text("call"), text("entry")]),
+    plain(
+        "question",
+        &[
+            int("seq"),
+            text("turn"),
+            int("step"),
+            text("lane"),
+            int("round"),
+            text("tool"),
+            text("what"),
+            int("asked_ms"),
+            int("expires_ms"),
+            text("answer"),
+            int("given"),
+        ],
+    ),
     Table {
         left: &["number"],
         // A Creel before search wrote none for what it said, and a server may have been shared with one.
@@ -198,6 +216,7 @@ pub(super) const TABLES: &[Table] = &[
             int("attempts"),
             int("incarnation"),
             int("not_before_ms"),
+            int("wait_ms"),
             text("error"),
             int("created_ms"),
         ],

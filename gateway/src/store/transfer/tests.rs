@@ -69,6 +69,7 @@ fn fill(path: &Path) {
         merge: false,
         fresh_id: "fresh".into(),
         stale_before_ms: i64::MIN,
+        by_channel: Vec::new(),
         now_ms: 200,
     };
     store.claim_lane(&claim).unwrap().unwrap();
@@ -101,6 +102,7 @@ fn fill(path: &Path) {
     let awkward = [AWKWARD];
     for sql in [
         "INSERT INTO step VALUES ('t1', 0, '{}', ?1)",
+        "INSERT INTO question VALUES (3, 't1', 0, 'agent:main:main', 1, 'exec', ?1, 5, 9, 'again', 2)",
         "INSERT INTO imported_line VALUES ('old', 1, ?1)",
         "INSERT INTO pairing_request VALUES ('telegram:default', ?1, ?1, 'ABCD2345', '{}', 1, 9223372036854775807)",
         "INSERT INTO pairing_allow VALUES ('telegram:default', ?1, -1)",
@@ -195,6 +197,7 @@ fn everything_goes_there_and_comes_back() {
             merge: false,
             fresh_id: "fresh".into(),
             stale_before_ms: i64::MIN,
+            by_channel: Vec::new(),
             now_ms: 300,
         };
         let claimed = store.claim_lane(&claim).unwrap().unwrap();
@@ -219,7 +222,7 @@ fn what_is_occupied_is_left_alone_and_named() {
     accept(&mut open(), "g", "more", "more");
     let refused = transfer(&file, &there, &mut Silent).unwrap_err().to_string();
     let refused = refused.replace(&server.socket().display().to_string(), "SOCKET");
-    insta::assert_snapshot!(refused, @"creel1 at SOCKET is not empty: it holds rows of account (1), session (1), lane (1), inbox (3), turn (1), step (1), conversation (1), transcript (300), imported_line (1), outbox (1), pairing_request (1), pairing_allow (1). Nothing was copied. Move it away, or name another place with store.postgres.database.");
+    insta::assert_snapshot!(refused, @"creel1 at SOCKET is not empty: it holds rows of account (1), session (1), lane (1), inbox (3), turn (1), step (1), question (1), conversation (1), transcript (300), imported_line (1), outbox (1), pairing_request (1), pairing_allow (1). Nothing was copied. Move it away, or name another place with store.postgres.database.");
     let refused = transfer(&there, &file, &mut Silent).unwrap_err().to_string();
     assert!(refused.contains("first.db is not empty: it holds rows of account (1), session"), "{refused}");
 

@@ -1,7 +1,7 @@
 -- What people are asked about steps whose outcome nobody knows. `round` counts how often it was asked about one step,
 -- `given` is the epoch of the life that was told to do it again.
 CREATE TABLE question (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     turn TEXT NOT NULL,
     step INTEGER NOT NULL,
     lane TEXT NOT NULL,
