@@ -43,7 +43,8 @@ pub(super) fn run(creel: &Path, suites: &[&'static str], levels: &[Level]) -> Re
 fn quota(creel: &Path, share: &Path) -> Result<()> {
     let folder = share.join("quota");
     fs::create_dir_all(&folder)?;
-    let programs = programs::build(&["--package", "creel", "--test", "quota", "--example", "test-worker"])?;
+    let programs = programs::build(&["--package", "creel", "--test", "quota"])?;
+    must(&mut command("cargo", &["build", "--package", "creel", "--example", "test-worker"]))?;
     let program =
         programs.iter().find(|program| program.name == "quota").context("cargo built no test of quota")?;
     let worker = creel.with_file_name("examples").join("test-worker");

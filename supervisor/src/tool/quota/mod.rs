@@ -40,6 +40,9 @@ pub enum NoQuota {
     /// The numbers are not known.
     #[error("the numbers of projects cannot be kept: {0}")]
     Book(#[source] io::Error),
+    /// It was tried before.
+    #[error("{0}")]
+    Known(String),
     /// It takes time.
     #[error("everything in it is being given to a project, which takes a while")]
     Busy,
@@ -160,8 +163,8 @@ impl Quotas {
         counts
     }
 
-    /// Gives a folder with all in it a number and its limit. `until` bounds the time; what was done by then stays done. `passing`:
-    /// the limit is for one run.
+    /// Gives a folder with all in it a number and its limit. `until` bounds the time; what was done by then stays done, and what could
+    /// not be done before is not tried again. `passing`: the limit is for one run.
     ///
     /// # Errors
     /// When it cannot be limited so; then it has no limit.
@@ -184,9 +187,16 @@ impl Quotas {
         if self.holds(folder, limit) {
             return Ok(());
         }
+        if let (Some(_), Some(why)) = (until, self.why_not(folder)) {
+            return Err(NoQuota::Known(why));
+        }
         let done = self.number(folder, limit, until, passing);
-        if let Err(why) = &done {
-            self.known().insert(folder.to_owned(), Known::Refused(why.to_string()));
+        match &done {
+            // The next one goes on.
+            Ok(()) | Err(NoQuota::Busy) => {}
+            Err(why) => {
+                self.known().insert(folder.to_owned(), Known::Refused(why.to_string()));
+            }
         }
         done
     }

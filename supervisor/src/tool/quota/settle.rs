@@ -1,7 +1,7 @@
 //! What the configuration wants, brought about: limits are set where they are wanted, and taken away where they are not any more.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
 use creel_config::Paths;
@@ -105,6 +105,14 @@ impl Quotas {
         self.0.agenda.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A folder that had limits for one run alone has them for good.
+    fn keep(&self, folder: &Path) {
+        let keep = |page: &mut Page| page.folders.get_mut(folder).map(|entry| entry.passing = false);
+        if let Err(error) = Page::change(&self.0.state, keep) {
+            tracing::warn!("{}.", NoQuota::Book(error));
+        }
+    }
+
     fn settled(&self, wanted: &Wanted) {
         let page = match Page::read(&self.0.state) {
             Ok(page) => page,
@@ -117,6 +125,7 @@ impl Quotas {
             match limit {
                 Some(limit) if there => {
                     let _holds = self.holds(folder, *limit);
+                    self.keep(folder);
                 }
                 // Its limit ends with the run, unless that was killed.
                 None if there && entry.passing => {}
@@ -129,8 +138,11 @@ impl Quotas {
             }
         }
         for (folder, limit) in wanted.workspaces.iter().filter(|(folder, _)| folder.is_dir()) {
+            let (before, why_not) = (self.holds(folder, *limit), self.why_not(folder));
             match self.prepare(folder, *limit, None, false) {
+                Ok(()) if before => {}
                 Ok(()) => tracing::info!("{} is limited by project quota.", folder.display()),
+                Err(why) if why_not == Some(why.to_string()) => {}
                 Err(why @ NoQuota::None(_)) => {
                     tracing::info!(
                         "{} is limited by an overlay, for commands alone: {why}.",
