@@ -51,7 +51,7 @@ async fn nothing_is_lost_when_the_standby_of_the_database_takes_over() -> Result
 
 /// Says so loudly, and has `cargo xtask test` say it again at its end.
 #[expect(clippy::print_stderr, reason = "the runner shows it")]
-fn not_measured(why: &str) -> Result<()> {
+pub(crate) fn not_measured(why: &str) -> Result<()> {
     eprintln!("NOT MEASURED HERE: {why}");
     let target =
         std::env::current_exe()?.ancestors().nth(3).context("no target folder")?.join("not-measured");

@@ -13,6 +13,7 @@ mod faults;
 mod injected;
 mod irc;
 mod kill_each_kind;
+mod namespaces;
 mod offline;
 mod page;
 mod postgres;

@@ -13,19 +13,19 @@ use serde_json::json;
 const CHAT: i64 = 7;
 /// A quarter of it is longer than a poll: egress keeps a request over plain HTTP open until it is answered, also when its
 /// client has hung up. (A tunnel, as TLS has it, ends with its client.)
-const LEASE_SECONDS: u32 = 6;
-const POLL_SECONDS: u32 = 1;
-const WORDS: &str = "a reply that takes its time and must not be lost on the way";
+pub(crate) const LEASE_SECONDS: u32 = 6;
+pub(crate) const POLL_SECONDS: u32 = 1;
+pub(crate) const WORDS: &str = "a reply that takes its time and must not be lost on the way";
 
 /// What both hosts have in common.
-struct World {
-    server: Postgres,
-    telegram: Fake,
-    model: FakeModel,
+pub(crate) struct World {
+    pub server: Postgres,
+    pub telegram: Fake,
+    pub model: FakeModel,
 }
 
 impl World {
-    async fn new() -> Result<Self> {
+    pub(crate) async fn new() -> Result<Self> {
         let (telegram, model) = (Fake::start().await?, FakeModel::start(0).await?);
         Ok(Self { server: Postgres::start()?, telegram, model })
     }
@@ -45,13 +45,13 @@ impl World {
         Ok(home)
     }
 
-    fn say(&self, text: &str) -> Result<()> {
+    pub(crate) fn say(&self, text: &str) -> Result<()> {
         let from = Sender { id: CHAT, ..Sender::default() };
         let inject = Inject { chat: CHAT, from, text: text.to_owned(), ..Inject::default() };
         self.telegram.inject(inject).map(drop).map_err(|error| anyhow!(error))
     }
 
-    fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         self.telegram
             .sent()
             .into_iter()
@@ -60,7 +60,7 @@ impl World {
             .collect()
     }
 
-    async fn wait_said(&self, count: usize) -> Result<Vec<String>> {
+    pub(crate) async fn wait_said(&self, count: usize) -> Result<Vec<String>> {
         until(&format!("{count} answers"), PATIENCE, async || {
             Ok((self.said().len() >= count).then(|| self.said()))
         })
@@ -68,13 +68,13 @@ impl World {
     }
 
     /// Waits until the host has the account, by the database's word.
-    async fn wait_owner(&self, name: &str) -> Result<()> {
+    pub(crate) async fn wait_owner(&self, name: &str) -> Result<()> {
         let sql = "SELECT host FROM creel.account WHERE id = 'telegram:default'";
         let owns = async || Ok(self.server.query(sql).is_ok_and(|host| host == name).then_some(()));
         until(&format!("{name} has the account"), PATIENCE, owns).await
     }
 
-    async fn wait_poller(&self, name: &str) -> Result<()> {
+    pub(crate) async fn wait_poller(&self, name: &str) -> Result<()> {
         let polls =
             async || Ok(self.telegram.pollers().last().is_some_and(|last| last == name).then_some(()));
         until(&format!("{name} polls"), PATIENCE, polls).await
@@ -91,7 +91,7 @@ impl World {
 }
 
 #[expect(clippy::print_stderr, reason = "how long it took is for people to read; no test asserts a duration")]
-fn tell(what: &str, since: Instant) {
+pub(crate) fn tell(what: &str, since: Instant) {
     eprintln!("{what}: {} ms, with leases of {LEASE_SECONDS} s", since.elapsed().as_millis());
 }
 

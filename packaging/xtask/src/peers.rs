@@ -13,12 +13,13 @@ struct Peer {
     package: &'static str,
 }
 
-const DEBIAN: [Peer; 9] = [
+const DEBIAN: [Peer; 10] = [
     Peer { program: "/usr/sbin/ngircd", argument: "--version", package: "ngircd" },
     Peer { program: "/usr/bin/chromium", argument: "--version", package: "chromium" },
     Peer { program: "/usr/bin/bwrap", argument: "--version", package: "bubblewrap" },
     Peer { program: "/usr/bin/strace", argument: "--version", package: "strace" },
     Peer { program: "/sbin/ip", argument: "-Version", package: "iproute2" },
+    Peer { program: "/usr/sbin/iptables", argument: "--version", package: "iptables" },
     Peer { program: "curl", argument: "--version", package: "curl" },
     Peer { program: "git", argument: "--version", package: "git" },
     Peer { program: "openssl", argument: "version", package: "openssl" },

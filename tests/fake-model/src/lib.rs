@@ -53,6 +53,11 @@ impl FakeModel {
         Ok(Self { address, control, task })
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The address, for `models.providers.<id>.baseUrl` of `openai-completions`.
     pub fn openai_url(&self) -> String {
         format!("http://{}/v1", self.address)

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::creel::Creel;
+use crate::island::{self, Island};
 use crate::{binaries, config, process};
 
 /// What a command said.
@@ -63,6 +64,8 @@ struct Inner {
     port: u16,
     env: BTreeMap<String, String>,
     binaries: PathBuf,
+    /// The network namespace that everything of it runs in, where that is not ours.
+    network: Option<PathBuf>,
 }
 
 /// A folder that is `CREEL_HOME`, `CREEL_RUNTIME_DIR` and `HOME` at once. It goes when the last handle goes.
@@ -103,8 +106,19 @@ impl TestHome {
         for name in ["home", "user"] {
             std::fs::create_dir(folder.path().join(name))?;
         }
-        let home = Self { inner: Arc::new(Inner { folder, port, env, binaries }) };
+        let home = Self { inner: Arc::new(Inner { folder, port, env, binaries, network: None }) };
         home.write_config(&config::base(port))?;
+        Ok(home)
+    }
+
+    /// A home on a host of its own, as far as the network goes. Its gateway's port is not reached from here.
+    ///
+    /// # Errors
+    /// See [`TestHome::new`].
+    pub fn on(island: &Island) -> Result<Self> {
+        let mut home = Self::new()?;
+        let inner = Arc::get_mut(&mut home.inner).context("somebody else holds a home that is new")?;
+        inner.network = Some(island.network());
         Ok(home)
     }
 
@@ -222,7 +236,11 @@ impl TestHome {
 
     /// A command of a binary under test in this home.
     pub fn command(&self, binary: &str) -> Command {
-        let mut command = Command::new(self.inner.binaries.join(binary));
+        let binary = self.inner.binaries.join(binary);
+        let mut command = match &self.inner.network {
+            None => Command::new(binary),
+            Some(network) => island::inside(network, &binary),
+        };
         command.env_clear().envs(&self.inner.env).current_dir(self.scratch());
         command
     }

@@ -1,5 +1,6 @@
 //! A real PostgreSQL of Debian for one test: own data directory, own unix socket, gone with the test.
 
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Postgres {
     folder: tempfile::TempDir,
     process: Option<Child>,
+    /// Addresses that it listens at, beside its socket.
+    addresses: String,
 }
 
 impl Postgres {
@@ -35,6 +38,35 @@ impl Postgres {
         to_end(made.arg(server.data()))?;
         server.run()?;
         Ok(server)
+    }
+
+    /// Starts it anew, also at these addresses, where only TLS is spoken. Returns the certificate (PEM) of its authority.
+    ///
+    /// # Errors
+    /// When there is no `openssl`, or it does not start.
+    pub fn listen(&mut self, addresses: &[Ipv4Addr]) -> Result<String> {
+        self.kill()?;
+        let names: Vec<String> = addresses.iter().map(|address| format!("IP:{address}")).collect();
+        std::fs::write(self.data().join("names"), format!("subjectAltName={}\n", names.join(",")))?;
+        let ec = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        for words in [
+            format!("req -x509 {ec} -keyout ca.key -out ca.crt -days 2 -subj /CN=ca"),
+            format!("req {ec} -keyout server.key -out server.csr -subj /CN=server"),
+            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt"
+                .to_owned(),
+        ] {
+            let mut openssl = Command::new("openssl");
+            openssl.current_dir(self.data()).args(words.split(' '));
+            if let Some((uid, gid)) = user()? {
+                openssl.uid(uid).gid(gid);
+            }
+            to_end(&mut openssl)?;
+        }
+        std::fs::write(self.data().join("pg_hba.conf"), "local all all trust\nhostssl all all all trust\n")?;
+        let plain: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+        self.addresses = plain.join(",");
+        self.run()?;
+        Ok(std::fs::read_to_string(self.data().join("ca.crt"))?)
     }
 
     /// A standby of a server whose socket is in this folder, which follows it that way.
@@ -88,7 +120,7 @@ impl Postgres {
             chown(folder.path(), Some(uid), Some(gid))?;
         }
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700))?;
-        Ok(Self { folder, process: None })
+        Ok(Self { folder, process: None, addresses: String::new() })
     }
 
     /// The folder of its socket.
@@ -110,14 +142,11 @@ impl Postgres {
         while Instant::now() < deadline {
             let mut command = self.program("postgres")?;
             command.arg("-D").arg(self.data()).arg("-k").arg(self.socket());
-            command.args([
-                "-c",
-                "shared_buffers=16MB",
-                "-c",
-                "max_connections=30",
-                "-c",
-                "listen_addresses=",
-            ]);
+            command.args(["-c", "shared_buffers=16MB", "-c", "max_connections=30"]);
+            command.arg("-c").arg(format!("listen_addresses={}", self.addresses));
+            if !self.addresses.is_empty() {
+                command.args(["-c", "ssl=on"]);
+            }
             let log = std::fs::File::create(self.folder.path().join("log"))?;
             let mut process = process::start(command.stdout(Stdio::null()).stderr(log))?;
             while Instant::now() < deadline {

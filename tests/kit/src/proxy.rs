@@ -1,6 +1,6 @@
 //! A socket that leads to another one, and can be cut like a cable: nothing is closed, nothing comes through.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +72,15 @@ impl Cable {
     /// # Errors
     /// When there is no port.
     pub fn to_port(far: SocketAddr) -> Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        Self::between(Ipv4Addr::LOCALHOST, far)
+    }
+
+    /// Leads from a port of another address of this machine to one.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub fn between(near: Ipv4Addr, far: SocketAddr) -> Result<Self> {
+        let listener = std::net::TcpListener::bind((near, 0))?;
         listener.set_nonblocking(true)?;
         let near = Near::Port(listener.local_addr()?);
         let listener = TcpListener::from_std(listener)?;
