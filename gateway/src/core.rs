@@ -1,7 +1,8 @@
 //! The gateway's core: what the seam in [`crate::hub`] stands on, and what links, lanes and delivery share.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use creel_ipc::Secret;
@@ -9,7 +10,7 @@ use creel_ipc::hello::Role;
 use creel_ipc::msg::channel::ChannelStatus;
 use creel_ipc::msg::unit::{SelfTested, UnitStatus};
 use creel_link::{Link, Vitals};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,7 @@ use crate::links::Budget;
 use crate::settings::Settings;
 use crate::store::{Claimant, Desk, Held, Kept, Lane, Lost, StoreError};
 use crate::tenure::Tenure;
+use told::Told;
 
 mod clients;
 mod cluster;
@@ -29,6 +31,7 @@ mod operator;
 mod pairing;
 mod questions;
 mod sessions;
+mod told;
 
 pub(crate) use questions::question_row;
 
@@ -83,6 +86,8 @@ pub(crate) struct State {
     pub units: HashMap<String, UnitStatus>,
     /// What gets no new work.
     pub drains: Drains,
+    /// Runs whose end clients have heard of, where other hosts have runs, too.
+    pub told: Told,
     /// The last error of the store, until a write succeeds.
     pub store_error: Option<String>,
 }
@@ -104,6 +109,12 @@ pub(crate) struct Core {
     pub wake: Notify,
     /// Wakes who waits for an answer of people.
     pub answers: Notify,
+    /// Another host has done something: what it left to do may be there.
+    pub hint: Notify,
+    /// To the other hosts.
+    relay: OnceLock<mpsc::Sender<CoreEvent>>,
+    /// Whether there are any.
+    others: AtomicBool,
     settings: RwLock<Arc<Settings>>,
     state: Mutex<State>,
     events: broadcast::Sender<CoreEvent>,
@@ -144,6 +155,9 @@ impl Core {
             clients: TaskTracker::new(),
             wake: Notify::new(),
             answers: Notify::new(),
+            hint: Notify::new(),
+            relay: OnceLock::new(),
+            others: AtomicBool::new(false),
             settings: RwLock::new(Arc::new(settings)),
             state: Mutex::new(state),
             events: broadcast::Sender::new(EVENTS),
@@ -174,8 +188,38 @@ impl Core {
         *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
     }
 
-    /// Tells whoever listens.
+    /// Tells whoever listens, here and on other hosts.
     pub(crate) fn tell(&self, event: CoreEvent) {
+        if let Some(relay) = self.relay.get() {
+            if let CoreEvent::RunEnded { run, .. } = &event {
+                self.state().told.is_new(run);
+            }
+            if self.has_others() {
+                // They see what matters without it, only later.
+                let _full = relay.try_send(event.clone());
+            }
+        }
+        self.pass_on(event);
+    }
+
+    /// From now on what happens here is told to other hosts, too.
+    pub(crate) fn relay(&self) -> mpsc::Receiver<CoreEvent> {
+        let (sender, events) = mpsc::channel(crate::relay::QUEUE);
+        // It is asked for once.
+        let _twice = self.relay.set(sender);
+        events
+    }
+
+    pub(crate) fn has_others(&self) -> bool {
+        self.others.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_others(&self, others: bool) {
+        self.others.store(others, Ordering::Relaxed);
+    }
+
+    /// Tells whoever listens here.
+    pub(crate) fn pass_on(&self, event: CoreEvent) {
         // Nobody may be listening.
         let _nobody = self.events.send(event);
     }

@@ -20,6 +20,7 @@ mod logs;
 mod maintenance;
 mod openclaw;
 mod opening;
+mod relay;
 mod relocation;
 mod route;
 mod run;

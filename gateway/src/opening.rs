@@ -30,9 +30,21 @@ pub(crate) fn desk(
     let promise = promise(&settings.config.store.postgres);
     let opening = tokio::task::spawn_blocking(move || match reach {
         None => Desk::over_sqlite(patiently(|| Sqlite::open(&database, rules))?),
-        Some(reach) => Desk::over(patiently(|| Postgres::open(reach.clone(), promise, rules))?),
+        // All of its connections: until it is open somebody hears what the supervisor dials.
+        Some(reach) => patiently(|| Desk::over_postgres(Postgres::open(reach.clone(), promise, rules)?)),
     });
     Ok(async { opening.await.unwrap_or(Err(StoreError::Closed)) })
+}
+
+/// The way to other hosts, where there can be any.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn others(settings: &Settings, dialer: &Dialer) -> Kept<Option<Reach>> {
+    match settings.config.store.kind {
+        StoreKind::Sqlite => Ok(None),
+        StoreKind::Postgres => Ok(Some(reach(settings)?.through(dialer.clone()))),
+    }
 }
 
 /// Where the server is that the configuration names, and how it is known.

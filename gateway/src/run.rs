@@ -22,7 +22,7 @@ use crate::logs::Level;
 use crate::settings::{Settings, SettingsError, Whereabouts};
 use crate::store::{Desk, Rules, Sqlite, StoreError};
 use crate::token::{TokenError, token};
-use crate::{backup, lane, logs, openclaw, opening, relocation, tenure, watch};
+use crate::{backup, lane, logs, openclaw, opening, relay, relocation, tenure, watch};
 
 /// How long sends that are on their way may take to come home at the end.
 const LAST_SENDS: Duration = Duration::from_secs(2);
@@ -174,6 +174,7 @@ async fn serve(level: Level) -> Result<(), RunError> {
     let rules = Rules::of_process(|name| whereabouts.variable(name));
     let dialer = Dialer::new(supervisor.clone());
     let opening = opening::desk(&settings, rules, &dialer)?;
+    let others = opening::others(&settings, &dialer)?;
     // The way to a database comes over the link, too, so the link is heard meanwhile.
     let (desk, early) = tokio::select! {
         opened = hear_while(opening, &dialer, &mut incoming, early) => opened?,
@@ -185,6 +186,10 @@ async fn serve(level: Level) -> Result<(), RunError> {
     tokio::spawn(forget(Arc::clone(&core)));
     tokio::spawn(index(Arc::clone(&core)));
     tokio::spawn(tenure::keep(Arc::clone(&core)));
+    if let Some(reach) = others {
+        let own = core.relay();
+        tokio::spawn(relay::relay(Arc::clone(&core), reach, own));
+    }
     let (orders, mut given) = mpsc::channel(16);
     let mut attendance = tokio::spawn(links::attend(Arc::clone(&core), dialer, early, incoming, orders));
     if supervisor.notify::<Ready>(&Ready {}).await.is_err() {

@@ -37,7 +37,7 @@ pub(crate) use error::{Lost, StoreError};
 pub(crate) use held::{Account, Held, Lane, Leased};
 #[cfg(test)]
 pub(crate) use memory::Memory;
-pub(crate) use postgres::{Postgres, Promise, Reach};
+pub(crate) use postgres::{Bus, LONGEST, Postgres, Promise, Reach};
 pub(crate) use records::*;
 pub(crate) use rules::{Rules, acknowledges_unstored};
 pub(crate) use sqlite::{Sqlite, check_file, doubt_what_waits, snapshot};

@@ -14,13 +14,15 @@ use creel_link::uptime_ms;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{Core, agent_unit, channel_unit};
+use crate::core::{Core, agent_unit, channel_unit, is_webchat};
 use crate::lane::Signal;
 use crate::links;
 use crate::store::{Account, Claimed, Held, Kept, Lane, LeaseRecord, Leased, Lost, OpenLane, Renewed};
 
 /// How often to look what has become free, and what others have left to do.
 const LOOK: Duration = Duration::from_millis(500);
+/// Hints within this time are looked after at once.
+const HINTS: Duration = Duration::from_millis(20);
 /// How late a deadline may be seen at most: timers do not count the time for which a machine slept.
 const GLANCE: Duration = Duration::from_millis(250);
 /// Before a renewal that failed is tried again.
@@ -74,6 +76,7 @@ pub(crate) async fn keep(core: Arc<Core>) {
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
+            () = core.hint.notified() => tokio::time::sleep(HINTS).await,
             () = core.stopping.cancelled() => return,
         }
         let who = core.who.clone();
@@ -266,8 +269,15 @@ impl Core {
     }
 }
 
+/// Whether it says that another host is there: each holds the account of its own port.
+fn is_others_port(record: &LeaseRecord, own: &str) -> bool {
+    let port = matches!(&record.what, Lost::Account(account) if is_webchat(account));
+    port && record.left_ms > 0 && record.host != own
+}
+
 /// Takes over accounts that are free, looks after lanes that others have left, and hears what others have decided.
 async fn look(core: &Arc<Core>, (leases, lanes, allowed): Seen) {
+    core.note_others(leases.iter().any(|record| is_others_port(record, &core.who.host)));
     let wanted: Vec<String> = {
         let mut state = core.state();
         state.paired = allowed.into_iter().collect();

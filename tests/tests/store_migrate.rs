@@ -13,7 +13,7 @@ use crate::with;
 
 const CHAT: i64 = 7;
 /// Enough that a copy can be met in the middle.
-const MANY: u32 = 60_000;
+const MANY: u32 = 30_000;
 /// How often a copy is begun that is to be met in the middle.
 const TRIES: u32 = 20;
 

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use creel_kit::deadline::{PATIENCE, within};
+use creel_kit::ws::{self, Client};
 use creel_kit::{Cable, Creel, Postgres, TestHome, config, postgres, until};
 use fake_model::FakeModel;
 use fake_telegram::{Fake, From as Sender, Inject, TOKEN};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const CHAT: i64 = 7;
 /// A quarter of it is longer than a poll: egress keeps a request over plain HTTP open until it is answered, also when its
@@ -148,6 +149,71 @@ async fn who_is_cut_off_stops_by_itself_before_the_other_begins() -> Result<()> 
     assert_eq!(up, [true, true], "{status}");
     assert_eq!(world.telegram.beside(), [], "Telegram saw two at a time");
     assert_eq!(world.telegram.pollers(), ["alpha", "beta"]);
+    first.stop().await?;
+    second.stop().await
+}
+
+/// A turn runs on one host; a client of each sees it live, in order, and its end once. Also when nobody can speak to
+/// anybody: then the end is seen in the store.
+#[tokio::test]
+async fn clients_of_every_host_see_a_turn_and_its_end_once() -> Result<()> {
+    let world = World::new().await?;
+    let socket = world.server.socket();
+    let (alpha, beta) = (world.host("alpha", socket)?, world.host("beta", socket)?);
+    let (first, second) = world.start(&alpha, &beta).await?;
+    let (mut near, mut far) = (Client::connect(&first).await?, Client::connect(&second).await?);
+    far.call("sessions.subscribe", json!({})).await?;
+    let asked = format!("slow 1500 {WORDS}");
+    let mut runs = Vec::new();
+    // The first turns may run before the hosts know of each other.
+    until("a turn is seen live on the other host", PATIENCE, async || {
+        let run = near.send("main", &asked).await?;
+        let (here, there) = (near.wait_final(&run).await?, far.wait_final(&run).await?);
+        assert_eq!((here.text.as_str(), there.text.as_str()), (WORDS, WORDS));
+        runs.push(run);
+        let both = here.deltas.len().min(there.deltas.len());
+        // What is not live is not told at all before the end, or with the end in one piece.
+        Ok((both > 2).then_some(()))
+    })
+    .await?;
+    let live = runs.last().cloned().unwrap_or_default();
+    for client in [&near, &far] {
+        let of_run = |frame: &Value| frame["event"] == "chat" && frame["payload"]["runId"] == live;
+        let frames: Vec<Value> = client.frames().into_iter().filter(of_run).collect();
+        let last = frames.iter().position(|frame| frame["payload"]["state"] == "final");
+        assert_eq!(last, Some(frames.len() - 1), "{frames:?}");
+        let text = |frame: &Value| ws::text_of(&frame["payload"]["message"]);
+        let grown: Vec<String> =
+            frames.iter().filter(|frame| frame["payload"]["state"] == "delta").map(text).collect();
+        assert!(
+            grown.is_sorted_by_key(String::len) && grown.iter().all(|text| WORDS.starts_with(text)),
+            "{grown:?}"
+        );
+    }
+    far.wait("the session has changed", |frame| frame["event"] == "sessions.changed").await?;
+
+    // Nobody hears anybody: whoever connects again is cut off again.
+    let run = near.send("main", &asked).await?;
+    let cut =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'creel-events'";
+    until("the end is seen", PATIENCE, async || {
+        world.server.query(cut)?;
+        let ends = |frame: &Value| frame["payload"]["runId"] == run && frame["payload"]["state"] == "final";
+        Ok(far.frames().iter().any(ends).then_some(()))
+    })
+    .await?;
+    assert_eq!(far.wait_final(&run).await?.text, WORDS);
+    runs.push(run);
+    // Once they hear each other again nothing is told anew.
+    let last = near.send("main", "echo last").await?;
+    assert_eq!(far.wait_final(&last).await?.text, "last");
+    for run in &runs {
+        for client in [&near, &far] {
+            let ends =
+                |frame: &&Value| frame["payload"]["runId"] == *run && frame["payload"]["state"] == "final";
+            assert_eq!(client.frames().iter().filter(ends).count(), 1, "{run}");
+        }
+    }
     first.stop().await?;
     second.stop().await
 }

@@ -14,10 +14,14 @@ mod intake;
 mod large;
 mod postgres;
 mod recovery;
+mod upgrade;
 
 /// Chats that write at once.
 const CHATS: usize = 50;
 const ACCOUNT: &str = "telegram:bench";
+
+/// The parts, by the names that `CREEL_BENCH_PARTS` may pick some of, with commas between them.
+const PARTS: [&str; 5] = ["intake", "postgres", "recovery", "large", "upgrade"];
 
 /// Measures everything, in a folder below `CREEL_BENCH_DIR` (a real disk: in memory nothing is synced), and says one
 /// line of JSON for each figure.
@@ -31,17 +35,17 @@ pub fn run(mut say: impl FnMut(String)) -> Result<()> {
     let below = std::env::var_os("CREEL_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let home = Home::new(&below)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    for figure in intake::measure(&home, &runtime)? {
-        say(figure);
-    }
-    for figure in postgres::measure(&runtime)? {
-        say(figure);
-    }
-    for figure in recovery::measure(&home)? {
-        say(figure);
-    }
-    for figure in large::measure(&home)? {
-        say(figure);
+    let picked = std::env::var("CREEL_BENCH_PARTS").unwrap_or_else(|_| PARTS.join(","));
+    for part in picked.split(',') {
+        let figures = match part {
+            "intake" => intake::measure(&home, &runtime)?,
+            "postgres" => postgres::measure(&home, &runtime)?,
+            "recovery" => recovery::measure(&home)?,
+            "large" => large::measure(&home)?,
+            "upgrade" => upgrade::measure(&home)?,
+            other => anyhow::bail!("there is no part {other}; there are {}", PARTS.join(", ")),
+        };
+        figures.into_iter().for_each(&mut say);
     }
     Ok(())
 }

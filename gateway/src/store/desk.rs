@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Kept, Sqlite, Store, StoreError};
+use super::{Kept, Postgres, Sqlite, Store, StoreError};
 
 /// Writes of one commit.
 const GROUP: usize = 64;
@@ -43,23 +43,18 @@ impl<T> Future for Ticket<T> {
 impl Desk {
     /// Puts the threads before a SQLite store.
     pub(crate) fn over_sqlite(store: Sqlite) -> Kept<Self> {
-        let (reads, queue) = mpsc::channel::<Job>(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
-        for number in 0..READERS {
-            let mut reader = store.reader()?;
-            let queue = Arc::clone(&queue);
-            start(&format!("store-read-{number}"), move || {
-                loop {
-                    let job = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-                    let Some(job) = job else { return };
-                    job(Ok(&mut reader))(Ok(()));
-                }
-            })?;
-        }
+        let reads = readers(|| store.reader(), |_| Ok(()))?;
+        Ok(Self { writes: writer(store)?, reads })
+    }
+
+    /// Puts the threads before a store on a server, each with a connection of its own.
+    pub(crate) fn over_postgres(store: Postgres) -> Kept<Self> {
+        let reads = readers(|| store.reader(), Postgres::settle)?;
         Ok(Self { writes: writer(store)?, reads })
     }
 
     /// Puts one thread before any other store.
+    #[cfg(test)]
     pub(crate) fn over(store: impl Store + 'static) -> Kept<Self> {
         let writes = writer(store)?;
         Ok(Self { reads: writes.clone(), writes })
@@ -109,6 +104,28 @@ where
     // A closed queue drops the job and with it the sender: the ticket says so.
     let _closed = queue.send(job).await;
     Ticket(receiver)
+}
+
+/// Threads that read, each by a connection of its own. What was read is told when `settle` says that it is durable.
+fn readers<S: Store + 'static>(
+    make: impl Fn() -> Kept<S>,
+    settle: fn(&mut S) -> Kept<()>,
+) -> Kept<mpsc::Sender<Job>> {
+    let (reads, queue) = mpsc::channel::<Job>(QUEUE);
+    let queue = Arc::new(Mutex::new(queue));
+    let made: Vec<S> = (0..READERS).map(|_| make()).collect::<Kept<_>>()?;
+    for (number, mut reader) in made.into_iter().enumerate() {
+        let queue = Arc::clone(&queue);
+        start(&format!("store-read-{number}"), move || {
+            loop {
+                let job = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                let Some(job) = job else { return };
+                let tell = job(Ok(&mut reader));
+                tell(settle(&mut reader));
+            }
+        })?;
+    }
+    Ok(reads)
 }
 
 fn writer(mut store: impl Store + 'static) -> Kept<mpsc::Sender<Job>> {

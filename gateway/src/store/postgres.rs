@@ -20,6 +20,7 @@ use self::search::{conversation, said};
 use self::value::{Columns, Value, values};
 use super::*;
 
+mod bus;
 mod deliver;
 pub(in crate::store) mod door;
 mod durability;
@@ -48,6 +49,7 @@ mod survival;
 mod turn;
 mod value;
 
+pub(crate) use bus::{Bus, LONGEST};
 pub(crate) use durability::Promise;
 pub(crate) use reach::Reach;
 #[cfg(test)]
@@ -64,6 +66,10 @@ const GROUPED_AFTER: &str = "COMMIT; BEGIN; SET LOCAL synchronous_commit = off";
 /// Something that must reach the disk even when the last method has changed nothing.
 const END_OF_GROUP: &str = "BEGIN; SELECT pg_logical_emit_message(true, 'creel', ''); COMMIT";
 const END_OF_GROUP_AFTER: &str = "COMMIT; BEGIN; SELECT pg_logical_emit_message(true, 'creel', ''); COMMIT";
+
+/// Whether everything that was ever written is durable. What a standby has is not asked: there it is waited for.
+const SETTLED: &str = "SELECT current_setting('synchronous_standby_names') = ''
+        AND pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()";
 
 /// One connection to the database, made again when it is lost.
 #[derive(Debug)]
@@ -125,6 +131,28 @@ impl Postgres {
         let mut store = Self { rt, reach, link: None, promise, rules, group, rest, timeline, shift_ms: 0 };
         store.connect()?;
         Ok(store)
+    }
+
+    /// A store for reading, by a connection of its own.
+    pub(crate) fn reader(&self) -> Kept<Self> {
+        Self::open(self.reach.clone(), self.promise, self.rules)
+    }
+
+    /// Waits until what was read is durable: it may be of a group whose end was not on the disk yet, here or on another
+    /// host.
+    pub(crate) fn settle(&mut self) -> Kept<()> {
+        let Some(link) = &self.link else { return Ok(()) };
+        let settled = link.rows(&self.rt, SETTLED, &[]).and_then(|rows| {
+            match rows.first().map(|row| row.at::<bool>(0)).transpose()? {
+                Some(true) => Ok(()),
+                _ => link.say(&self.rt, END_OF_GROUP),
+            }
+        });
+        if settled.is_err() {
+            // It may be in any state.
+            self.link = None;
+        }
+        settled
     }
 
     fn begin_link(&self) -> Kept<Link> {

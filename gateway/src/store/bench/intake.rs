@@ -18,6 +18,7 @@ pub(super) fn measure(home: &Home, runtime: &Runtime) -> Result<Vec<String>> {
     let (rate, count) = runtime.block_on(flat_out(&desk))?;
     let mut waits = runtime.block_on(steady(&desk))?;
     drop(desk);
+    let mut disk = synced(home)?;
     let plain = plain_sqlite(home)?;
     let lines = appended_lines(home)?;
     let p99 = percentile(&mut waits, 0.99);
@@ -35,6 +36,22 @@ pub(super) fn measure(home: &Home, runtime: &Runtime) -> Result<Vec<String>> {
         figure("peer: a line of JSON appended and fsynced", lines, "messages/s", None, 1, ""),
         figure("accepted at 500/s, p50", p50, "ms", None, waits.len(), ""),
         figure("accepted at 500/s, p99", p99, "ms", Some(20.0), waits.len(), ""),
+        figure(
+            "the disk: 4 KiB appended and synced, p50",
+            percentile(&mut disk, 0.5),
+            "ms",
+            None,
+            disk.len(),
+            "",
+        ),
+        figure(
+            "the disk: 4 KiB appended and synced, p99",
+            percentile(&mut disk, 0.99),
+            "ms",
+            None,
+            disk.len(),
+            "",
+        ),
     ])
 }
 
@@ -86,6 +103,20 @@ pub(super) async fn steady(desk: &Desk) -> Result<Vec<Duration>> {
     let mut waits = Vec::with_capacity(n);
     while let Some(wait) = sent.join_next().await {
         waits.push(wait??);
+    }
+    Ok(waits)
+}
+
+/// What the disk alone takes, right beside: nothing that is durable is faster.
+pub(super) fn synced(home: &Home) -> Result<Vec<Duration>> {
+    let mut file = std::fs::File::create(home.file("synced"))?;
+    let (began, mut waits) = (Instant::now(), Vec::new());
+    while began.elapsed() < SPAN {
+        let asked = Instant::now();
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        waits.push(asked.elapsed());
+        std::thread::sleep(EVERY);
     }
     Ok(waits)
 }

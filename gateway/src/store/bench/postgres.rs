@@ -3,7 +3,7 @@
 use tokio::runtime::Runtime;
 use tokio_postgres::Config;
 
-use super::intake::{flat_out, steady};
+use super::intake::{flat_out, steady, synced};
 use super::*;
 use crate::store::postgres::{Postgres, Promise, Reach};
 
@@ -15,16 +15,17 @@ const LOOK: Duration = Duration::from_millis(100);
 const TIMES: usize = 3;
 
 /// Nothing without a server, whose socket's folder is in `CREEL_BENCH_POSTGRES` and whose user is `creel`.
-pub(super) fn measure(runtime: &Runtime) -> Result<Vec<String>> {
+pub(super) fn measure(home: &Home, runtime: &Runtime) -> Result<Vec<String>> {
     let Some(socket) = std::env::var_os("CREEL_BENCH_POSTGRES") else { return Ok(Vec::new()) };
     let mut config = Config::new();
     config.host_path(socket).user("creel").dbname("postgres");
     let reach = Reach::new(config, None)?;
     let open = || Postgres::open(reach.clone(), Promise::NoLoss, Rules::KEPT);
-    let desk = Desk::over(open()?)?;
+    let desk = Desk::over_postgres(open()?)?;
     let (rate, count) = runtime.block_on(flat_out(&desk))?;
     let mut waits = runtime.block_on(steady(&desk))?;
     drop(desk);
+    let mut disk = synced(home)?;
     let mut gaps = Vec::with_capacity(TIMES);
     for number in 0..TIMES {
         gaps.push(failover(open()?, open()?, &format!("telegram:{number}"))?);
@@ -35,6 +36,14 @@ pub(super) fn measure(runtime: &Runtime) -> Result<Vec<String>> {
         figure("accepted on PostgreSQL, 50 chats", rate, "messages/s", Some(500.0), count, "more is better"),
         figure("accepted on PostgreSQL at 500/s, p50", p50, "ms", None, waits.len(), ""),
         figure("accepted on PostgreSQL at 500/s, p99", p99, "ms", None, waits.len(), ""),
+        figure(
+            "the disk right after: 4 KiB appended and synced, p99",
+            percentile(&mut disk, 0.99),
+            "ms",
+            None,
+            disk.len(),
+            "",
+        ),
         figure(
             "an account of a gateway that is gone, slowest",
             percentile(&mut gaps, 1.0),

@@ -2,17 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::{join, join_all};
 use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Connection, NoTls, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Statement};
 
 use super::reach::Reach;
 use super::value::{Columns, Value};
@@ -64,13 +67,24 @@ impl Link {
     /// # Errors
     /// [`StoreError::Away`] when nobody answers, and what else the server says.
     pub(super) fn open(rt: &Runtime, reach: &Reach) -> Kept<Self> {
-        within(rt, async {
-            match (reach.dialer(), reach.tls()) {
-                (None, None) => Self::begin(kept(reach.config().connect(NoTls).await?)).await,
-                (None, Some(tls)) => Self::begin(kept(reach.config().connect(tls.clone()).await?)).await,
-                (Some(dialer), _) => newest(dialer, reach).await,
-            }
-        })
+        within(rt, async { Self::reach_for(reach, None).await })
+    }
+
+    /// Connects, to the server that takes writes. What gateways notify each other of goes to `words`, for who listens.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) async fn reach_for(reach: &Reach, words: Option<Notices>) -> Kept<Self> {
+        match (reach.dialer(), reach.tls()) {
+            (None, None) => Self::begin(kept(reach.config().connect(NoTls).await?, words)).await,
+            (None, Some(tls)) => Self::begin(kept(reach.config().connect(tls.clone()).await?, words)).await,
+            (Some(dialer), _) => newest(dialer, reach, words).await,
+        }
+    }
+
+    /// What speaks on it, alone.
+    pub(super) fn into_client(self) -> Client {
+        self.client
     }
 
     /// What speaks on it, for who asks otherwise than a store does.
@@ -190,24 +204,36 @@ fn parameters<'a>(values: &'a [Value<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
+/// Where notifications go.
+pub(super) type Notices = mpsc::Sender<String>;
+
 /// The connection ends with the client; what goes wrong is told to whoever waits for an answer.
-fn kept<S, T>((client, connection): (Client, Connection<S, T>)) -> Client
+fn kept<S, T>((client, mut connection): (Client, Connection<S, T>), words: Option<Notices>) -> Client
 where
-    Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    tokio::spawn(async move { drop(connection.await) });
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+            if let (AsyncMessage::Notification(notice), Some(words)) = (message, &words) {
+                // Who is too slow misses it, and notices.
+                let _full = words.try_send(notice.payload().to_owned());
+            }
+        }
+    });
     client
 }
 
 /// Asks all servers at once, so that nobody waits for one that is gone. Of those that take writes the newest is right: one that died
 /// and came back without knowing that it was succeeded takes writes, too.
-async fn newest(dialer: &Dialer, reach: &Reach) -> Kept<Link> {
+async fn newest(dialer: &Dialer, reach: &Reach, words: Option<Notices>) -> Kept<Link> {
     let several = reach.servers().count() > 1;
     let mut asked: FuturesUnordered<_> = reach
         .servers()
         .zip(0..)
         .map(async |(name, server)| {
-            let link = async { Link::begin(through(dialer, reach, name, server).await?).await };
+            let link =
+                async { Link::begin(through(dialer, reach, (name, server), words.clone()).await?).await };
             let late = |_| Err(StoreError::Away("it has not answered in time".to_owned()));
             let link = tokio::time::timeout(if several { EACH } else { PATIENCE }, link).await;
             link.unwrap_or_else(late).map_err(|error| (server, error))
@@ -249,14 +275,19 @@ fn refused(mut refusals: Vec<(u32, StoreError)>) -> StoreError {
 }
 
 /// Talks on a socket that somebody else has connected.
-async fn through(dialer: &Dialer, reach: &Reach, name: Option<&str>, server: u32) -> Kept<Client> {
+async fn through(
+    dialer: &Dialer,
+    reach: &Reach,
+    (name, server): (Option<&str>, u32),
+    words: Option<Notices>,
+) -> Kept<Client> {
     let socket = dialer.dial(server).await.map_err(StoreError::Away)?;
     let unusable = |error: std::io::Error| StoreError::Away(format!("its socket is of no use: {error}"));
     let Some(server) = name else {
         let socket = std::os::unix::net::UnixStream::from(socket);
         socket.set_nonblocking(true).map_err(unusable)?;
         let socket = UnixStream::from_std(socket).map_err(unusable)?;
-        return Ok(kept(reach.config().connect_raw(socket, NoTls).await?));
+        return Ok(kept(reach.config().connect_raw(socket, NoTls).await?, words));
     };
     let socket = std::net::TcpStream::from(socket);
     socket.set_nonblocking(true).map_err(unusable)?;
@@ -265,7 +296,7 @@ async fn through(dialer: &Dialer, reach: &Reach, name: Option<&str>, server: u32
     let mut tls = reach.tls().cloned().ok_or_else(no_tls)?;
     let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, server);
     let tls = tls.map_err(|error| StoreError::Away(format!("{server} is no name for TLS: {error}")))?;
-    Ok(kept(reach.config().connect_raw(socket, tls).await?))
+    Ok(kept(reach.config().connect_raw(socket, tls).await?, words))
 }
 
 fn within<T>(rt: &Runtime, work: impl Future<Output = Kept<T>>) -> Kept<T> {

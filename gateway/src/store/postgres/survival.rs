@@ -128,6 +128,35 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_and_its_methods_tell_n
     assert_eq!(said(&mut after, "b"), names, "each once");
 }
 
+/// A search that takes its time keeps nobody from writing, nor the other way round.
+#[test]
+fn reads_do_not_wait_for_the_writer() {
+    let mut server = Server::start();
+    let desk = Desk::over_postgres(server.store()).unwrap();
+    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    rt.block_on(async {
+        let held = desk
+            .write(|store| store.claim_account(&Claimant::alone("g"), "telegram:default"))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(held.epoch(), 1);
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let writing = desk.submit(move |store| {
+            let now = store.now_ms()?;
+            let _both = (begun.send(()), receiver.recv());
+            Ok(now)
+        });
+        let writing = writing.await;
+        has_begun.await.unwrap();
+        let leases = desk.read(|store| store.leases()).await.unwrap();
+        assert_eq!(leases.len(), 1, "what was acknowledged is read");
+        sender.send(()).unwrap();
+        writing.await.unwrap();
+    });
+}
+
 #[test]
 fn gateways_share_a_database() {
     let mut server = Server::start();

@@ -39,6 +39,12 @@ pub(in crate::store) fn schemas(conn: &Connection, path: &Path) -> Kept<(usize, 
     Ok((migrate::schema(conn, path, MIGRATIONS)?, MIGRATIONS.len()))
 }
 
+/// A file as an older Creel has left it.
+#[cfg(feature = "bench")]
+pub(in crate::store) fn of_schema(path: &Path, steps: usize) -> Kept<Connection> {
+    migrate::bring_up_to_date(connect(path)?, path, MIGRATIONS.get(..steps).unwrap_or(MIGRATIONS))
+}
+
 pub(super) fn connect(path: &Path) -> Kept<Connection> {
     let conn = Connection::open(path).map_err(|error| unusable(path, &error))?;
     configure(&conn).and_then(|()| conn.busy_timeout(BUSY)).map_err(|error| unusable(path, &error))?;
