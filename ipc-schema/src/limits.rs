@@ -12,8 +12,9 @@ pub const MAX_TOOL_STREAM: usize = 64 * 1024;
 pub const MAX_PROCESS_TEXT: usize = 64 * 1024;
 /// Bytes of one transcript entry's text; longer tool results are cut before they are journalled.
 pub const MAX_ENTRY: usize = 128 * 1024;
-/// Milliseconds a worker has from its start to its `hello`, and a gateway to its `welcome`.
-pub const HANDSHAKE_MS: u64 = 5_000;
+/// Milliseconds a worker has from its start to its `hello`, and a gateway to its `welcome`: less than the half minute that
+/// a unit has to get ready, so that what it lacked is named, and enough for a machine that is slow just then.
+pub const HANDSHAKE_MS: u64 = 20_000;
 /// Milliseconds between two pings on a link.
 pub const PING_EVERY_MS: u64 = 10_000;
 /// Pings that may stay unanswered before a worker counts as wedged.

@@ -1,6 +1,6 @@
 //! Commands that run on in the background, and the agent's tool for them.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use creel_kit::ws::Client;
 use creel_kit::{Creel, TelegramHome, deadline};
@@ -95,10 +95,11 @@ async fn a_terminal_is_one_and_an_agent_that_is_stopped_leaves_no_process() -> R
     with(home.start().await?, async |creel: &Creel| {
         let mut caller = Caller { home: &home, said: 0 };
         // Interrupted by a key, which only a terminal of its own makes a signal.
-        let script = "stty -echo; trap 'echo interrupted; exit 7' INT; test -t 0 && test -t 2 && read x < /dev/tty && echo on $x; while :; do sleep 0.1; done";
+        let script = "stty -echo; trap 'echo interrupted; exit 7' INT; echo ready; test -t 0 && test -t 2 && read x < /dev/tty && echo on $x; while :; do sleep 0.1; done";
         let session = caller.start(script, json!({"pty": true})).await?;
         let full = caller.call("exec", json!({"command": "true", "background": true})).await?;
         assert!(full.contains("sandbox.backgroundRuns allows 1"), "{full}");
+        assert_eq!(caller.process("poll", &session, json!({"timeout": 60_000})).await?, "ready");
         caller.process("send-keys", &session, json!({"keys": ["h", "i", "Enter"]})).await?;
         assert_eq!(caller.process("poll", &session, json!({"timeout": 60_000})).await?, "on hi");
         caller.process("send-keys", &session, json!({"keys": ["C-c"]})).await?;
@@ -111,7 +112,7 @@ async fn a_terminal_is_one_and_an_agent_that_is_stopped_leaves_no_process() -> R
 
         let asleep = || creel.processes().iter().filter(|process| process.name == "sleep").count();
         caller.start("exec sleep 3600", json!({})).await?;
-        ensure!(asleep() == 1, "{:?}", creel.processes());
+        deadline::until("it sleeps", deadline::PATIENCE, async || Ok((asleep() == 1).then_some(()))).await?;
         creel.cli(&["stop", "agent:main"]).await?.success()?;
         deadline::until("the end of its process", deadline::PATIENCE, async || Ok((asleep() == 0).then_some(())))
             .await?;

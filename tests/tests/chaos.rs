@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use creel_kit::home::run_to_end;
 
-/// Longer than the longest that a request to the fake platform may hang.
-const PATIENCE: Duration = Duration::from_secs(110);
+/// Longer than the longest that a request to the fake platform may hang, several times over.
+const PATIENCE: Duration = Duration::from_secs(280);
 
 async fn chaos(scenario: &str, seconds: u32, seed: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -182,7 +182,7 @@ async fn fault_49_power_is_lost() -> Result<()> {
     for stat in before.iter().chain(&left) {
         stat.process.signal(Signal::SIGKILL)?;
     }
-    creel_kit::creel::left_of(&before, Duration::from_secs(5)).await;
+    creel_kit::creel::left_of(&before, deadline::PATIENCE).await;
     let runtime = home.home.control_socket();
     std::fs::remove_dir_all(runtime.parent().context("the socket lies in a folder")?)?;
     // The machine's next run: another boot, and somebody else has the old supervisor's number.

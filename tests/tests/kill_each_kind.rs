@@ -13,16 +13,19 @@ const WORDS: &str = "a reply that takes its time and must not be lost on the way
 async fn killed_while_streaming(unit: &str) -> Result<()> {
     let home = TelegramHome::new().await?;
     with(home.start().await?, async |creel: &Creel| {
-        home.say(CHAT, &format!("slow 1500 {WORDS}"))?;
+        let model = home.model.control();
+        model.keep_open(true);
+        home.say(CHAT, &format!("slow 500 {WORDS}"))?;
         creel_kit::until("the answer begins", deadline::PATIENCE, async || {
-            Ok((home.model.control().stats().pieces > 0).then_some(()))
+            Ok((model.stats().pieces > 0).then_some(()))
         })
         .await?;
         let others = others(creel, unit).await?;
         let killed = creel.kill(unit, Signal::SIGKILL).await?;
         // In the middle of the answer, not after it: otherwise this test shows nothing.
         assert_eq!(home.said_in(CHAT), Vec::<String>::new(), "the turn was over before the kill");
-        assert_eq!(home.model.control().stats().finished, 0, "the answer was over before the kill");
+        assert_eq!(model.stats().finished, 0, "the answer was over before the kill");
+        model.keep_open(false);
 
         assert_eq!(home.wait_said(CHAT, 1).await?, [WORDS]);
         let status = creel.wait_replaced(unit, killed).await?;
@@ -77,7 +80,7 @@ async fn a_tool_that_has_run_does_not_run_again() -> Result<()> {
         // The tool's result goes to the model, and that request hangs: the agent is killed right there.
         home.say(CHAT, "tool echo x >> ran.txt; wc -l < ran.txt")?;
         home.wait_asked("a tool", |last| last.starts_with("tool ")).await?;
-        home.model.control().pace(fake_model::Pace { delay_ms: 3000, gap_ms: 0 });
+        home.model.control().pace(fake_model::Pace { delay_ms: 600_000, gap_ms: 0 });
         home.wait_asked("what follows the tool", |last| !last.starts_with("tool ")).await?;
         creel.kill("agent:main", Signal::SIGKILL).await?;
         assert_eq!(home.said_in(CHAT), Vec::<String>::new(), "the turn was over before the kill");
@@ -130,9 +133,11 @@ async fn a_command_that_ended_without_its_agent_has_its_result() -> Result<()> {
 async fn a_gateway_that_slept() -> Result<()> {
     let home = TelegramHome::new().await?;
     with(home.start().await?, async |creel: &Creel| {
-        home.say(CHAT, &format!("slow 800 {WORDS}"))?;
+        home.model.control().keep_open(true);
+        home.say(CHAT, &format!("slow 500 {WORDS}"))?;
         home.wait_asked("anything", |_| true).await?;
         let gateway = creel.kill("gateway", Signal::SIGSTOP).await?;
+        home.model.control().keep_open(false);
         // The model finishes while nobody is there to take the answer.
         creel_kit::until("the model is done", deadline::PATIENCE, async || {
             Ok((home.model.control().stats().finished > 0).then_some(()))

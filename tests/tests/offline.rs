@@ -42,7 +42,7 @@ async fn a_machine_without_network() -> Result<()> {
         command.args([format!("--map-user={user}"), format!("--map-group={group}")]).args(["sh", "-c"]);
     }
     command.arg(script).arg(creel).arg(home.scratch());
-    let output = run_to_end(command, Duration::from_secs(100)).await?;
+    let output = run_to_end(command, Duration::from_secs(280)).await?;
     let log = std::fs::read_to_string(home.scratch().join("up.log")).unwrap_or_default();
     assert_eq!(output.code, Some(0), "{output:?}\n{log}");
     assert!(output.stdout.to_lowercase().contains("demo"), "{output:?}");

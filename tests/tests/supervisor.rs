@@ -1,9 +1,8 @@
 //! The supervisor itself: killed, doubled, stopped.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use creel_kit::creel::left_of;
+use creel_kit::deadline::PATIENCE;
 use creel_kit::{Creel, TelegramHome, TestHome, process};
 use fake_model::Fault;
 
@@ -17,8 +16,8 @@ async fn fault_35_a_killed_supervisor_leaves_nothing_and_loses_nothing() -> Resu
     let home = TelegramHome::new().await?;
     let creel = home.start().await?;
     // A tool runs, and four answers do not come: nothing is being said when the end comes, so nothing is uncertain.
-    home.say(100, "tool sleep 30")?;
-    creel_kit::until("the tool runs", creel_kit::deadline::PATIENCE, async || {
+    home.say(100, "tool sleep 3600")?;
+    creel_kit::until("the tool runs", PATIENCE, async || {
         Ok(creel.processes().iter().any(|stat| stat.name == "sleep").then_some(()))
     })
     .await?;
@@ -32,7 +31,7 @@ async fn fault_35_a_killed_supervisor_leaves_nothing_and_loses_nothing() -> Resu
     }
     let before = creel.kill_supervisor().await?;
     assert!(before.len() >= 5, "{}", process::show(&before));
-    let left = left_of(&before, Duration::from_secs(5)).await;
+    let left = left_of(&before, PATIENCE).await;
     assert!(left.is_empty(), "left behind: {}", process::show(&left));
 
     with(home.start().await?, async |_| {
@@ -66,7 +65,7 @@ async fn stop_stops_in_order() -> Result<()> {
     let home = TestHome::new()?;
     let creel = home.start().await?;
     creel.cli(&["stop"]).await?.success()?;
-    let status = creel.ended(Duration::from_secs(30)).await?;
+    let status = creel.ended(PATIENCE).await?;
     assert!(status.success(), "{status}");
     // Commands that need it say that it is not there.
     let output = home.cli(&["status"]).await?;

@@ -17,6 +17,7 @@ mod page;
 mod pages;
 mod peers;
 mod postgres;
+mod recap;
 mod redteam;
 mod run;
 mod schema;

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use serde_json::Value;
 
 use crate::shell::{answers, command, must, root};
-use crate::{faults, page, peers, run, service, store};
+use crate::{faults, page, peers, recap, run, service, store};
 
 /// The package whose tests start the binaries of others, which cargo does not build for it.
 const PROCESSES: &str = "creel-tests";
@@ -83,8 +83,14 @@ pub(crate) fn vm(allow_unmeasured: bool) -> Result<()> {
 fn cargo_test(scope: &[&str], library: bool) -> Result<()> {
     let not_measured = run::target().join("not-measured");
     let _none_yet = std::fs::remove_file(&not_measured);
+    let report = run::target().join("nextest/default/junit.xml");
+    let _none_yet = std::fs::remove_file(&report);
     for step in steps(answers("cargo-nextest", "--version"), library) {
-        must(command("cargo", step).args(scope))?;
+        must(command("cargo", step).args(scope)).inspect_err(|_| {
+            for line in recap::of(&std::fs::read_to_string(&report).unwrap_or_default()) {
+                println!("{line}");
+            }
+        })?;
     }
     // A test that passes is silent, also one that could not tell.
     for line in std::fs::read_to_string(&not_measured).unwrap_or_default().lines() {

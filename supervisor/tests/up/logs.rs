@@ -8,14 +8,17 @@ use crate::home::Home;
 #[test]
 fn a_file_that_is_full_is_turned_over() {
     let config = "{gateway: {port: PORT}, logging: {maxFileBytes: '64k', maxFiles: 2}, agents: {list: [{id: 'flood'}]}}";
-    let home = Home::up(config, &["gateway", "agent:flood"]);
-    assert!(home.path("home/logs/agent:flood.log.2").exists());
+    let mut home = Home::up(config, &["gateway", "agent:flood"]);
+    let second = home.path("home/logs/agent:flood.log.2");
+    home.until("the second file", |_| second.exists().then_some(()));
     assert!(!home.path("home/logs/agent:flood.log.3").exists());
 }
 
 #[test]
 fn logs_come_over_the_control_socket() {
-    let home = Home::up("{gateway: {port: PORT}}", &["gateway", "agent:main"]);
+    let mut home = Home::up("{gateway: {port: PORT}}", &["gateway", "egress", "agent:main"]);
+    home.wait_log("agent:main", "welcome");
+    home.wait_log("egress", "hello from egress");
     let lines = home.control("control.logs", json!({"unit": "agent:main", "lines": 2})).unwrap();
     let texts: Vec<_> =
         lines["lines"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
@@ -28,6 +31,8 @@ fn logs_come_over_the_control_socket() {
 #[test]
 fn lines_have_times_and_can_be_read_without_a_supervisor() {
     let mut home = Home::up("{gateway: {port: PORT}}", &["gateway", "egress", "agent:main"]);
+    home.wait_log("egress", "hello from egress");
+    home.wait_log("agent:main", "hello from agent:main");
     for unit in ["agent:main", "supervisor"] {
         let file = home.log_file(unit);
         assert!(!file.is_empty() && file.lines().all(|line| line.get(23..25) == Some("Z ")), "{file}");

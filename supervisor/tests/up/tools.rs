@@ -73,18 +73,22 @@ fn time_and_kill_end_a_run_with_all_it_started() {
     assert_eq!(home.gateway("tool.kill", json!({"run": "r4"})), json!({}));
     assert_eq!(waiting.join().unwrap()["cause"], "killed");
     home.until("no tools", |home| home.pids().keys().all(|name| !name.starts_with("tool:")).then_some(()));
-    assert_eq!(crate::home::zombies(home.pid()), 0);
+    let supervisor = home.pid();
+    home.until("no zombie", |_| (crate::home::zombies(supervisor) == 0).then_some(()));
 }
 
 #[test]
 fn without_isolation_a_run_still_ends_with_its_group() {
     let config = "{gateway: {port: PORT}, sandbox: {mode: 'off'}}";
     let mut home = Home::up(config, &["gateway", "agent:main"]);
-    let mut asked = sh("r9", "sleep 1000 & echo $! > child; wait");
-    asked["wallMs"] = json!(1000);
-    assert_eq!(home.gateway("tool.run", asked)["cause"], "timed_out");
-    let child = std::fs::read_to_string(home.path("home/workspace/child")).unwrap();
-    home.wait_gone([child.trim().parse().unwrap()]);
+    let port = home.port;
+    let waiting = std::thread::spawn(move || ask(port, &sh("r9", "sleep 1000 & echo $! > child; wait")));
+    let path = home.path("home/workspace/child");
+    let child =
+        home.until("its child", |_| std::fs::read_to_string(&path).ok()?.strip_suffix('\n')?.parse().ok());
+    assert_eq!(home.gateway("tool.kill", json!({"run": "r9"})), json!({}));
+    assert_eq!(waiting.join().unwrap()["cause"], "killed");
+    home.wait_gone([child]);
 }
 
 pub(crate) fn ask(port: u16, params: &Value) -> Value {

@@ -151,7 +151,7 @@ async fn kill_everything(stage: &Arc<Stage>, host: &Host) -> Result<()> {
     // Others may still be asking it something; they see it die.
     let before = creel.processes();
     creel.supervisor().signal(Signal::SIGKILL)?;
-    let left = left_of(&before, Duration::from_secs(5)).await;
+    let left = left_of(&before, creel_kit::deadline::PATIENCE).await;
     lock(&stage.conduct).left_behind += left.len() as u64;
     if !left.is_empty() {
         stage.history.note("left behind", &json!(creel_kit::process::show(&left)));
