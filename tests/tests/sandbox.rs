@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use creel_ipc::terminal::steers;
+use creel_kit::deadline::{PATIENCE, until};
 use creel_kit::ws::Client;
 use creel_kit::{Creel, TestHome, config};
 use fake_model::FakeModel;
@@ -287,35 +288,37 @@ async fn what_the_host_would_obey_is_taken_out_of_writable_binds_too() -> Result
 /// Only the run that misbehaves ends, the limit is named, and everybody else serves on.
 #[tokio::test]
 async fn a_run_that_takes_too_much_ends_alone() -> Result<()> {
-    place_and(
-        json!({"sandbox": {"wallSeconds": 5, "memory": "256m", "pids": 64}}),
-        async |place, creel, client| {
-            let pids = async || -> Result<Vec<Option<u32>>> {
-                Ok(creel.status().await?.units.iter().map(|unit| unit.pid).collect())
-            };
-            let before = pids().await?;
-            let bomb = place.exec(client, "b() { b | b & }; b; sleep 60").await?;
-            assert!(bomb.contains("fork") || bomb.contains("time"), "{bomb}");
-            let memory = place.exec(client, "head -c 900000000 /dev/zero | tail -n 1 | wc -c").await?;
-            assert!(
-                memory.contains("memory exhausted")
-                    || memory.contains("sandbox.memory")
-                    || memory.contains("annot allocate"),
-                "{memory}"
-            );
-            let busy = place.exec(client, "while :; do :; done").await?;
-            assert!(busy.contains("its time of 5000 ms was up"), "{busy}");
-            let big = place.exec(client, "dd if=/dev/zero of=big bs=1M count=4096 2>&1; rm -f big").await?;
-            assert!(
-                big.contains("File size limit")
-                    || big.contains("File too large")
-                    || big.contains("signal 25"),
-                "{big}"
-            );
-            assert_eq!(pids().await?, before, "somebody else ended, too");
-            Ok(())
-        },
-    )
+    let pids = async |creel: &Creel| -> Result<Vec<Option<u32>>> {
+        Ok(creel.status().await?.units.iter().map(|unit| unit.pid).collect())
+    };
+    place_and(json!({"sandbox": {"wallSeconds": 5, "pids": 64}}), async |place, creel, client| {
+        let before = pids(creel).await?;
+        let bomb = place.exec(client, "b() { b | b & }; b; sleep 60").await?;
+        assert!(bomb.contains("fork") || bomb.contains("time"), "{bomb}");
+        let busy = place.exec(client, "while :; do :; done").await?;
+        assert!(busy.contains("its time of 5000 ms was up"), "{busy}");
+        assert_eq!(pids(creel).await?, before, "somebody else ended, too");
+        Ok(())
+    })
+    .await?;
+    // With time enough on a slow disk, too.
+    place_and(json!({"sandbox": {"wallSeconds": 300, "memory": "256m"}}), async |place, creel, client| {
+        let before = pids(creel).await?;
+        let memory = place.exec(client, "head -c 900000000 /dev/zero | tail -n 1 | wc -c").await?;
+        assert!(
+            memory.contains("memory exhausted")
+                || memory.contains("sandbox.memory")
+                || memory.contains("annot allocate"),
+            "{memory}"
+        );
+        let big = place.exec(client, "dd if=/dev/zero of=big bs=1M count=4096 2>&1; rm -f big").await?;
+        assert!(
+            big.contains("File size limit") || big.contains("File too large") || big.contains("signal 25"),
+            "{big}"
+        );
+        assert_eq!(pids(creel).await?, before, "somebody else ended, too");
+        Ok(())
+    })
     .await
 }
 
@@ -355,8 +358,12 @@ async fn neither_models_nor_terminals_get_what_commands_wrote_to_steer_them() ->
                 ensure!(!steered(&started) && !steered(&said), "{action} {pty}: {started:?} {said:?}");
             }
             let log = json!({"action": "log", "sessionId": session});
-            let said = place.call(client, "main", "process", log).await?;
-            ensure!(said.starts_with("beginx\n"), "{said:?}");
+            until("it has printed", PATIENCE, async || {
+                let said = place.call(client, "main", "process", log.clone()).await?;
+                ensure!(!steered(&said), "{said:?}");
+                Ok(said.starts_with("beginx\n").then_some(()))
+            })
+            .await?;
         }
         for words in [
             &["sandbox", "why"][..],
