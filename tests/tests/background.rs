@@ -95,11 +95,13 @@ async fn a_terminal_is_one_and_an_agent_that_is_stopped_leaves_no_process() -> R
     with(home.start().await?, async |creel: &Creel| {
         let mut caller = Caller { home: &home, said: 0 };
         // Interrupted by a key, which only a terminal of its own makes a signal.
-        let script = "stty -echo; trap 'echo interrupted; exit 7' INT; echo ready; test -t 0 && test -t 2 && read x < /dev/tty && echo on $x; while :; do sleep 0.1; done";
+        let script = "stty -echo; trap 'echo interrupted; exit 7' INT; touch ready; test -t 0 && test -t 2 && read x < /dev/tty && echo on $x; while :; do sleep 0.1; done";
         let session = caller.start(script, json!({"pty": true})).await?;
         let full = caller.call("exec", json!({"command": "true", "background": true})).await?;
         assert!(full.contains("sandbox.backgroundRuns allows 1"), "{full}");
-        assert_eq!(caller.process("poll", &session, json!({"timeout": 60_000})).await?, "ready");
+        let ready = home.home.path().join("workspace/ready");
+        let listens = async || Ok(ready.exists().then_some(()));
+        deadline::until("it listens to the terminal", deadline::PATIENCE, listens).await?;
         caller.process("send-keys", &session, json!({"keys": ["h", "i", "Enter"]})).await?;
         assert_eq!(caller.process("poll", &session, json!({"timeout": 60_000})).await?, "on hi");
         caller.process("send-keys", &session, json!({"keys": ["C-c"]})).await?;
