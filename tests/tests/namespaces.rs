@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use creel_kit::deadline::{PATIENCE, within};
 use creel_kit::{Cable, Creel, Island, TestHome, config, postgres, until};
 use fake_telegram::TOKEN;
@@ -79,12 +79,15 @@ async fn start(world: &mut World) -> Result<Option<(Host, Host)>> {
 async fn a_host_that_dies_in_a_turn_is_followed_by_one_in_another_network() -> Result<()> {
     let mut world = World::new().await?;
     let Some((alpha, beta)) = start(&mut world).await? else { return Ok(()) };
-    world.say(&format!("slow 1500 {WORDS}"))?;
-    let asked = async { Ok(world.model.control().wait_asked(|asked| asked.last.contains(WORDS)).await) };
+    let model = world.model.control();
+    model.keep_open(true);
+    world.say(&format!("slow 500 {WORDS}"))?;
+    let asked = async { Ok(model.wait_asked(|asked| asked.last.contains(WORDS)).await) };
     within("the model is asked", PATIENCE, asked).await?;
     let killed = Instant::now();
     alpha.creel.kill_supervisor().await?;
     assert_eq!(world.said(), ["hello"], "the turn was over before the kill");
+    model.keep_open(false);
     world.wait_owner("beta").await?;
     tell("the account of a host that died is the other's after", killed);
     assert_eq!(world.wait_said(2).await?[1], WORDS);
@@ -104,10 +107,10 @@ async fn a_host_whose_packets_are_dropped_stops_by_itself_before_the_other_begin
     alpha.island.drop_packets(DATABASE)?;
     world.wait_owner("beta").await?;
     tell("the account of a host whose packets are dropped is the other's after", cut);
-    ensure!(
-        alpha.home.log("gateway").contains("has let go of the account telegram:default"),
-        "it had not stopped"
-    );
+    let let_go = async || {
+        Ok(alpha.home.log("gateway").contains("has let go of the account telegram:default").then_some(()))
+    };
+    until("it stopped by itself", PATIENCE, let_go).await?;
     world.wait_poller("beta").await?;
     world.say("echo one")?;
     assert_eq!(world.wait_said(2).await?, ["hello", "one"]);
