@@ -49,6 +49,7 @@ async fn a_finished_tool_is_not_run_again_by_the_next_life() {
         assert_eq!(third.runs[0].run, first.runs[0].run);
         assert_eq!(third.results()[0].contains("outcome of this `exec` call is unknown"), !known);
         assert_eq!(third.results() == first.results(), known, "{:?}", third.results());
+        assert_eq!(third.asked, u32::from(!known), "people are asked when nobody else knows");
     }
 }
 

@@ -14,9 +14,10 @@ use creel_agent::turn::tool_call::Runs;
 use creel_ipc::hello::{Ready, WorkerConfig};
 use creel_ipc::msg::Empty;
 use creel_ipc::msg::agent::{
-    AgentConfig, ContextPage, InputMessage, JournalPage, JournalStep, Model, Provider, SessionRef, StepBegin,
-    StepBeginParams, StepBegun, StepEnd, StepEndParams, ToolPolicy, TurnAbort, TurnContext, TurnDelta,
-    TurnDone, TurnDoneParams, TurnJournal, TurnModel, TurnRef, TurnStart, TurnStartParams, TurnTool,
+    AgentConfig, ContextPage, Decided, Decision, InputMessage, JournalPage, JournalStep, Model, Provider,
+    SessionRef, StepBegin, StepBeginParams, StepBegun, StepEnd, StepEndParams, ToolPolicy, TurnAbort,
+    TurnAsk, TurnContext, TurnDelta, TurnDone, TurnDoneParams, TurnJournal, TurnModel, TurnRef, TurnStart,
+    TurnStartParams, TurnTool,
 };
 use creel_ipc::msg::tool::{
     ToolCause, ToolExit, ToolKill, ToolKillParams, ToolRefused, ToolRun, ToolRunParams,
@@ -45,6 +46,8 @@ pub(crate) struct Gateway {
     /// Whether the supervisor knows the runs that it is asked after.
     pub(crate) knows_runs: bool,
     pub(crate) kills: Vec<String>,
+    /// How often it was asked what people want done.
+    pub(crate) asked: u32,
     pub(crate) refused: Vec<ToolRefused>,
     pub(crate) hellos: Vec<Hello>,
     pub(crate) ready: usize,
@@ -182,6 +185,7 @@ impl Gateway {
             runs: Vec::new(),
             knows_runs: true,
             kills: Vec::new(),
+            asked: 0,
             refused: Vec::new(),
             hellos: Vec::new(),
             ready: 0,
@@ -319,6 +323,10 @@ impl Gateway {
                 };
                 self.journal.entry(begin.step).or_insert(None);
                 json!(known)
+            }
+            TurnAsk::METHOD => {
+                self.asked += 1;
+                json!(Decided { decision: Decision::Unasked })
             }
             StepEnd::METHOD => {
                 let end: StepEndParams = serde_json::from_value(params).unwrap();

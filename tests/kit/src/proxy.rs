@@ -130,7 +130,7 @@ impl Drop for Cable {
 }
 
 async fn lead(near: Box<dyn Stream>, far: Far, mut state: watch::Receiver<State>) {
-    let cuts = state.borrow().cuts;
+    let begun = *state.borrow();
     // A cut cable does not refuse: it says nothing.
     let Ok(now) = state.wait_for(|state| state.whole).await.map(|state| *state) else { return };
     let forgets = matches!(far, Far::Port(_));
@@ -139,7 +139,8 @@ async fn lead(near: Box<dyn Stream>, far: Far, mut state: watch::Receiver<State>
             Ok(far) => Box::new(far),
             Err(_) => return,
         },
-        Far::Port(_) if now.cuts != cuts => return,
+        // Whoever called while it was cut has given up since, or calls again; it must not be heard now.
+        Far::Port(_) if !begun.whole || now.cuts != begun.cuts => return,
         Far::Port(address) => match TcpStream::connect(address).await {
             Ok(far) => Box::new(far),
             Err(_) => return,
